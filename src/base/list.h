@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* List: intrusive, doubly linked, circular with a head. A Link that is on no list points to itself
+ * or is zeroed. */
+
+#include "base/macros.h"
+
+#include <stdbool.h>
+
+typedef struct Link Link;
+struct Link {
+        Link *prev, *next;
+};
+
+static inline void list_init(Link *head)
+{
+        head->prev = head->next = head;
+}
+static inline bool list_is_empty(const Link *head)
+{
+        return head->next == head || head->next == NULL;
+}
+static inline bool link_is_on(const Link *l)
+{
+        return l->next != NULL && l->next != l;
+}
+/* Appends at the end. */
+static inline void list_add(Link *head, Link *l)
+{
+        l->prev = head->prev;
+        l->next = head;
+        head->prev->next = l;
+        head->prev = l;
+}
+/* Takes it off its list; harmless where it is on none. */
+static inline void link_remove(Link *l)
+{
+        if (!link_is_on(l))
+                return;
+        l->prev->next = l->next;
+        l->next->prev = l->prev;
+        l->prev = l->next = NULL;
+}
+static inline Link *list_first(const Link *head)
+{
+        return list_is_empty(head) ? NULL : head->next;
+}
+
+/* `var` is a `type *`; the current one may be removed inside. */
+#define LIST_FOREACH(type, var, head, member)                                            \
+        for (Link *l_##var = (head)->next, *n_##var = l_##var->next; l_##var != (head);  \
+             l_##var = n_##var, n_##var = n_##var->next)                                 \
+                for (type *var = CONTAINER_OF(l_##var, type, member), *once_##var = var; \
+                     once_##var != NULL; once_##var = NULL)

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Metric descriptors: each object embeds a struct of plain counters, its module exports a table of
+ * name, help and offset, and app hands (table, object, labels) to admin. Counting is
+ * `s->n.resets++`.
+ */
+
+#include "base/str.h"
+
+typedef enum MetricKind {
+        METRIC_COUNTER,   /* uint64_t at offset */
+        METRIC_GAUGE,     /* int64_t at offset */
+        METRIC_SECONDS,   /* double at offset, a gauge */
+        METRIC_HISTOGRAM, /* MetricHistogram at offset */
+} MetricKind;
+
+typedef struct MetricDesc {
+        const char *name; /* Prometheus name, with unit and _total where it is one */
+        const char *help;
+        MetricKind kind;
+        size_t offset;
+} MetricDesc;
+
+typedef struct MetricTable {
+        const MetricDesc *at;
+        size_t n;
+} MetricTable;
+
+enum {
+        METRIC_BUCKETS = 12
+};
+/* Upper bounds in seconds of all histograms: 100 µs to 10 s. */
+extern const double metric_bounds[METRIC_BUCKETS];
+
+typedef struct MetricHistogram {
+        uint64_t count[METRIC_BUCKETS + 1]; /* per bucket, not cumulated; the last is +Inf */
+        double sum;
+} MetricHistogram;
+
+void metric_observe(MetricHistogram *h, double seconds);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Secret: bytes that no log, status, metric, core dump or error text may show. It is a type of its
+ * own, so no printf, Str or JSON function takes it; the one way to the bytes is secret_reveal,
+ * which a checker allows in a few named files only (grep for it). Pages are excluded from core
+ * dumps; bytes are wiped on free.
+ */
+
+#include "base/str.h"
+
+typedef struct Secret Secret;
+
+/* A copy of at most 64 KiB; NULL above. */
+Secret *secret_new(Str bytes) MUST_USE;
+/* Wipes and frees; NULL is welcome. Returns NULL. */
+Secret *secret_free(Secret *s);
+/* Borrowed bytes. The callers of this are listed in tools/budgets. */
+Str secret_reveal(const Secret *s);
+/* Equal, in constant time for equal lengths; NULL equals only NULL. */
+bool secret_eq(const Secret *a, const Secret *b);

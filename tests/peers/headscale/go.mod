@@ -1,0 +1,3 @@
+module tailscale-gateway/tests/peers/headscale
+
+go 1.26.6
