@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Discover: (devices, rules, what was there before, now) -> endpoints with reasons. Pure. The only
+ * place that decides by the clock (expiry, health thresholds) and the only place that removes,
+ * behind the guard.
+ */
+
+#include "model/world.h"
+
+typedef struct DiscoverInput {
+        const GatewaySpec *gateway;
+        const TailnetEntry *entry;           /* of `gateway` */
+        const TailnetSpec *tailnet;          /* NULL: the reference does not resolve */
+        const TailnetState *state;           /* of that tailnet; NULL: never polled */
+        const EndpointsSpec *const *statics; /* the user's of this namespace and tailnets[] name */
+        size_t n_statics;
+        const EntryView
+                *before;   /* what is in force, or what was read back at start; NULL: nothing */
+        StrList own_nodes; /* node ids or short names of our own proxies, never taken */
+        Wall now;
+} DiscoverInput;
+
+/* What is in force from now on. Returns `before` with one more reference where nothing changed.
+ * Never NULL. */
+EntryView *discover_entry(const DiscoverInput *in) MUST_USE;
+
+/* Lets the held removal of `before` through where `digest` is its digest: a view without the held
+ * endpoints; else NULL. */
+EntryView *discover_approve(const EntryView *before, Str digest) MUST_USE;
+
+/* The EntryView that the cache tells of: our own TailscaleEndpoints of one entry, read back at
+ * start. */
+EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSpec *const *shards,
+                               size_t n) MUST_USE;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Device: a machine of a tailnet as a control server tells of it, in one form for all of them. */
+
+#include "base/instant.h"
+#include "base/table.h"
+
+typedef enum DeviceOnline {
+        DEVICE_ONLINE_UNKNOWN,
+        DEVICE_ONLINE,
+        DEVICE_OFFLINE
+} DeviceOnline;
+
+typedef struct Device {
+        Leaf leaf;
+        Str node_id; /* stable key within the tailnet; never empty */
+        Str name;    /* as the API's name: full MagicDNS name without trailing dot where known, else
+                        short; lower case */
+        Str short_name; /* first label of name (Headscale: givenName) */
+        Str ip4, ip6;   /* canonical text, or empty */
+        Str os, user;   /* may be empty */
+        StrList tags;   /* "tag:x", sorted */
+        DeviceOnline online;
+        Wall last_seen, expires; /* 0: not known, never */
+        bool authorized;         /* approved; true where the API does not say */
+        bool external;           /* shared in from another tailnet */
+        bool blocks_incoming;    /* shields up */
+        Str lock_error;          /* tailnet lock: not signed, or empty */
+} Device;
+
+/* By node id. */
+int device_order(const void *a, const void *b);
+/* `key` is a Str *: the node id. */
+int device_find(const void *key, const void *leaf);
+/* Does everything that we use agree? (last_seen and online included.) */
+bool device_same(const void *a, const void *b);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What we read of Envoy Gateway's own objects: Gateways with their listeners, and the hosts that
+ * HTTPRoutes and GRPCRoutes name. */
+
+#include "model/object.h"
+#include "model/protocol.h"
+
+typedef enum RouteNamespaces {
+        ROUTES_FROM_SAME,
+        ROUTES_FROM_ALL,
+        ROUTES_FROM_SELECTOR,
+        ROUTES_FROM_NONE
+} RouteNamespaces;
+
+typedef struct EgListener {
+        Str name;
+        uint16_t port;
+        Protocol protocol;
+        Str hostname;         /* empty: all */
+        RouteNamespaces from; /* allowedRoutes.namespaces.from; default Same */
+} EgListener;
+
+typedef struct EgGateway {
+        Leaf leaf;
+        ObjectMeta meta;
+        const EgListener *listeners; /* in the order of the manifest: the first HTTP one of a port
+                                        names its RouteConfiguration */
+        size_t n_listeners;          /* at most 64 */
+} EgGateway;
+
+typedef struct EgParent {
+        ObjectKey gateway; /* namespace default: the route's */
+        Str section_name;  /* empty: all listeners */
+        uint16_t port;     /* 0: all */
+} EgParent;
+
+typedef struct EgRoute {
+        Leaf leaf;
+        Str kind; /* "HTTPRoute" or "GRPCRoute" */
+        ObjectMeta meta;
+        StrList hostnames; /* empty: those of the listener */
+        const EgParent *parents;
+        size_t n_parents;
+} EgRoute;
+
+int eg_gateway_order(const void *a, const void *b);
+/* `key` is an ObjectKey *. */
+int eg_gateway_find(const void *key, const void *leaf);
+int eg_route_order(const void *a, const void *b);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Endpoint: one port of one device under a service's name: an entry of a TailscaleEndpoints. */
+
+#include "base/table.h"
+#include "model/protocol.h"
+
+typedef enum EndpointOrigin {
+        ENDPOINT_DISCOVERED, /* from a tailnet's list, or from the cache of one */
+        ENDPOINT_STATIC,     /* a user's own TailscaleEndpoints */
+} EndpointOrigin;
+
+typedef struct Endpoint {
+        Leaf leaf;
+        Str service;     /* name */
+        Str ip;          /* tailscaleIP: IPv4 where there is one */
+        Str fqdn;        /* tailscaleFQDN: full name, or empty where none is known */
+        Str node_id;     /* empty for static ones without */
+        Str short_name;  /* of the device; equals service unless grouped */
+        Str port_source; /* which rule gave the port: "ports[1]", "tag:http-8080", "defaultPort",
+                            "static" */
+        Str rule; /* which rule selected it: "pattern api-*", "tag tag:web", "no pattern", "static"
+                   */
+        Str health; /* "Healthy", "Offline", "Unknown", … (reason); never part of a revision */
+        StrList tags;
+        uint16_t port;
+        Protocol protocol;
+        uint32_t weight; /* 1 */
+        EndpointOrigin origin;
+        bool held; /* no longer in the list, kept by the removal guard */
+} Endpoint;
+
+/* By service, port, protocol, ip, then node id: the list map keys of TailscaleEndpoints. */
+int endpoint_order(const void *a, const void *b);
+/* Do all fields agree? */
+bool endpoint_same(const void *a, const void *b);
+
+/* A device, or a port of one, that no endpoint was made of, and why. */
+typedef struct LeftOut {
+        Leaf leaf;
+        Str node_id, name; /* of the device */
+        Str reason; /* CamelCase: "NotSelected", "Excluded", "NoPort", "Expired", "AddressRefused",
+                       … */
+        Str text;   /* e.g. "excludePatterns[0] proxy-* matches" */
+} LeftOut;
+
+int left_out_order(const void *a, const void *b);
+bool left_out_same(const void *a, const void *b);
+
+enum {
+        LEFT_OUT_MAX = 1000
+}; /* per entry; more are counted only */

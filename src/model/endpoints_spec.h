@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* TailscaleEndpoints: a user's static ones, or ours as they were written (the cache at start). */
+
+#include "model/endpoint.h"
+#include "model/object.h"
+
+typedef struct EndpointsSpec {
+        Leaf leaf;
+        ObjectMeta meta;
+        Str tailnet; /* spec.tailnet: the name of a tailnets[] entry */
+        Str gateway; /* label gateway.tailscale.com/gateway: set on ours, empty on a user's */
+        const Endpoint *const *endpoints; /* each with one reference of this leaf */
+        size_t n;                         /* at most ENDPOINTS_MAX */
+        /* status.held, read back from ours only */
+        unsigned held_confirmations;
+        Str held_digest;
+} EndpointsSpec;
+
+enum {
+        ENDPOINTS_MAX = 250
+};
+
+int endpoints_spec_order(const void *a, const void *b);

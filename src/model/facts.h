@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Facts: what happened, kept by app and told by those who did it: hook calls and served revisions,
+ * resource reads, writes. Mutable, owned by the one loop; never part of a World.
+ */
+
+#include "base/instant.h"
+#include "base/metric.h"
+#include "model/binding_spec.h"
+
+/* The last PostTranslateModify calls of one Gateway. */
+typedef struct HookFact {
+        ObjectKey eg_gateway; /* strings owned by Facts; empty: a Gateway that is not known */
+        char asked[REVISION_MAX + 1]; /* by the Binding; empty: none came */
+        char served[REVISION_MAX + 1];
+        uint64_t attempt; /* that the Binding carried */
+        uint64_t calls, failures;
+        Wall last;
+        double last_seconds;
+        uint64_t request_bytes, answer_bytes;
+        uint64_t hosts, paths,
+                left_out;        /* injected; and left out at the answer (a domain was taken) */
+        char left_out_text[256]; /* the first of them */
+        char error[256];         /* of the last failure, or empty */
+} HookFact;
+
+enum {
+        FACTS_GATEWAYS_MAX = 1024
+};
+
+typedef struct HookCounters {
+        uint64_t calls[6];    /* by method, in the order of service.proto */
+        uint64_t unchanged;   /* input given back */
+        uint64_t unavailable; /* World not complete, or a Binding is missing */
+        uint64_t invalid;     /* INVALID_ARGUMENT */
+        uint64_t parked;      /* waited for a revision */
+        MetricHistogram seconds;
+} HookCounters;
+
+/* The state of one watched directory. */
+typedef struct DirFact {
+        bool read_once;
+        Wall last_read;      /* good */
+        uint64_t generation; /* of the good content in force */
+        uint64_t reads, failures;
+        char error[512]; /* first fault of the last read, empty where it was good */
+} DirFact;
+
+typedef struct WriteFact {
+        uint64_t writes, failures;
+        char error[256];
+} WriteFact;
+
+typedef struct Facts {
+        HookFact *hooks; /* sorted by eg_gateway; owned */
+        size_t n_hooks;
+        HookCounters counters;
+        DirFact resources, gateway_resources;
+        WriteFact generated;
+        Wall started;
+} Facts;
+
+void facts_init(Facts *f);
+void facts_done(Facts *f);
+/* The record of one Gateway, made where it is new; NULL above FACTS_GATEWAYS_MAX. Valid until the
+ * next call. */
+HookFact *facts_hook(Facts *f, ObjectKey eg_gateway);
+/* The record, or NULL where there is none. */
+const HookFact *facts_find_hook(const Facts *f, ObjectKey eg_gateway);

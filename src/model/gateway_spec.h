@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* TailscaleGateway: what to expose, how. Defaults stand here; docs/resources.md has the prose. */
+
+#include "base/instant.h"
+#include "model/object.h"
+#include "model/protocol.h"
+
+typedef struct PortRule {
+        Str pattern; /* glob, or empty */
+        Str tag;     /* "tag:database", or empty; exactly one of both */
+        uint16_t port;
+        Protocol protocol; /* default HTTP; HTTPS for 443 and 8443 */
+} PortRule;
+
+typedef struct DiscoveryRules {
+        bool enabled; /* true */
+        StrList patterns, exclude_patterns;
+        StrList tags, exclude_tags; /* any of these */
+        StrList os, owners;
+        const PortRule *ports;
+        size_t n_ports;
+        uint16_t default_port; /* 0: none */
+        Protocol default_protocol;
+} DiscoveryRules;
+
+typedef enum HostHeader {
+        HOST_HEADER_DEVICE,
+        HOST_HEADER_PRESERVE
+} HostHeader;
+
+/* routeGeneration.ingress or .egress. */
+typedef struct RouteRules {
+        bool enabled; /* named in routeGeneration; egress also where routeGeneration is absent */
+        Str host_pattern;   /* egress absent: "{service}.{tailnet}.tailscale.local" */
+        Str path_prefix;    /* empty: no path */
+        Protocol protocol;  /* kind of listener; egress HTTP, ingress HTTPS */
+        StrList path_hosts; /* ["*"] */
+        HostHeader host_header;
+        bool override_hosts; /* false */
+        Str section_name;    /* or empty */
+} RouteRules;
+
+typedef enum ConnectMode {
+        CONNECT_PROXY,
+        CONNECT_DIRECT
+} ConnectMode;
+typedef enum RetryMode {
+        RETRY_AT_MOST_ONCE,
+        RETRY_AT_LEAST_ONCE
+} RetryMode;
+
+/* An address range, e.g. of allowedCIDRs. IPv4 is kept as ::ffff:a.b.c.d. */
+typedef struct Cidr {
+        uint8_t addr[16];
+        unsigned bits; /* of 128 */
+} Cidr;
+
+typedef struct Connectivity {
+        ConnectMode mode; /* Proxy */
+        StrList proxies;  /* empty: the TailscaleTailnet's */
+        const Cidr *allowed;
+        size_t n_allowed;
+        RetryMode retry;
+} Connectivity;
+
+/* One of spec.tailnets. */
+typedef struct TailnetEntry {
+        Str name;         /* unique in the gateway; [a-z0-9]([-a-z0-9]*[a-z0-9])?, at most 63 */
+        Str tailnet_name; /* tailscaleTailnetRef.name, in the gateway's namespace */
+        DiscoveryRules discovery;
+        RouteRules ingress, egress;
+        Connectivity connectivity;
+} TailnetEntry;
+
+typedef struct GatewaySpec {
+        Leaf leaf;
+        ObjectMeta meta;
+        ObjectKey gateway; /* gatewayRef; namespace default own */
+        Str section_name;  /* gatewayRef.sectionName, or empty */
+        int32_t priority;  /* 0 */
+        const TailnetEntry *tailnets;
+        size_t n_tailnets; /* at most 64 */
+} GatewaySpec;
+
+int gateway_spec_order(const void *a, const void *b);
+/* `key` is an ObjectKey *. */
+int gateway_spec_find(const void *key, const void *leaf);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Manifests: YAML (several documents a file) or JSON into leaves of our kinds. All faults are found
+ * at once. Kinds that are not ours are counted and skipped; of Envoy Gateway's kinds, Gateway,
+ * HTTPRoute and GRPCRoute are read as far as eg_spec.h goes.
+ */
+
+#include "base/table.h"
+#include "model/fault.h"
+
+typedef enum ManifestKind {
+        MANIFEST_TAILNET,    /* TailnetSpec */
+        MANIFEST_GATEWAY,    /* GatewaySpec */
+        MANIFEST_ENDPOINTS,  /* EndpointsSpec */
+        MANIFEST_SECRET,     /* SecretSpec */
+        MANIFEST_EG_GATEWAY, /* EgGateway */
+        MANIFEST_EG_ROUTE,   /* EgRoute */
+        MANIFEST_BINDING,    /* BindingSpec */
+        MANIFEST_KINDS,
+} ManifestKind;
+
+enum {
+        MANIFEST_BYTES_MAX = 16 << 20, /* one file */
+        MANIFEST_OBJECTS_MAX = 20000,  /* one set */
+};
+
+/* Collects what several files hold. */
+typedef struct ManifestSet {
+        struct ManifestLeaves {
+                const void **at; /* owned, each with one reference, in the order read */
+                size_t n, room;
+        } kinds[MANIFEST_KINDS];
+        size_t n_skipped; /* documents of other kinds */
+        Str last_skipped; /* "v1 Service", static or in the faults' arena */
+} ManifestSet;
+
+void manifest_set_init(ManifestSet *s);
+void manifest_set_done(ManifestSet *s);
+/* Reads one file's bytes. `file` is the path to print and against whose directory relative paths
+ * are meant. Adds to `faults` all that is wrong; returns whether nothing was. */
+bool manifest_read(ManifestSet *s, Str file, Str bytes, Faults *faults) MUST_USE;
+/* Rules between objects of the set: same kind and name twice, references that do not resolve
+ * (tailscaleTailnetRef, secretRef), a proxy under two TailscaleTailnets (ProxyShared). Adds faults;
+ * returns whether there was none. */
+bool manifest_check(const ManifestSet *s, Faults *faults) MUST_USE;
+/* The leaves of one kind as a Table in the kind's order; leaves of `old` that mean the same are
+ * kept. */
+Table *manifest_table(const ManifestSet *s, ManifestKind kind, const Table *old) MUST_USE;

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What every object of the API has: a key, and where it was read. */
+
+#include "base/leaf.h"
+
+typedef struct ObjectKey {
+        Str namespace, name;
+} ObjectKey;
+
+typedef struct ObjectMeta {
+        ObjectKey key;
+        int64_t generation;
+        Str approve_removal; /* annotation gateway.tailscale.com/approve-removal, or empty */
+        Str file;            /* where it stands, or empty */
+        unsigned line;
+} ObjectMeta;
+
+/* By namespace, then name. */
+int object_key_cmp(ObjectKey a, ObjectKey b);
+bool object_key_eq(ObjectKey a, ObjectKey b);
+
+/* group/version of our kinds. */
+#define MODEL_GROUP       "gateway.tailscale.com"
+#define MODEL_API_VERSION "gateway.tailscale.com/v1alpha1"
+/* Where a manifest without Kubernetes names no namespace; as Envoy Gateway's file provider does. */
+#define MODEL_DEFAULT_NAMESPACE "envoy-gateway-system"

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* How Envoy speaks to an endpoint, and the kind of a listener: one closed set of names. */
+
+#include "base/str.h"
+
+typedef enum Protocol {
+        PROTOCOL_NONE,
+        PROTOCOL_HTTP,
+        PROTOCOL_HTTPS,
+        PROTOCOL_GRPC,
+        PROTOCOL_TCP,
+        PROTOCOL_TLS,
+        PROTOCOL_UDP,
+} Protocol;
+
+/* "HTTP", …; PROTOCOL_NONE is "". */
+Str protocol_name(Protocol p);
+/* Exact upper-case names; false for anything else. */
+bool protocol_parse(Str s, Protocol *ret);
+/* HTTP, HTTPS or GRPC: can have a host and a path. */
+bool protocol_is_http_like(Protocol p);

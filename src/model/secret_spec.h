@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Secret: named values, base64 `data` or plain `stringData`; only the keys that credentials use are
+ * kept. */
+
+#include "base/secret.h"
+#include "model/object.h"
+
+typedef struct SecretSpec {
+        Leaf leaf;
+        ObjectMeta meta;
+        Secret *api_key; /* owned; each may be NULL */
+        Secret *client_id;
+        Secret *client_secret;
+        Secret *webhook_secret;
+} SecretSpec;
+
+int secret_spec_order(const void *a, const void *b);
+/* `key` is an ObjectKey *. */
+int secret_spec_find(const void *key, const void *leaf);
+/* Are all values equal? (constant time) */
+bool secret_spec_same(const void *a, const void *b);

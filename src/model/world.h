@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * World: all that is wished and found, at one instant, immutable. Readers keep the one they began
+ * with; a new one replaces the pointer. It holds no counts, no served revisions, no hook results:
+ * those are Facts, so that a hook call makes no new World.
+ */
+
+#include "base/table.h"
+#include "model/device.h"
+#include "model/eg_spec.h"
+#include "model/endpoint.h"
+#include "model/endpoints_spec.h"
+#include "model/gateway_spec.h"
+#include "model/secret_spec.h"
+#include "model/tailnet_spec.h"
+
+/* Never-synced is not empty: because of it no host is removed, no zero is written. */
+typedef enum SyncState {
+        SYNC_NEVER,
+        SYNC_DONE,
+        SYNC_STALE
+} SyncState;
+
+/* What is known of one TailscaleTailnet's control server. */
+typedef struct TailnetState {
+        Leaf leaf;
+        ObjectKey key;
+        SyncState sync;   /* SYNC_STALE: the last poll failed (marked Stale in status after 24 h) */
+        Wall last_sync;   /* of a good answer; 0: never */
+        Str error_reason; /* of the last poll; empty where it was good */
+        Str error_text;
+        uint64_t n_devices;
+        uint64_t poll;        /* number of good answers so far in this process */
+        Str suffix;           /* MagicDNS suffix: given, or found; may be empty */
+        const Table *devices; /* of Device; NULL: never synced. One reference */
+} TailnetState;
+
+/* A removal that the guard holds back. */
+typedef struct HeldRemoval {
+        unsigned n;             /* endpoints held; 0: nothing is */
+        unsigned confirmations; /* polls in a row that said so */
+        Str digest;             /* what approve-removal names */
+        Str reason;             /* "EmptyAnswer", "TooManyRemoved" */
+} HeldRemoval;
+
+/* What discovery made for one tailnets[] entry of one TailscaleGateway. */
+typedef struct EntryView {
+        Leaf leaf;
+        ObjectKey gateway; /* the TailscaleGateway */
+        Str tailnet;       /* tailnets[].name */
+        bool known; /* false: neither list nor cache yet; nothing may be removed because of it */
+        bool from_cache;        /* endpoints are those read back at start; no answer yet */
+        uint64_t poll;          /* the poll that was last taken into account */
+        const Table *endpoints; /* of Endpoint; never NULL where known. One reference */
+        const Table *left_out;  /* of LeftOut, at most LEFT_OUT_MAX. One reference; may be NULL */
+        uint64_t n_left_out;    /* all of them */
+        HeldRemoval held;
+} EntryView;
+
+typedef struct World {
+        Leaf leaf;
+        uint64_t generation; /* counts up within the process; for people only */
+        bool complete; /* resources read once, and every tailnet synced, read back, or 10 s old */
+        const Table *tailnets;       /* of TailnetSpec; each Table with one reference, never NULL */
+        const Table *gateways;       /* of GatewaySpec */
+        const Table *eg_gateways;    /* of EgGateway */
+        const Table *eg_routes;      /* of EgRoute */
+        const Table *tailnet_states; /* of TailnetState */
+        const Table *entries;        /* of EntryView */
+} World;
+
+int tailnet_state_order(const void *a, const void *b);
+/* `key` is an ObjectKey *. */
+int tailnet_state_find(const void *key, const void *leaf);
+int entry_view_order(const void *a, const void *b);
+
+typedef struct EntryKey {
+        ObjectKey gateway;
+        Str tailnet;
+} EntryKey;
+/* `key` is an EntryKey *. */
+int entry_view_find(const void *key, const void *leaf);
+
+/* For the `drop` of leaf_new of the three types above. */
+void tailnet_state_drop(Leaf *leaf);
+void entry_view_drop(Leaf *leaf);
+void world_drop(Leaf *leaf);
+/* An empty incomplete World. */
+World *world_new_empty(void) MUST_USE;

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * TailnetSource: one way to ask what a tailnet holds, behind one interface: open, poll, answer or
+ * error, close. It keeps no clock: when to poll, how to back off and what to do with the answer is
+ * the caller's. One poll is in flight at a time; each ends within its deadline with exactly one
+ * delivery, from the loop, unless it is closed first.
+ */
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "io/loop.h"
+#include "model/device.h"
+#include "model/tailnet_spec.h"
+
+enum {
+        TAILNET_ANSWER_BYTES_MAX = 256 << 20, /* 100,000 devices are about 100 MB of JSON */
+        TAILNET_DEVICES_MAX = 200000,
+        TAILNET_POLL_SECONDS = 60, /* deadline of one poll: Tailscale's own client waits a minute */
+};
+
+typedef struct TailnetAnswer {
+        Table *devices; /* of Device; one reference, the receiver's. NULL: failed, see err */
+        Err err; /* ERR_DENIED for 401 and 403, ERR_TRANSIENT, ERR_INVALID for what is not a device
+                    list, ERR_LIMIT */
+        Span retry_after;   /* from Retry-After, at most 1 h; 0: none */
+        uint64_t bytes;     /* of the answer */
+        double seconds;     /* that it took */
+        uint64_t n_invalid; /* devices that were left out of the answer because they could not be
+                               understood; the first reason is in err.text */
+} TailnetAnswer;
+
+typedef struct TailnetSource TailnetSource;
+typedef void TailnetSourceFn(TailnetSource *s, TailnetAnswer *answer);
+
+/* What every source is made of; borrowed until it is closed. */
+typedef struct TailnetSourceInput {
+        Loop *loop;
+        Log *log;
+        struct HttpClient *http;
+        const TailnetSpec *spec; /* a reference is taken */
+        const Secret *api_key;   /* copied; may be NULL */
+        const Table *devices; /* of the last good answer, so that unchanged leaves are kept; may be
+                                 NULL */
+        TailnetSourceFn *fn;
+        void *owner;
+} TailnetSourceInput;
+
+/* The source that fits the spec: file where file.path is given, else Headscale. NULL with a reason
+ * where the spec asks for what is not supported or a credential is missing. */
+TailnetSource *tailnet_source_open(const TailnetSourceInput *in, Err *err) MUST_USE;
+/* Starts a poll; nothing where one is in flight. */
+void tailnet_source_poll(TailnetSource *s);
+bool tailnet_source_is_polling(const TailnetSource *s);
+void *tailnet_source_owner(const TailnetSource *s);
+/* Aborts a poll; nothing is delivered after. NULL is welcome. Returns NULL. */
+TailnetSource *tailnet_source_close(TailnetSource *s);
