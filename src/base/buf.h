@@ -30,7 +30,8 @@ void buf_printf(Buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_vprintf(Buf *b, const char *fmt, va_list ap) PRINTF(2, 0);
 /* Drops the first `n` bytes. */
 void buf_consume(Buf *b, size_t n);
-/* Moves the bytes out; the caller frees them with mem_free. The buffer is empty after. */
+/* Moves the bytes out, with a NUL behind them; the caller frees them with mem_free. The buffer is
+ * empty after. NULL where it has failed. `ret_n` may be NULL. */
 char *buf_take(Buf *b, size_t *ret_n) MUST_USE;
 static inline Str buf_str(const Buf *b)
 {

@@ -19,10 +19,12 @@ typedef struct Map {
 
 void map_init(Map *m);
 void map_done(Map *m);
-/* Sets; returns the value that was there before, or NULL. `value` is not NULL. */
+/* Sets, and borrows this key from now on; returns the value that was there before, or NULL. `value`
+ * is not NULL. */
 void *map_put(Map *m, Str key, void *value);
 void *map_get(const Map *m, Str key);
 /* Removes; returns the value, or NULL. */
 void *map_remove(Map *m, Str key);
 typedef void MapEach(void *ctx, Str key, void *value);
+/* In no order. The map is not changed inside `fn`. */
 void map_each(const Map *m, MapEach *fn, void *ctx);

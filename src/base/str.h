@@ -63,6 +63,8 @@ Str str_trim(Str s);
 bool str_cut(Str *s, char sep, Str *ret_head);
 /* Decimal without sign, space or leading "+"; false if not one or above `max`. */
 bool str_to_u64(Str s, uint64_t max, uint64_t *ret);
+/* Length (1 to 4) of the valid UTF-8 sequence at the beginning; 0 where there is none. */
+size_t str_utf8(Str s);
 /* Is `s` valid UTF-8 without control characters (below 0x20, 0x7f)? */
 bool str_is_printable_utf8(Str s);
 /* True if a member equals `s`. */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each secret has pages of its own, so that they can be kept out of core dumps without touching
+ * what stands beside them on the heap. There are few: one to three for each tailnet.
+ */
+#include "base/secret.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum {
+        SECRET_MAX = 64 * 1024 /* the largest credential is a certificate chain with its key */
+};
+
+struct Secret {
+        size_t size; /* of the mapping */
+        size_t n;
+        char bytes[];
+};
+
+Secret *secret_new(Str bytes)
+{
+        size_t size = sizeof(Secret) + bytes.n;
+        Secret *s;
+
+        if (bytes.n > SECRET_MAX)
+                return NULL;
+        s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (s == MAP_FAILED) {
+                fputs("out of memory for a secret\n", stderr);
+                abort();
+        }
+        /* Some sandboxes refuse it; the secret is no less needed for that. */
+        IGNORE(madvise(s, size, MADV_DONTDUMP), "best effort");
+        s->size = size;
+        s->n = bytes.n;
+        if (bytes.n > 0)
+                memcpy(s->bytes, bytes.p, bytes.n);
+        return s;
+}
+
+Secret *secret_free(Secret *s)
+{
+        size_t size;
+
+        if (s == NULL)
+                return NULL;
+        size = s->size;
+        explicit_bzero(s, size);
+        INSIST(munmap(s, size) == 0);
+        return NULL;
+}
+
+Str secret_reveal(const Secret *s)
+{
+        return (Str){s->bytes, s->n};
+}
+
+bool secret_eq(const Secret *a, const Secret *b)
+{
+        if (a == NULL || b == NULL)
+                return a == b;
+        return a->n == b->n && CRYPTO_memcmp(a->bytes, b->bytes, a->n) == 0;
+}

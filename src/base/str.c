@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+enum {
+        DISTANCE_MAX = 64
+};
+
+static unsigned char fold(char c)
+{
+        unsigned char u = (unsigned char)c;
+
+        return u >= 'A' && u <= 'Z' ? (unsigned char)(u + ('a' - 'A')) : u;
+}
+
+/* memcmp does not take NULL, not even for 0 bytes. */
+static int compare(const char *a, const char *b, size_t n)
+{
+        return n > 0 ? memcmp(a, b, n) : 0;
+}
+
+bool str_eq(Str a, Str b)
+{
+        return a.n == b.n && compare(a.p, b.p, a.n) == 0;
+}
+
+bool str_eq_fold(Str a, Str b)
+{
+        if (a.n != b.n)
+                return false;
+        for (size_t i = 0; i < a.n; i++) {
+                if (fold(a.p[i]) != fold(b.p[i]))
+                        return false;
+        }
+        return true;
+}
+
+int str_cmp(Str a, Str b)
+{
+        int r = compare(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+        if (r != 0)
+                return r < 0 ? -1 : 1;
+        return (a.n > b.n) - (a.n < b.n);
+}
+
+bool str_starts(Str s, Str prefix)
+{
+        return s.n >= prefix.n && compare(s.p, prefix.p, prefix.n) == 0;
+}
+
+bool str_ends(Str s, Str suffix)
+{
+        return s.n >= suffix.n && str_eq(str_sub(s, s.n - suffix.n, suffix.n), suffix);
+}
+
+bool str_ends_fold(Str s, Str suffix)
+{
+        return s.n >= suffix.n && str_eq_fold(str_sub(s, s.n - suffix.n, suffix.n), suffix);
+}
+
+ptrdiff_t str_find(Str s, char c)
+{
+        const char *at = s.n > 0 ? memchr(s.p, c, s.n) : NULL;
+
+        return at != NULL ? at - s.p : -1;
+}
+
+ptrdiff_t str_find_str(Str s, Str needle)
+{
+        const char *at;
+
+        if (needle.n == 0)
+                return 0;
+        at = s.n >= needle.n ? memmem(s.p, s.n, needle.p, needle.n) : NULL;
+        return at != NULL ? at - s.p : -1;
+}
+
+Str str_sub(Str s, size_t from, size_t n)
+{
+        if (from > s.n)
+                from = s.n;
+        if (n > s.n - from)
+                n = s.n - from;
+        return (Str){s.p != NULL ? s.p + from : NULL, n};
+}
+
+static bool is_space(char c)
+{
+        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+Str str_trim(Str s)
+{
+        while (s.n > 0 && is_space(s.p[0]))
+                s = str_sub(s, 1, s.n - 1);
+        while (s.n > 0 && is_space(s.p[s.n - 1]))
+                s.n--;
+        return s;
+}
+
+bool str_cut(Str *s, char sep, Str *ret_head)
+{
+        ptrdiff_t at = str_find(*s, sep);
+
+        if (at < 0) {
+                *ret_head = *s;
+                *s = (Str){0};
+                return false;
+        }
+        *ret_head = str_sub(*s, 0, (size_t)at);
+        *s = str_sub(*s, (size_t)at + 1, s->n);
+        return true;
+}
+
+bool str_to_u64(Str s, uint64_t max, uint64_t *ret)
+{
+        uint64_t v = 0;
+
+        if (s.n == 0)
+                return false;
+        for (size_t i = 0; i < s.n; i++) {
+                if (s.p[i] < '0' || s.p[i] > '9')
+                        return false;
+                if (__builtin_mul_overflow(v, 10, &v) ||
+                    __builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v))
+                        return false;
+        }
+        if (v > max)
+                return false;
+        *ret = v;
+        return true;
+}
+
+/* The table "Well-Formed UTF-8 Byte Sequences" of the Unicode Standard (3-7): the second byte's
+ * range depends on the first, so that overlong forms, surrogates and what is above U+10FFFF are
+ * refused. */
+size_t str_utf8(Str s)
+{
+        const unsigned char *p = (const unsigned char *)s.p;
+        unsigned char low = 0x80, high = 0xbf;
+        size_t len;
+
+        if (s.n == 0)
+                return 0;
+        if (p[0] < 0x80)
+                return 1;
+        if (p[0] < 0xc2 || p[0] > 0xf4)
+                return 0;
+        len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+        if (s.n < len)
+                return 0;
+        if (p[0] == 0xe0)
+                low = 0xa0;
+        else if (p[0] == 0xed)
+                high = 0x9f;
+        else if (p[0] == 0xf0)
+                low = 0x90;
+        else if (p[0] == 0xf4)
+                high = 0x8f;
+        if (p[1] < low || p[1] > high)
+                return 0;
+        for (size_t i = 2; i < len; i++) {
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+        }
+        return len;
+}
+
+bool str_is_printable_utf8(Str s)
+{
+        while (s.n > 0) {
+                size_t len = str_utf8(s);
+
+                if (len == 0 || (len == 1 && ((unsigned char)s.p[0] < 0x20 || s.p[0] == 0x7f)))
+                        return false;
+                s = str_sub(s, len, s.n);
+        }
+        return true;
+}
+
+bool strlist_has(StrList l, Str s)
+{
+        for (size_t i = 0; i < l.n; i++) {
+                if (str_eq(l.at[i], s))
+                        return true;
+        }
+        return false;
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+        size_t m = a < b ? a : b;
+
+        return m < c ? m : c;
+}
+
+size_t str_distance(Str a, Str b)
+{
+        size_t row[DISTANCE_MAX + 1];
+
+        if (a.n > DISTANCE_MAX || b.n > DISTANCE_MAX)
+                return SIZE_MAX;
+        for (size_t j = 0; j <= b.n; j++)
+                row[j] = j;
+        for (size_t i = 1; i <= a.n; i++) {
+                size_t diagonal = row[0];
+
+                row[0] = i;
+                for (size_t j = 1; j <= b.n; j++) {
+                        size_t above = row[j];
+
+                        row[j] = min3(above + 1, row[j - 1] + 1,
+                                      diagonal + (a.p[i - 1] != b.p[j - 1]));
+                        diagonal = above;
+                }
+        }
+        return row[b.n];
+}
+
+Str str_nearest(Str s, const Str *known, size_t n)
+{
+        size_t best = (s.n < 3 ? 1 : s.n / 3) + 1;
+        Str found = {0};
+
+        for (size_t i = 0; i < n; i++) {
+                size_t d = str_distance(s, known[i]);
+
+                if (d < best) {
+                        best = d;
+                        found = known[i];
+                }
+        }
+        return found;
+}
+
+uint64_t str_hash(Str s)
+{
+        uint64_t h = 0xcbf29ce484222325;
+
+        for (size_t i = 0; i < s.n; i++)
+                h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3;
+        return h;
+}
