@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * HTTP client: GET over http and https (libcurl), on the loop. One client serves all who ask;
+ * it keeps connections between requests.
+ *
+ * A request ends with exactly one on_done, delivered from the loop, never from inside libcurl or
+ * the call that began it; after http_request_close nothing is delivered. The deadline is a timer
+ * of the loop. Redirects are never followed and proxies of the environment are ignored: a
+ * credential goes where its owner said, or nowhere. For the same reason plain http is spoken with
+ * loopback and private addresses only.
+ */
+
+#include "base/err.h"
+#include "base/instant.h"
+#include "base/secret.h"
+#include "io/loop.h"
+
+enum {
+        /* Connections open at once; what is beyond waits within its own deadline. */
+        HTTP_CLIENT_CONNECTIONS_MAX = 64,
+        /* All header lines of one answer, 1xx included: a hundred times what is honest. */
+        HTTP_CLIENT_HEADERS_MAX = 64 << 10,
+        /* Kept of the body of an answer that is not 2xx; enough for its message. */
+        HTTP_CLIENT_ERROR_BODY_MAX = 4 << 10,
+        HTTP_CLIENT_URL_MAX = 4 << 10,
+        /* The longest Retry-After that is believed. */
+        HTTP_CLIENT_RETRY_AFTER_MAX_S = 3600,
+};
+
+typedef struct HttpClient HttpClient;
+typedef struct HttpRequest HttpRequest;
+
+/* Valid within on_done only. */
+typedef struct HttpResult {
+        /* ERR_NONE: an answer came in whole, whatever its status. ERR_INVALID "RedirectRefused",
+         * "BadURL", "BadCredential", "PlainHttpRefused", "BodyRefused" (on_body said no);
+         * ERR_LIMIT "AnswerTooLarge"; ERR_TRANSIENT "Timeout", "ConnectFailed", "NameNotFound",
+         * "TLSFailed", "AnswerCutShort", "TransferFailed". */
+        Err err;
+        unsigned status;  /* 0: none came */
+        Span retry_after; /* at most HTTP_CLIENT_RETRY_AFTER_MAX_S; 0: not said */
+        Str content_type; /* or empty */
+        Str body;         /* of 2xx where there is no on_body; else its first bytes */
+        uint64_t bytes;   /* of the body that came */
+        Span took;
+} HttpResult;
+
+/* A piece of the body of a 2xx answer. It is called from inside libcurl, so it may feed a codec and
+ * nothing else: no request is begun or closed, nothing is delivered. False ends the request. */
+typedef bool HttpBodyFn(HttpRequest *r, Str chunk);
+typedef void HttpDoneFn(HttpRequest *r, const HttpResult *result);
+
+typedef struct HttpRequestInput {
+        const char *url;      /* copied; "http://" or "https://" */
+        const Secret *bearer; /* "Authorization: Bearer"; read while opening. May be NULL */
+        const char *accept;   /* media type; copied. May be NULL */
+        Span deadline;        /* for everything, from now on */
+        size_t max_bytes;     /* of the body */
+        HttpBodyFn *on_body;  /* NULL: the body is kept for on_done */
+        HttpDoneFn *on_done;
+        void *owner;
+} HttpRequestInput;
+
+HttpClient *http_client_new(Loop *loop) MUST_USE;
+/* All requests must have been closed. NULL is welcome. Returns NULL. */
+HttpClient *http_client_free(HttpClient *c);
+
+/* Begins a GET. Never NULL: what is wrong with the input is told by on_done, too. The request is
+ * the caller's until it closes it, also after on_done. */
+HttpRequest *http_request_open(HttpClient *c, const HttpRequestInput *in) MUST_USE;
+void *http_request_owner(const HttpRequest *r);
+/* Aborts what is still under way and frees; nothing is delivered after. Allowed in on_done, not in
+ * on_body. NULL is welcome. Returns NULL. */
+HttpRequest *http_request_close(HttpRequest *r);
