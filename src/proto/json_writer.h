@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * JsonWriter: compact JSON into a Buf, commas by itself. What would not be JSON (a value without
+ * key in an object, an end too many) is the programmer's fault and aborts; whether all fitted is
+ * asked once, of the Buf. Bytes that are not UTF-8 become U+FFFD.
+ *
+ *     json_object_begin(w); json_key(w, STR("n")); json_u64(w, 3); json_object_end(w);  {"n":3}
+ */
+
+#include "base/buf.h"
+
+enum {
+        JSON_WRITER_DEPTH_MAX = 64
+};
+
+typedef struct JsonWriter {
+        Buf *out;         /* borrowed */
+        uint64_t objects; /* bit per depth: it is an object */
+        uint64_t filled;  /* bit per depth: it has a member */
+        unsigned depth;
+        bool has_key;
+} JsonWriter;
+
+void json_writer_init(JsonWriter *w, Buf *out);
+void json_object_begin(JsonWriter *w);
+void json_object_end(JsonWriter *w);
+void json_array_begin(JsonWriter *w);
+void json_array_end(JsonWriter *w);
+void json_key(JsonWriter *w, Str key);
+void json_str(JsonWriter *w, Str s);
+void json_u64(JsonWriter *w, uint64_t v);
+void json_i64(JsonWriter *w, int64_t v);
+void json_bool(JsonWriter *w, bool v);
+void json_null(JsonWriter *w);
+/* With six decimals; not a finite number: null. */
+void json_double(JsonWriter *w, double v);
+/* A number that is text already, or any other whole JSON value. */
+void json_raw(JsonWriter *w, Str json);
+void json_strlist(JsonWriter *w, StrList l);
+
+/* Key and value. */
+void json_key_str(JsonWriter *w, Str key, Str s);
+void json_key_u64(JsonWriter *w, Str key, uint64_t v);
+void json_key_i64(JsonWriter *w, Str key, int64_t v);
+void json_key_bool(JsonWriter *w, Str key, bool v);
+void json_key_object_begin(JsonWriter *w, Str key);
+void json_key_array_begin(JsonWriter *w, Str key);

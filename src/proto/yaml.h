@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * YAML into Trees, several documents a text, as Kubernetes reads it: plain true/false/null (any of
+ * YAML 1.2's core spellings) and numbers are values, whatever is quoted is a string. Plain yes, no,
+ * on, off are refused as ambiguous where YAML 1.1 calls them booleans. Anchors, aliases, merge keys
+ * and tags other than the standard ones are refused.
+ */
+
+#include "proto/tree.h"
+
+enum {
+        YAML_BYTES_MAX = 16 << 20 /* one text; the same as of JSON */
+};
+
+typedef struct Yaml Yaml;
+
+/* Borrows `bytes` until yaml_free. */
+Yaml *yaml_new(Str bytes) MUST_USE;
+/* NULL is welcome; returns NULL. */
+Yaml *yaml_free(Yaml *y);
+/* The next document's root in *ret (into `arena`), NULL at the end of the text. An empty document
+ * is a TREE_NULL. False: not YAML (reason "InvalidYaml") or above a cap ("TooLarge"), with the
+ * place in `ret_at` (may be NULL); every later call fails too. */
+bool yaml_next(Yaml *y, Arena *arena, const Tree **ret, TreeMark *ret_at, Err *err) MUST_USE;
+
+static inline void yaml_cleanup(Yaml **y)
+{
+        yaml_free(*y);
+}
