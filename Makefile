@@ -3,7 +3,7 @@
 
 PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 SANITIZE = -Db_sanitize=address,undefined -Db_lundef=false
-MESON = $(PYTHON) $(shell command -v meson || echo /usr/bin/meson)
+MESON = meson
 
 .PHONY: help run test check asan fuzz bench soak format clean deps build build-asan peers
 

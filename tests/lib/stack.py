@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that one test module runs: network, tailnet, Envoy Gateway, Envoy, and our program."""
+
+import json
+import os
+import subprocess
+
+from . import envoy as envoy_lib
+from .envoy import Envoy, EnvoyGateway, write_yaml
+from .netns import Network
+from .process import Process, eventually
+from .tailnet import Tailnet
+from .web import request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+GROUP = "gateway.tailscale.com/v1alpha1"
+LISTENER_PORT = 10080
+ADMIN_PORT, METRICS_PORT = 9801, 9802
+SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1",
+                 "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", "LSAN_OPTIONS": "exitcode=99"}
+
+
+def program():
+    """The binary under test: TSGW_PROGRAM, else the build with the sanitizers, else the plain one."""
+    if os.environ.get("TSGW_PROGRAM"):
+        return os.environ["TSGW_PROGRAM"]
+    for folder in ("build-asan", "build"):
+        path = os.path.join(ROOT, folder, "tailscale-gateway")
+        if os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError("no build/tailscale-gateway; `make build-asan` makes one")
+
+
+class Gateway:
+    """Our program, `run` without Kubernetes, and its commands."""
+
+    def __init__(self, stack, name="tailscale-gateway"):
+        self.stack = stack
+        self.path = program()
+        self.process = Process(name, [
+            self.path, "run", "--resources", stack.resources, "--gateway-resources", stack.gateway_resources,
+            "--generated", stack.generated, "--extension-address", f"unix://{stack.extension}",
+            "--admin-address", f"127.0.0.1:{ADMIN_PORT}", "--metrics-address", f"127.0.0.1:{METRICS_PORT}",
+            "--log-level", "debug"], stack.log_dir, ns=stack.network.hub, env=SANITIZER_ENV)
+
+    def start(self, wait=True):
+        self.process.start()
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, seconds=20):
+        eventually(lambda: self.process.check() and self.get("/readyz").status == 200, seconds, "/readyz says yes")
+        return self
+
+    def get(self, path):
+        return request(self.stack.network.hub, METRICS_PORT, path)
+
+    def state(self):
+        answer = request(self.stack.network.hub, ADMIN_PORT, "/state")
+        assert answer.status == 200, answer
+        return answer.json()
+
+    def metric(self, name, **labels):
+        total = 0.0
+        for line in self.get("/metrics").body.decode().splitlines():
+            head, _, value = line.rpartition(" ")
+            if (head == name or head.startswith(name + "{")) and all(f'{k}="{v}"' in head for k, v in labels.items()):
+                total += float(value)
+        return total
+
+    def command(self, *args, code=None):
+        """One of the commands, run in the hub; returns what it printed."""
+        done = subprocess.run(["nsenter", f"--net={self.stack.network.hub.path}", self.path, *args], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **SANITIZER_ENV})
+        out = done.stdout + done.stderr
+        assert code is None or done.returncode == code, f"{' '.join(args)}: exit code {done.returncode}, expected {code}\n{out}"
+        return out
+
+    def explain(self, url):
+        return self.command("explain", url, "--admin-address", f"127.0.0.1:{ADMIN_PORT}")
+
+    def status(self):
+        return self.command("status", "--admin-address", f"127.0.0.1:{ADMIN_PORT}", "-o", "json")
+
+    def stop(self):
+        """Ends it as a user would, and requires a clean end: exit code 0 and no report of a sanitizer."""
+        code = self.process.stop()
+        report = self.process.sanitizer_report()
+        assert report is None, report
+        assert code == 0, f"exit code {code}\n{self.process.tail()}"
+
+
+class Stack:
+    """Owns all of it and takes it down in the right order. Parts are made when first asked for."""
+
+    def __init__(self, label, workdir):
+        self.workdir = workdir
+        self.log_dir = os.path.join(workdir, "log")
+        self.resources, self.gateway_resources = os.path.join(workdir, "res"), os.path.join(workdir, "gw")
+        self.generated = os.path.join(workdir, "gen")
+        for d in (self.log_dir, self.resources, self.gateway_resources, self.generated):
+            os.makedirs(d)
+        self.extension = os.path.join(workdir, "x")
+        self.network = Network(label)
+        self.tailnet = self.eg = self.gateway = None
+        self.envoys, self.others = [], []
+
+    def start_tailnet(self, devices, proxies=1):
+        self.tailnet = Tailnet(self.network, self.workdir, self.log_dir)
+        return self.tailnet.start(devices, proxies)
+
+    def make_eg(self, extension=True, runtime_flags=()):
+        self.eg = EnvoyGateway(self.network.hub, os.path.join(self.workdir, "eg"), self.log_dir,
+                               [self.gateway_resources, os.path.join(self.generated, "envoy-gateway")],
+                               extension=self.extension if extension else None, runtime_flags=runtime_flags)
+        return self.eg
+
+    def start_envoy(self, namespace="demo", name="gw", admin_port=9901):
+        made = Envoy(self.network.hub, os.path.join(self.workdir, "envoy"), self.log_dir, self.eg, namespace, name, admin_port)
+        self.envoys.append(made)
+        return made.start()
+
+    def make_gateway(self):
+        self.gateway = Gateway(self)
+        return self.gateway
+
+    def ask(self, host, path="/", port=LISTENER_PORT, **more):
+        return request(self.network.hub, port, path, host=host, **more)
+
+    def wait_for(self, host, path="/", status=200, seconds=30, port=LISTENER_PORT):
+        """Until that host and path answers so; on failure the explanation of our program goes with it."""
+        def check():
+            answer = self.ask(host, path, port=port, timeout=5)
+            return answer if answer.status == status else None
+        try:
+            return eventually(check, seconds, f"{host}{path} answers {status}")
+        except AssertionError as e:
+            if self.gateway and self.gateway.process.running():
+                raise AssertionError(f"{e}\n{self.gateway.explain(f'http://{host}{path}')}") from e
+            raise
+
+    def write_gateway(self, file, *documents):
+        write_yaml(os.path.join(self.gateway_resources, file), *documents)
+
+    def write_resources(self, file, *documents):
+        write_yaml(os.path.join(self.resources, file), *documents)
+
+    def bindings(self):
+        """The generated Bindings: file name -> bytes."""
+        folder = os.path.join(self.generated, "envoy-gateway")
+        found = {}
+        for name in sorted(os.listdir(folder)):
+            if not name.startswith("."):
+                with open(os.path.join(folder, name), "rb") as f:
+                    found[name] = f.read()
+        return found
+
+    def processes(self):
+        own = [p.process for p in (self.gateway, self.eg, *self.envoys) if p]
+        return own + (self.tailnet.processes() if self.tailnet else [])
+
+    def logs(self):
+        parts = [p.tail() for p in self.processes()]
+        if self.gateway and self.gateway.process.running():
+            try:
+                parts.insert(0, "--- /state\n" + json.dumps(self.gateway.state(), indent=1)[:20000])
+            except (AssertionError, OSError, ValueError) as e:
+                parts.insert(0, f"--- /state: {e!r}")
+        return "\n".join(parts)
+
+    def close(self):
+        """Everything is stopped whatever happens; a bad end of our program is an error of the module."""
+        problem = None
+        try:
+            if self.gateway:
+                self.gateway.stop()
+        except AssertionError as e:
+            problem = e
+        for o in self.others:
+            o.close()
+        for p in [*self.envoys, *([self.eg] if self.eg else [])]:
+            p.process.kill()
+        if self.tailnet:
+            self.tailnet.stop()
+        self.network.close()
+        if problem:
+            raise problem
+
+
+def tailnet_resource(name="corp-tailnet", namespace="demo", **spec):
+    return {"apiVersion": GROUP, "kind": "TailscaleTailnet", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def gateway_resource(name="corp-gateway", namespace="demo", gateway="gw", gateway_namespace="demo", tailnets=(), section=None, priority=None):
+    ref = {"name": gateway, "namespace": gateway_namespace, **({"sectionName": section} if section else {})}
+    spec = {"gatewayRef": ref, **({"priority": priority} if priority is not None else {}), "tailnets": list(tailnets)}
+    return {"apiVersion": GROUP, "kind": "TailscaleGateway", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def secret(name, namespace="demo", **values):
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": values}
+
+
+__all__ = ["Gateway", "Stack", "envoy_lib", "gateway_resource", "secret", "tailnet_resource"]
