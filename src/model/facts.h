@@ -5,6 +5,7 @@
  * resource reads, writes. Mutable, owned by the one loop; never part of a World.
  */
 
+#include "base/err.h"
 #include "base/instant.h"
 #include "base/metric.h"
 #include "model/binding_spec.h"
@@ -14,7 +15,9 @@ typedef struct HookFact {
         ObjectKey eg_gateway; /* strings owned by Facts; empty: a Gateway that is not known */
         char asked[REVISION_MAX + 1]; /* by the Binding; empty: none came */
         char served[REVISION_MAX + 1];
-        uint64_t attempt; /* that the Binding carried */
+        uint64_t attempt;  /* that the Binding carried */
+        bool owes_attempt; /* it was not answered as asked: Envoy Gateway must be made to ask again
+                            */
         uint64_t calls, failures;
         Wall last;
         double last_seconds;
@@ -55,6 +58,8 @@ typedef struct WriteFact {
 typedef struct Facts {
         HookFact *hooks; /* sorted by eg_gateway; owned */
         size_t n_hooks;
+        TailnetFact *tailnets; /* sorted by key; owned */
+        size_t n_tailnets;
         HookCounters counters;
         DirFact resources, gateway_resources;
         WriteFact generated;
@@ -68,3 +73,6 @@ void facts_done(Facts *f);
 HookFact *facts_hook(Facts *f, ObjectKey eg_gateway);
 /* The record, or NULL where there is none. */
 const HookFact *facts_find_hook(const Facts *f, ObjectKey eg_gateway);
+/* The same for a TailscaleTailnet. */
+TailnetFact *facts_tailnet(Facts *f, ObjectKey tailnet);
+const TailnetFact *facts_find_tailnet(const Facts *f, ObjectKey tailnet);

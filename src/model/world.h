@@ -61,6 +61,7 @@ typedef struct EntryView {
 typedef struct World {
         Leaf leaf;
         uint64_t generation; /* counts up within the process; for people only */
+        bool resources_read; /* manifests were read once: who refers to which Gateway is known */
         bool complete; /* resources read once, and every tailnet synced, read back, or 10 s old */
         const Table *tailnets;       /* of TailnetSpec; each Table with one reference, never NULL */
         const Table *gateways;       /* of GatewaySpec */
