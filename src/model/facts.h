@@ -28,8 +28,23 @@ typedef struct HookFact {
         char error[256];         /* of the last failure, or empty */
 } HookFact;
 
+/* The polls of one TailscaleTailnet. */
+typedef struct TailnetFact {
+        ObjectKey key; /* strings owned by Facts */
+        uint64_t polls, failures;
+        uint64_t failures_in_a_row;
+        Wall last_sync; /* of a good answer; 0: never */
+        Wall last_attempt;
+        Wall next;           /* poll; 0: one is in flight */
+        double last_seconds; /* that the last answer took */
+        uint64_t bytes, devices, invalid;
+        char reason[ERR_REASON_MAX]; /* of the last failure; empty where the last was good */
+        char error[ERR_TEXT_MAX];
+} TailnetFact;
+
 enum {
-        FACTS_GATEWAYS_MAX = 1024
+        FACTS_GATEWAYS_MAX = 1024,
+        FACTS_TAILNETS_MAX = 256
 };
 
 typedef struct HookCounters {
