@@ -24,8 +24,9 @@ void loop_run(Loop *l);
 /* One turn: waits at most `max` for an event, delivers what is there, then the posts. Returns
  * whether anything was delivered. */
 bool loop_turn(Loop *l, Span max);
+/* Lets loop_run return after this turn (or at once, where it is not running yet). */
 void loop_stop(Loop *l);
-/* The time of this turn. */
+/* The time of this turn; outside of one, of now. */
 Mono loop_now(const Loop *l);
 Wall loop_wall(const Loop *l);
 /* For net/ only, which binds libevent's own objects to this loop. */
@@ -37,11 +38,12 @@ typedef void TimerFn(Timer *t);
 struct Timer {
         Loop *loop;
         TimerFn *fn;
-        Mono at;     /* 0: not set */
-        size_t slot; /* place in the loop's heap */
+        Mono at;        /* 0: not set */
+        size_t slot;    /* place in the loop's heap */
+        uint64_t order; /* of setting: those of one instant fire in it */
 };
 void timer_init(Timer *t, Loop *l, TimerFn *fn);
-/* Arms or moves; a time in the past fires in the next turn. */
+/* Arms or moves; a time in the past fires in the next turn; 0 ("never") clears. */
 void timer_set(Timer *t, Mono at);
 void timer_set_in(Timer *t, Span in);
 /* Idempotent. */
@@ -79,7 +81,8 @@ struct FdSource {
         void *ev; /* libevent's */
 };
 void fd_source_init(FdSource *s, Loop *l, int fd, FdFn *fn);
-/* FD_READ | FD_WRITE, or 0 for none. */
+/* FD_READ | FD_WRITE, or 0 for none. The descriptor can be polled (is no regular file). A hang-up
+ * or error is readiness for what is wanted. */
 void fd_source_want(FdSource *s, unsigned want);
 /* Idempotent; does not close the descriptor. */
 void fd_source_close(FdSource *s);
@@ -93,5 +96,7 @@ struct SignalSource {
         int signo;
         void *ev;
 };
+/* False where the signal cannot be caught. Several signals of one turn are one delivery. */
 bool signal_source_open(SignalSource *s, Loop *l, int signo, SignalFn *fn) MUST_USE;
+/* Idempotent; the signal has its former disposition again. */
 void signal_source_close(SignalSource *s);
