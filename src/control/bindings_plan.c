@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TailscaleGatewayBindings: one for each Gateway that a TailscaleGateway refers to. Envoy Gateway
+ * translates again when one changes, so it changes only when our contribution does, or when an
+ * answer is owed.
+ */
+#include "control/plan.h"
+#include "model/render.h"
+
+enum {
+        BINDING_BYTES_MAX = 64 << 10
+};
+
+static const BindingWritten *written_of(const Outside *o, ObjectKey key)
+{
+        for (size_t i = 0; i < o->n_bindings; i++) {
+                if (object_key_eq(o->bindings[i].eg_gateway, key))
+                        return &o->bindings[i];
+        }
+        return NULL;
+}
+
+static Str file_name(Arena *a, ObjectKey key)
+{
+        return arena_printf(a, "%.*s.%.*s.yaml", STR_FMT(key.namespace), STR_FMT(key.name));
+}
+
+static void write_binding(Plan *p, ObjectKey key, Str revision, uint64_t attempt)
+{
+        Buf content;
+        buf_init(&content, BINDING_BYTES_MAX);
+        render_binding(key, revision, attempt, &content);
+        plan_add(p, PLAN_BINDINGS, file_name(&p->arena, key), buf_str(&content), false);
+        buf_done(&content);
+}
+
+/* The first change goes at once, later ones keep apart. */
+static bool may_write(const PlanInput *in, Plan *p, const BindingWritten *w)
+{
+        if (w == NULL || w->at.ns == 0)
+                return true;
+        Mono at = mono_add(w->at, SPAN_MS(PLAN_BINDING_APART_MS));
+        if (!mono_before(in->now, at))
+                return true;
+        if (p->again.ns == 0 || mono_before(at, p->again))
+                p->again = at;
+        return false;
+}
+
+static void plan_wanted(const PlanInput *in, Plan *p, const GatewayReport *g)
+{
+        const BindingWritten *w = written_of(in->outside, g->eg_gateway);
+        const HookFact *fact = facts_find_hook(in->facts, g->eg_gateway);
+        Str revision = str_of(g->revision);
+        bool is_new = w == NULL || !str_eq(w->revision, revision);
+        bool is_owed = !is_new && fact != NULL && fact->owes_attempt;
+        if ((!is_new && !is_owed) || !may_write(in, p, w))
+                return;
+        uint64_t attempt = w != NULL ? w->attempt : 0;
+        write_binding(p, g->eg_gateway, revision, attempt + (is_owed ? 1 : 0));
+}
+
+/* Nobody refers to it any more: it names the empty contribution until that has been answered, or
+ * until the Gateway is gone, too. */
+static void plan_unwanted(const PlanInput *in, Plan *p, const BindingWritten *w)
+{
+        const HookFact *fact = facts_find_hook(in->facts, w->eg_gateway);
+        bool is_gone = table_find(in->world->eg_gateways, &w->eg_gateway, eg_gateway_find) == NULL;
+        bool is_empty = str_eq(w->revision, STR(PLAN_REVISION_EMPTY));
+        bool is_served = is_empty && fact != NULL &&
+                         str_eq(str_of(fact->asked), STR(PLAN_REVISION_EMPTY)) &&
+                         fact->error[0] == '\0';
+        if (is_gone || is_served)
+                plan_add(p, PLAN_BINDINGS, file_name(&p->arena, w->eg_gateway), (Str){0}, true);
+        else if (!is_empty && may_write(in, p, w))
+                write_binding(p, w->eg_gateway, STR(PLAN_REVISION_EMPTY), w->attempt);
+}
+
+void plan_bindings(const PlanInput *in, Plan *p)
+{
+        TABLE_FOREACH (GatewayReport, g, in->report->gateways)
+                plan_wanted(in, p, g);
+        for (size_t i = 0; i < in->outside->n_bindings; i++) {
+                const BindingWritten *w = &in->outside->bindings[i];
+                if (table_find(in->report->gateways, &w->eg_gateway, gateway_report_find) == NULL)
+                        plan_unwanted(in, p, w);
+        }
+}

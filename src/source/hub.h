@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Hub: where all that comes in becomes a World: two watched directories, the tailnets on their
+ * clocks, the cache of the start. Changes are held off for a moment, so that a burst makes one
+ * World, but never longer than HUB_HOLD_OFF_MAX_MS.
+ */
+
+#include "base/log.h"
+#include "io/loop.h"
+#include "model/facts.h"
+#include "model/world.h"
+
+struct HttpClient;
+
+enum {
+        HUB_HOLD_OFF_MS = 20,
+        HUB_HOLD_OFF_MAX_MS = 200,
+        /* A tailnet that has neither answered nor a cache holds up the first answer this long, no
+         * longer. */
+        HUB_FIRST_SYNC_S = 10,
+};
+
+typedef struct Hub Hub;
+/* `world` is borrowed for the call. */
+typedef void HubFn(void *owner, const World *world);
+
+typedef struct HubInput {
+        Loop *loop;
+        Log *log;
+        struct HttpClient *http;
+        Facts *facts;
+        const char *resources;         /* directories; paths are copied */
+        const char *gateway_resources; /* NULL: the same as resources */
+        const char *cache;             /* of our own TailscaleEndpoints; NULL: none */
+        uint64_t seed;                 /* of all jitter */
+        HubFn *fn;                     /* a new World, from the loop */
+        void *owner;
+} HubInput;
+
+/* Reads the directories and the cache; the first World is delivered in the next turn. */
+Hub *hub_open(const HubInput *in) MUST_USE;
+/* The newest World; borrowed. */
+const World *hub_world(const Hub *h);
+/* Reads everything again and asks every tailnet (SIGHUP). */
+void hub_reread(Hub *h);
+/* Lets through the removal that is held for one entry, where its digest is still this one. False,
+ * with the reason, where nothing like it is held. */
+bool hub_approve(Hub *h, EntryKey entry, Str digest, Err *err) MUST_USE;
+/* NULL is welcome. Returns NULL. */
+Hub *hub_close(Hub *h);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Pace: when a control server may be asked again. Pure: time and chance are handed in. */
+
+#include "base/instant.h"
+
+enum {
+        PACE_BACKOFF_FIRST_S = 1,
+        PACE_BACKOFF_MAX_S = 300,
+        PACE_TRIGGER_APART_S = 5, /* two triggered polls */
+        PACE_TRIGGERS_PER_HOUR = 120,
+};
+
+/* A small generator (xorshift64*) for jitter only; the state is never 0. */
+typedef struct Chance {
+        uint64_t state;
+} Chance;
+void chance_init(Chance *c, uint64_t seed);
+/* Uniform in [0, 1). */
+double chance_next(Chance *c);
+
+typedef struct Pace {
+        Mono last_trigger;
+        Mono hour;         /* start of the hour that is counted */
+        unsigned triggers; /* in it */
+} Pace;
+
+/* pollInterval with plus or minus 10 %. */
+Span pace_interval(Span interval, Chance *c);
+/* After the n-th failure in a row (from 1): full jitter below 1 s, 2 s, 4 s … 5 min, but at least
+ * `retry_after`. */
+Span pace_backoff(uint64_t failures, Span retry_after, Chance *c);
+/* May a trigger (SIGHUP, a changed file, a webhook) bring the next poll forward to now? Otherwise
+ * *ret_at says when. */
+bool pace_trigger(Pace *p, Mono now, Mono *ret_at);

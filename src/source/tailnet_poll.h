@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * TailnetPoll: one TailscaleTailnet on its own clock: asks its control server every pollInterval,
+ * backs off when that fails, and keeps what was last good for ever. One that hangs delays nobody.
+ */
+
+#include "base/log.h"
+#include "io/loop.h"
+#include "model/facts.h"
+#include "model/secret_spec.h"
+#include "model/world.h"
+#include "source/pace.h"
+
+struct HttpClient;
+
+typedef struct TailnetPoll TailnetPoll;
+typedef void TailnetPollFn(TailnetPoll *p);
+
+typedef struct TailnetPollInput {
+        Loop *loop;
+        Log *log;
+        struct HttpClient *http;
+        Facts *facts;
+        uint64_t seed;     /* of the jitter */
+        TailnetPollFn *fn; /* a poll ended, well or not: from the loop */
+        void *owner;
+} TailnetPollInput;
+
+/* The first poll starts in the next turn. References of `spec` and `secret` (may be NULL) are
+ * taken. */
+TailnetPoll *tailnet_poll_open(const TailnetPollInput *in, const TailnetSpec *spec,
+                               const SecretSpec *secret) MUST_USE;
+void *tailnet_poll_owner(const TailnetPoll *p);
+/* Uses these from now on: where they differ the next poll is at once, with what was good still in
+ * force. */
+void tailnet_poll_update(TailnetPoll *p, const TailnetSpec *spec, const SecretSpec *secret);
+/* Brings the next poll forward, at most so often as pace.h says. */
+void tailnet_poll_trigger(TailnetPoll *p);
+const TailnetSpec *tailnet_poll_spec(const TailnetPoll *p);
+/* What is known now, borrowed until the next fn; NULL before the first poll ended. */
+const TailnetState *tailnet_poll_state(const TailnetPoll *p);
+/* NULL is welcome. Returns NULL. */
+TailnetPoll *tailnet_poll_close(TailnetPoll *p);

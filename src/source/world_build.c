@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source/world_build.h"
+
+#include "base/mem.h"
+#include "discovery/discover.h"
+
+/* The user's own TailscaleEndpoints of one entry, a run of borrowed pointers in `at`. */
+static size_t statics_of(const Table *endpoints, const GatewaySpec *g, Str tailnet,
+                         const EndpointsSpec **at)
+{
+        size_t n = 0;
+        TABLE_FOREACH (EndpointsSpec, e, endpoints) {
+                if (e->gateway.n == 0 && str_eq(e->meta.key.namespace, g->meta.key.namespace) &&
+                    str_eq(e->tailnet, tailnet))
+                        at[n++] = e;
+        }
+        return n;
+}
+
+static const EntryView *before_of(const WorldInput *in, const EntryKey *key)
+{
+        const EntryView *v = table_find(in->approved, key, entry_view_find);
+        if (v == NULL)
+                v = table_find(in->before->entries, key, entry_view_find);
+        return v != NULL ? v : table_find(in->cache, key, entry_view_find);
+}
+
+static EntryView *entry_of(const WorldInput *in, const GatewaySpec *g, const TailnetEntry *e,
+                           const EndpointsSpec **scratch)
+{
+        EntryKey key = {g->meta.key, e->name};
+        ObjectKey tailnet = {g->meta.key.namespace, e->tailnet_name};
+        DiscoverInput d = {
+                .gateway = g,
+                .entry = e,
+                .tailnet = table_find(in->tailnets, &tailnet, tailnet_spec_find),
+                .state = table_find(in->tailnet_states, &tailnet, tailnet_state_find),
+                .statics = scratch,
+                .n_statics = statics_of(in->endpoints, g, e->name, scratch),
+                .before = before_of(in, &key),
+                .now = in->now,
+        };
+        return discover_entry(&d);
+}
+
+/* discover_entry gives the old view back where nothing changed, so pointers tell. */
+static bool is_same_view(const void *a, const void *b)
+{
+        return a == b;
+}
+
+/* What moves with every good poll (its number, its time) makes no new World. */
+static bool is_same_state(const void *x, const void *y)
+{
+        const TailnetState *a = x, *b = y;
+        return a->sync == b->sync && a->devices == b->devices &&
+               str_eq(a->error_reason, b->error_reason) && str_eq(a->error_text, b->error_text) &&
+               str_eq(a->suffix, b->suffix);
+}
+
+static Table *states_of(const WorldInput *in)
+{
+        size_t n = table_n(in->tailnet_states);
+        CLEANUP(mem_cleanup) const void **leaves = mem_new_array(n + 1, sizeof *leaves);
+        for (size_t i = 0; i < n; i++)
+                leaves[i] = leaf_ref(in->tailnet_states->at[i]);
+        return table_update(in->before->tailnet_states, leaves, n, tailnet_state_order,
+                            is_same_state);
+}
+
+static Table *entries_of(const WorldInput *in)
+{
+        size_t n = 0, max = 0;
+        TABLE_FOREACH (GatewaySpec, g, in->gateways)
+                max += g->n_tailnets;
+        CLEANUP(mem_cleanup) const void **views = mem_new_array(max + 1, sizeof *views);
+        CLEANUP(mem_cleanup)
+        const EndpointsSpec **scratch = mem_new_array(table_n(in->endpoints) + 1, sizeof *scratch);
+        TABLE_FOREACH (GatewaySpec, g, in->gateways) {
+                for (size_t i = 0; i < g->n_tailnets; i++)
+                        views[n++] = entry_of(in, g, &g->tailnets[i], scratch);
+        }
+        return table_update(in->before->entries, views, n, entry_view_order, is_same_view);
+}
+
+static bool is_complete(const WorldInput *in, const Table *entries)
+{
+        if (!in->resources_read)
+                return false;
+        if (in->before->complete || in->waited)
+                return true;
+        TABLE_FOREACH (EntryView, v, entries) {
+                if (!v->known)
+                        return false;
+        }
+        return true;
+}
+
+static bool is_same_world(const World *a, const World *b)
+{
+        return a->complete == b->complete && a->resources_read == b->resources_read &&
+               a->tailnets == b->tailnets && a->gateways == b->gateways &&
+               a->eg_gateways == b->eg_gateways && a->eg_routes == b->eg_routes &&
+               a->tailnet_states == b->tailnet_states && a->entries == b->entries;
+}
+
+const World *world_build(const WorldInput *in)
+{
+        World *w = leaf_new(sizeof *w, 0, world_drop);
+        w->generation = in->before->generation + 1;
+        w->resources_read = in->resources_read;
+        w->tailnets = table_ref(in->tailnets);
+        w->gateways = table_ref(in->gateways);
+        w->eg_gateways = table_ref(in->eg_gateways);
+        w->eg_routes = table_ref(in->eg_routes);
+        w->tailnet_states = states_of(in);
+        w->entries = entries_of(in);
+        w->complete = is_complete(in, w->entries);
+        if (!is_same_world(w, in->before))
+                return w;
+        leaf_unref(w);
+        return leaf_ref(in->before);
+}

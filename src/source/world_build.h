@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* WorldBuild: tables in, the next World out. Pure; hub decides when. */
+
+#include "model/world.h"
+
+typedef struct WorldInput {
+        const World *before; /* never NULL */
+        const Table *cache;  /* of EntryView, read back at start */
+        const Table *tailnets, *gateways, *endpoints, *eg_gateways, *eg_routes;
+        const Table *tailnet_states;
+        const Table *approved; /* of EntryView that replace the one before, or NULL */
+        bool resources_read;
+        bool waited; /* HUB_FIRST_SYNC_S have passed */
+        Wall now;
+} WorldInput;
+
+/* The next World with one reference; `before` itself, with one more, where nothing changed. */
+const World *world_build(const WorldInput *in) MUST_USE;
