@@ -35,7 +35,7 @@ struct Tree {
         TreeMark at;    /* of the value */
         TreeMark key_at;
         Str key;           /* where it is a member of an object, else empty */
-        Str text;          /* of TREE_STRING and TREE_NUMBER; NUL-terminated; arena */
+        Str text;          /* of a scalar; NUL-terminated; arena */
         size_t n;          /* number of children of TREE_ARRAY and TREE_OBJECT */
         const Tree *first; /* first child, or NULL */
         const Tree *next;  /* next sibling, or NULL */
@@ -65,7 +65,7 @@ StrList tree_strlist(const Tree *array, Arena *arena);
 /*
  * TreeBuilder: how a parser makes a Tree: begin, members (each after its key where in an object),
  * end. Depth and number of nodes are capped; keys that come twice are marked when their object
- * ends.
+ * ends, unless `keys_unchecked` was set.
  */
 typedef struct TreeBuilder {
         Arena *arena; /* borrowed; strings and nodes go there */
@@ -78,6 +78,7 @@ typedef struct TreeBuilder {
         Str key; /* of the next member; arena */
         TreeMark key_at;
         bool has_key;
+        bool keys_unchecked;
 } TreeBuilder;
 
 void tree_builder_init(TreeBuilder *b, Arena *arena);
@@ -86,6 +87,6 @@ void tree_builder_init(TreeBuilder *b, Arena *arena);
 bool tree_builder_value(TreeBuilder *b, TreeType type, Str text, TreeMark at, Err *err) MUST_USE;
 bool tree_builder_key(TreeBuilder *b, Str key, TreeMark at, Err *err) MUST_USE;
 /* Ends the array or object that was opened last. */
-void tree_builder_end(TreeBuilder *b);
+bool tree_builder_end(TreeBuilder *b, Err *err) MUST_USE;
 /* Is a whole value there, with nothing open? */
 bool tree_builder_is_whole(const TreeBuilder *b);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * YAML into Trees, several documents a text, as Kubernetes reads it: plain true/false/null (any of
- * YAML 1.2's core spellings) and numbers are values, whatever is quoted is a string. Plain yes, no,
- * on, off are refused as ambiguous where YAML 1.1 calls them booleans. Anchors, aliases, merge keys
- * and tags other than the standard ones are refused.
+ * YAML into Trees, several documents a text, as Kubernetes reads it (YAML 1.1): plain true, yes, on
+ * and their opposites, null, ~ and numbers are values, whatever is quoted is a string. Whole
+ * numbers come out as decimal text however they were written (0x1f, 0o17, 017, 1_000). Anchors,
+ * aliases and tags other than the standard ones are refused, so a text cannot grow when it is read.
  */
 
 #include "proto/tree.h"

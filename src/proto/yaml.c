@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libyaml's events into a TreeBuilder. Invariants:
+ *
+ * 1. One event is held at a time, and freed before the next is asked for.
+ * 2. Nothing that an event refers to is looked up: an anchor or alias ends the reading, so what is
+ *    built is never larger than what is read.
+ * 3. A scalar without quotes or tag is classed by its text alone, by the rules of the YAML reader
+ *    that Kubernetes uses.
+ */
+#include "proto/yaml.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <yaml.h>
+
+struct Yaml {
+        yaml_parser_t parser;
+        Str bytes;
+        bool ended, failed;
+};
+
+Yaml *yaml_new(Str bytes)
+{
+        Yaml *y = mem_new(sizeof(*y));
+
+        INSIST(yaml_parser_initialize(&y->parser) == 1);
+        y->bytes = bytes;
+        yaml_parser_set_input_string(&y->parser, (const unsigned char *)bytes.p, bytes.n);
+        return y;
+}
+
+Yaml *yaml_free(Yaml *y)
+{
+        if (y != NULL)
+                yaml_parser_delete(&y->parser);
+        return mem_free(y);
+}
+
+static TreeMark mark_of(yaml_mark_t m)
+{
+        return (TreeMark){(unsigned)m.line + 1, (unsigned)m.column + 1};
+}
+
+/* A reader's error (bad UTF-8) has an offset instead of a mark. */
+static TreeMark mark_of_offset(Str bytes, size_t offset)
+{
+        TreeMark m = {1, 1};
+
+        for (size_t i = 0; i < offset && i < bytes.n; i++) {
+                m.column++;
+                if (bytes.p[i] == '\n')
+                        m = (TreeMark){m.line + 1, 1};
+        }
+        return m;
+}
+
+static bool parser_error(const Yaml *y, TreeMark *ret_at, Err *err)
+{
+        const yaml_parser_t *p = &y->parser;
+        const char *problem = p->problem != NULL ? p->problem : "cannot be read";
+
+        *ret_at = p->error == YAML_READER_ERROR ? mark_of_offset(y->bytes, p->problem_offset)
+                                                : mark_of(p->problem_mark);
+        if (p->context != NULL && p->error != YAML_READER_ERROR)
+                return err_set(err, ERR_INVALID, "InvalidYaml",
+                               "not YAML: %s (%s, begun at %zu:%zu)", problem, p->context,
+                               p->context_mark.line + 1, p->context_mark.column + 1);
+        return err_set(err, ERR_INVALID, "InvalidYaml", "not YAML: %s", problem);
+}
+
+static bool is_one_of(Str s, const char *const *words)
+{
+        for (; *words != NULL; words++)
+                if (str_eq(s, str_of(*words)))
+                        return true;
+        return false;
+}
+
+static bool is_null(Str s)
+{
+        static const char *const words[] = {"", "~", "null", "Null", "NULL", NULL};
+
+        return is_one_of(s, words);
+}
+
+static bool is_true(Str s)
+{
+        static const char *const words[] = {"true", "True", "TRUE", "yes", "Yes",
+                                            "YES",  "on",   "On",   "ON",  NULL};
+
+        return is_one_of(s, words);
+}
+
+static bool is_false(Str s)
+{
+        static const char *const words[] = {"false", "False", "FALSE", "no",  "No",
+                                            "NO",    "off",   "Off",   "OFF", NULL};
+
+        return is_one_of(s, words);
+}
+
+static bool is_digit(char c)
+{
+        return c >= '0' && c <= '9';
+}
+
+/* Skips digits and, behind the first, underscores; returns how many bytes. */
+static size_t skip_digits(Str s, size_t from)
+{
+        size_t i = from;
+
+        while (i < s.n && (is_digit(s.p[i]) || (s.p[i] == '_' && i > from)))
+                i++;
+        return i - from;
+}
+
+/* [-+]? (digits (. digits?)? | . digits) ([eE] [-+]? digits)? */
+static bool is_decimal(Str s)
+{
+        size_t i = 0, whole, fraction = 0;
+
+        if (i < s.n && (s.p[i] == '-' || s.p[i] == '+'))
+                i++;
+        whole = skip_digits(s, i);
+        i += whole;
+        if (i < s.n && s.p[i] == '.') {
+                fraction = skip_digits(s, i + 1);
+                i += 1 + fraction;
+        }
+        if (whole + fraction == 0)
+                return false;
+        if (i < s.n && (s.p[i] == 'e' || s.p[i] == 'E')) {
+                size_t digits;
+
+                i++;
+                if (i < s.n && (s.p[i] == '-' || s.p[i] == '+'))
+                        i++;
+                digits = skip_digits(s, i);
+                if (digits == 0)
+                        return false;
+                i += digits;
+        }
+        return i == s.n;
+}
+
+enum {
+        NUMBER_MAX = 64 /* longer ones stay strings */
+};
+
+/* The base of 0x, 0o, 0b and 0 before digits, and how long the prefix is; 10 and 0 otherwise. */
+static int base_of(Str digits, size_t *ret_prefix)
+{
+        static const struct {
+                const char *prefix;
+                int base;
+        } bases[] = {{"0x", 16}, {"0X", 16}, {"0o", 8}, {"0b", 2}, {"0B", 2}, {"0", 8}};
+
+        *ret_prefix = 0;
+        for (size_t i = 0; i < LENGTH_OF(bases); i++) {
+                Str prefix = str_of(bases[i].prefix);
+
+                if (str_starts(digits, prefix) && digits.n > prefix.n) {
+                        *ret_prefix = prefix.n;
+                        return bases[i].base;
+                }
+        }
+        return 10;
+}
+
+/* Numbers in another base than ten become decimal text in `buf`. */
+static bool other_base(Str s, char buf[NUMBER_MAX], Str *ret)
+{
+        bool negative = str_starts(s, STR("-"));
+        char digits[NUMBER_MAX], *end;
+        size_t prefix, n = 0;
+        unsigned long long v;
+        int base;
+
+        if (negative || str_starts(s, STR("+")))
+                s = str_sub(s, 1, s.n);
+        base = base_of(s, &prefix);
+        s = str_sub(s, prefix, s.n);
+        if (base == 10 || s.n == 0 || s.n >= NUMBER_MAX || s.p[0] == '-' || s.p[0] == '+' ||
+            s.p[0] == ' ')
+                return false;
+        for (size_t i = 0; i < s.n; i++)
+                if (s.p[i] != '_')
+                        digits[n++] = s.p[i];
+        digits[n] = '\0';
+        v = strtoull(digits, &end, base);
+        if (n == 0 || end != digits + n || v > INT64_MAX)
+                return false;
+        *ret = str_make(buf, (size_t)snprintf(buf, NUMBER_MAX, "%s%llu", negative ? "-" : "", v));
+        return true;
+}
+
+/* Underscores and a leading plus are not part of what others read as a number. */
+static Str plain_number(Str s, char buf[NUMBER_MAX])
+{
+        size_t n = 0;
+
+        for (size_t i = s.p[0] == '+' ? 1 : 0; i < s.n; i++)
+                if (s.p[i] != '_')
+                        buf[n++] = s.p[i];
+        return str_make(buf, n);
+}
+
+/* What a plain scalar means; `s` is replaced by canonical text of booleans and numbers. */
+static TreeType classify(Str *s, char buf[NUMBER_MAX])
+{
+        if (is_null(*s))
+                return TREE_NULL;
+        if (is_true(*s)) {
+                *s = STR("true");
+                return TREE_BOOL;
+        }
+        if (is_false(*s)) {
+                *s = STR("false");
+                return TREE_BOOL;
+        }
+        if (s->n >= NUMBER_MAX)
+                return TREE_STRING;
+        if (other_base(*s, buf, s))
+                return TREE_NUMBER;
+        if (!is_decimal(*s))
+                return TREE_STRING;
+        *s = plain_number(*s, buf);
+        return TREE_NUMBER;
+}
+
+static bool refuse(const char *what, Err *err)
+{
+        return err_set(err, ERR_INVALID, "InvalidYaml", "%s", what);
+}
+
+static bool check_node(const yaml_char_t *anchor, const yaml_char_t *tag, const char *standard,
+                       Err *err)
+{
+        if (anchor != NULL)
+                return refuse("anchors (&name) are not taken here: write the value out", err);
+        if (tag != NULL && strcmp((const char *)tag, standard) != 0 &&
+            strcmp((const char *)tag, "!") != 0)
+                return refuse("tags (!name) are not taken here", err);
+        return true;
+}
+
+static bool add_scalar(TreeBuilder *b, const yaml_event_t *e, Err *err)
+{
+        Str s = str_make(e->data.scalar.value, e->data.scalar.length);
+        TreeMark at = mark_of(e->start_mark);
+        bool in_object = b->depth > 0 && b->open[b->depth - 1].node->type == TREE_OBJECT;
+        TreeType type = TREE_STRING;
+        char buf[NUMBER_MAX];
+
+        if (!check_node(e->data.scalar.anchor, e->data.scalar.tag, YAML_STR_TAG, err))
+                return false;
+        if (in_object && !b->has_key)
+                return tree_builder_key(b, s, at, err);
+        if (e->data.scalar.tag == NULL && e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+                type = classify(&s, buf);
+        return tree_builder_value(b, type, s, at, err);
+}
+
+static bool add_opening(TreeBuilder *b, const yaml_event_t *e, Err *err)
+{
+        bool object = e->type == YAML_MAPPING_START_EVENT;
+        bool in_object = b->depth > 0 && b->open[b->depth - 1].node->type == TREE_OBJECT;
+
+        if (in_object && !b->has_key)
+                return refuse("a list or an object as a key", err);
+        if (object &&
+            !check_node(e->data.mapping_start.anchor, e->data.mapping_start.tag, YAML_MAP_TAG, err))
+                return false;
+        if (!object && !check_node(e->data.sequence_start.anchor, e->data.sequence_start.tag,
+                                   YAML_SEQ_TAG, err))
+                return false;
+        return tree_builder_value(b, object ? TREE_OBJECT : TREE_ARRAY, STR(""),
+                                  mark_of(e->start_mark), err);
+}
+
+static bool add_event(TreeBuilder *b, const yaml_event_t *e, Err *err)
+{
+        switch (e->type) {
+        case YAML_SCALAR_EVENT:
+                return add_scalar(b, e, err);
+        case YAML_SEQUENCE_START_EVENT:
+        case YAML_MAPPING_START_EVENT:
+                return add_opening(b, e, err);
+        case YAML_SEQUENCE_END_EVENT:
+        case YAML_MAPPING_END_EVENT:
+                return tree_builder_end(b, err);
+        case YAML_ALIAS_EVENT:
+                return refuse("aliases (*name) are not taken here: write the value out", err);
+        case YAML_NO_EVENT:
+        case YAML_STREAM_START_EVENT:
+        case YAML_STREAM_END_EVENT:
+        case YAML_DOCUMENT_START_EVENT:
+        case YAML_DOCUMENT_END_EVENT:
+                return true;
+        }
+        return true;
+}
+
+/* Reads events up to the end of a document, or of the text. */
+static bool read_document(Yaml *y, TreeBuilder *b, TreeMark *ret_at, Err *err)
+{
+        for (;;) {
+                yaml_event_t e;
+                yaml_event_type_t type;
+                bool ok;
+
+                if (yaml_parser_parse(&y->parser, &e) != 1)
+                        return parser_error(y, ret_at, err);
+                type = e.type;
+                ok = add_event(b, &e, err);
+                if (!ok)
+                        *ret_at = mark_of(e.start_mark);
+                yaml_event_delete(&e);
+                if (!ok)
+                        return false;
+                y->ended = type == YAML_STREAM_END_EVENT;
+                if (y->ended || type == YAML_DOCUMENT_END_EVENT)
+                        return true;
+        }
+}
+
+bool yaml_next(Yaml *y, Arena *arena, const Tree **ret, TreeMark *ret_at, Err *err)
+{
+        TreeMark at = {1, 1};
+        TreeBuilder b;
+        bool ok;
+
+        tree_builder_init(&b, arena);
+        if (y->failed)
+                return refuse("not YAML", err);
+        if (y->bytes.n > YAML_BYTES_MAX)
+                ok = err_set(err, ERR_LIMIT, "TooLarge", "more than %d bytes", YAML_BYTES_MAX);
+        else
+                ok = y->ended || read_document(y, &b, &at, err);
+        if (ok) {
+                *ret = b.root;
+                return true;
+        }
+        y->failed = true;
+        if (ret_at != NULL)
+                *ret_at = at;
+        return false;
+}
