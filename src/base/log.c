@@ -186,7 +186,7 @@ void log_write(Log *log, LogLevel level, const char *msg, const LogField *fields
         char time[WALL_TEXT];
         Line line = {.n = 0};
 
-        if (log == NULL || level > log->level)
+        if (log == NULL || log->write == NULL || level > log->level)
                 return;
         if (n > LOG_FIELDS_MAX)
                 n = LOG_FIELDS_MAX;

@@ -42,9 +42,10 @@ struct Log {
         LogLevel level; /* what is above it is not formatted */
         bool json;
         Wall (*now)(void *ctx);
-        void (*write)(void *ctx, Str line); /* line ends in \n; must not block */
-        void *ctx;                          /* of both */
-        uint64_t dropped;                   /* lines that the sink refused; it counts them */
+        void (*write)(void *ctx,
+                      Str line); /* line ends in \n; must not block; NULL: nothing happens */
+        void *ctx;               /* of both */
+        uint64_t dropped;        /* lines that the sink refused; it counts them */
 };
 
 /* Use the macros. Values are escaped (quotes, control characters) and a line is cut at

@@ -6,17 +6,18 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Reads at most b->max bytes of a regular file (follows links). ERR_LIMIT above, ERR_MISSING where
- * it is not there. */
+/* Adds a regular file (follows links) to `b`, as long as it fits under its max. ERR_LIMIT above,
+ * ERR_MISSING where it is not there; then `b` holds what it held. */
 bool file_read(const char *path, Buf *b, Err *err) MUST_USE;
-/* Writes DIR/.NAME.tmp, fsyncs where `sync`, renames to DIR/NAME with `mode`. The old file stays
- * where it fails. */
+/* Writes DIR/.NAME.tmp, fsyncs where `sync`, renames to DIR/NAME with exactly `mode`. The old file
+ * stays where it fails. A name with a slash is ERR_INVALID. One writer to a name at a time. */
 bool file_write_atomic(const char *dir, const char *name, Str content, unsigned mode, bool sync,
                        Err *err) MUST_USE;
+/* ERR_MISSING where it is not there. */
 bool file_remove(const char *dir, const char *name, Err *err) MUST_USE;
-/* mkdir -p with `mode`. */
+/* mkdir -p with `mode` (less the umask). */
 bool file_make_dir(const char *path, unsigned mode, Err *err) MUST_USE;
 /* Names of the entries of `dir` that do not begin with a dot, sorted, at most `max` (ERR_LIMIT
- * above); each is passed to `fn`. Not recursive. */
+ * above); each is passed to `fn`, until one returns false, which is the result. Not recursive. */
 typedef bool FileNameFn(void *ctx, Str name, Err *err);
 bool file_list_dir(const char *dir, size_t max, FileNameFn *fn, void *ctx, Err *err) MUST_USE;

@@ -17,10 +17,13 @@ struct Listener {
         ListenerFn *fn;
         Address address; /* with the real port where 0 was asked for */
         FdSource source;
-        int fd;      /* -1: closed */
-        Timer pause; /* after EMFILE: accepts again 100 ms later */
+        int fd;       /* -1: closed */
+        Timer pause;  /* after EMFILE: accepts again 100 ms later */
+        ino_t inode;  /* of the socket file, so that only our own is unlinked */
+        bool *closed; /* on the stack of a delivery, which closing tells; else NULL */
 };
 
+/* Where it fails, `l` is closed. */
 bool listener_open(Listener *l, Loop *loop, const Address *a, ListenerFn *fn, Err *err) MUST_USE;
-/* Idempotent. */
+/* Idempotent, also on a zeroed one; connections that were not yet accepted are refused. */
 void listener_close(Listener *l);

@@ -215,6 +215,7 @@ void timer_set(Timer *t, Mono at)
         if (l->n == l->room) {
                 l->room = l->room > 0 ? l->room * 2 : HEAP_MIN;
                 l->heap = mem_resize(l->heap, l->room * sizeof(Timer *));
+                l->due = mem_resize(l->due, l->room * sizeof(Timer *));
         }
         t->at = at;
         t->order = l->order++;
@@ -239,10 +240,6 @@ static bool deliver_timers(Loop *l)
         Mono now = loop_now(l);
         bool any = false;
 
-        if (l->n == 0 || mono_before(now, l->heap[0]->at))
-                return false;
-        mem_free(l->due);
-        l->due = mem_new_array(l->n, sizeof(Timer *));
         for (l->n_due = 0; l->n > 0 && !mono_before(now, l->heap[0]->at); l->n_due++) {
                 Timer *t = l->heap[0];
 

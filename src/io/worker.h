@@ -3,7 +3,7 @@
 /*
  * Worker: one thread for what cannot be made asynchronous (fsync of many files, getaddrinfo). A job
  * is a value that moves to the thread and comes back; it shares nothing. At most WORKER_JOBS_MAX
- * wait.
+ * are under way. They run one after the other, in the order of submission.
  */
 
 #include "io/loop.h"
@@ -21,8 +21,11 @@ struct Job {
         Job *next;
 };
 
+/* The thread starts with the first job. */
 Worker *worker_new(Loop *l) MUST_USE;
-/* False where the queue is full; the job stays the caller's. */
+/* False where WORKER_JOBS_MAX are under way or no thread is to be had; the job stays the caller's.
+ */
 bool worker_submit(Worker *w, Job *j) MUST_USE;
-/* Waits for the job that is running (bounded by what it does), drops the others. */
+/* Waits for the job that is running (bounded by what it does), and calls `drop` for all that were
+ * not `done`. NULL is welcome; also from inside `done`. Returns NULL. */
 Worker *worker_free(Worker *w);
