@@ -218,10 +218,11 @@ bool json_stream_feed(JsonStream *s, Str bytes, Err *err)
 
 bool json_stream_finish(JsonStream *s, Err *err)
 {
-        if (!s->failed && json_sax_finish(s->sax) != JSON_SAX_OK)
-                IGNORE(fail(s, ERR_INVALID, "InvalidJson", json_sax_error(s->sax), s->fed),
-                       "told below");
-        if (!s->failed && !s->seen) {
+        JsonSaxResult r = s->failed ? JSON_SAX_STOPPED : json_sax_finish(s->sax);
+
+        if (r == JSON_SAX_INVALID)
+                fail(s, ERR_INVALID, "InvalidJson", json_sax_error(s->sax), s->fed);
+        if (r == JSON_SAX_OK && !s->seen) {
                 s->failed = true;
                 err_set(&s->err, ERR_INVALID, "InvalidJson", "no list \"%.*s\" in it",
                         STR_FMT(s->name));
