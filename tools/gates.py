@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -102,8 +103,7 @@ def units(build):
         if relative.split(os.sep)[0] not in CODE or not os.path.exists(path):
             continue
         flags, folders = [], []
-        for word in entry["command"].split():
-            word = word.strip("'").replace("\\", "")
+        for word in shlex.split(entry["command"]):
             if KEPT_FLAGS.match(word):
                 if word.startswith("-I"):
                     folders.append(os.path.normpath(os.path.join(entry["directory"], word[2:])))
