@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * For unit tests only: a server on the test's own loop that answers each connection with given
+ * bytes, however wrong they are. Header only, because test code is in no library.
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "io/loop.h"
+
+typedef enum ScriptEnd {
+        SCRIPT_CLOSE,   /* after the answer */
+        SCRIPT_KEEP,    /* the connection is ready for a next request */
+        SCRIPT_STALL,   /* open, and nothing more comes */
+        SCRIPT_ENDLESS, /* the last byte of the answer is repeated for ever */
+} ScriptEnd;
+
+typedef struct ScriptServer {
+        Loop *loop;
+        int fd;
+        uint16_t port;
+        FdSource accept;
+        Link conns;   /* of ScriptConn */
+        Str answer;   /* borrowed; may be changed between requests */
+        size_t slice; /* bytes sent a turn; 0: all */
+        ScriptEnd end;
+        Buf request; /* the last one that came */
+        size_t n_requests, n_conns;
+} ScriptServer;
+
+typedef struct ScriptConn {
+        Link link;
+        ScriptServer *server;
+        FdSource source;
+        size_t sent;
+        bool answering;
+} ScriptConn;
+
+static inline void script_conn_free(ScriptConn *c)
+{
+        int fd = c->source.fd;
+
+        fd_source_close(&c->source);
+        close(fd);
+        link_remove(&c->link);
+        mem_free(c);
+}
+
+/* True where the connection goes on. */
+static inline bool script_send(ScriptConn *c)
+{
+        ScriptServer *s = c->server;
+        char filler[4096];
+        Str rest = str_sub(s->answer, c->sent, s->slice > 0 ? s->slice : SIZE_MAX);
+        ssize_t n;
+
+        if (rest.n == 0 && s->end == SCRIPT_ENDLESS) {
+                memset(filler, s->answer.p[s->answer.n - 1], sizeof(filler));
+                rest = str_make(filler, sizeof(filler));
+        }
+        if (rest.n > 0) {
+                n = send(c->source.fd, rest.p, rest.n, MSG_NOSIGNAL);
+                if (n < 0)
+                        return errno == EAGAIN;
+                c->sent += (size_t)n;
+        }
+        if (c->sent < s->answer.n || s->end == SCRIPT_ENDLESS)
+                return true;
+        c->answering = false;
+        c->sent = 0;
+        fd_source_want(&c->source, FD_READ);
+        return s->end != SCRIPT_CLOSE;
+}
+
+static inline void script_on_conn(FdSource *source, unsigned ready)
+{
+        ScriptConn *c = CONTAINER_OF(source, ScriptConn, source);
+        ScriptServer *s = c->server;
+        char in[4096];
+
+        if ((ready & FD_READ) != 0) {
+                ssize_t n = recv(source->fd, in, sizeof(in), 0);
+
+                if (n == 0 || (n < 0 && errno != EAGAIN)) {
+                        script_conn_free(c);
+                        return;
+                }
+                if (n > 0)
+                        buf_add(&s->request, in, (size_t)n);
+                if (str_ends(buf_str(&s->request), STR("\r\n\r\n")) && !c->answering) {
+                        c->answering = true;
+                        s->n_requests++;
+                        fd_source_want(source, FD_READ | FD_WRITE);
+                }
+        } else if (c->answering && !script_send(c)) {
+                script_conn_free(c);
+        }
+}
+
+static inline void script_on_accept(FdSource *source, unsigned ready)
+{
+        ScriptServer *s = CONTAINER_OF(source, ScriptServer, accept);
+        int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        (void)ready;
+        if (fd < 0)
+                return;
+        ScriptConn *c = mem_new(sizeof(*c));
+        c->server = s;
+        s->n_conns++;
+        buf_reset(&s->request);
+        fd_source_init(&c->source, s->loop, fd, script_on_conn);
+        fd_source_want(&c->source, FD_READ);
+        list_add(&s->conns, &c->link);
+}
+
+/* Listens on 127.0.0.1. */
+static inline void script_server_open(ScriptServer *s, Loop *loop)
+{
+        struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        socklen_t n = sizeof(sa);
+
+        *s = (ScriptServer){.loop = loop};
+        s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        INSIST(s->fd >= 0 && bind(s->fd, (struct sockaddr *)&sa, n) == 0 && listen(s->fd, 8) == 0);
+        INSIST(getsockname(s->fd, (struct sockaddr *)&sa, &n) == 0);
+        s->port = ntohs(sa.sin_port);
+        list_init(&s->conns);
+        buf_init(&s->request, 1 << 20);
+        fd_source_init(&s->accept, loop, s->fd, script_on_accept);
+        fd_source_want(&s->accept, FD_READ);
+}
+
+static inline void script_server_set(ScriptServer *s, const char *answer, ScriptEnd end)
+{
+        s->answer = str_of(answer);
+        s->end = end;
+        s->slice = 0;
+}
+
+static inline void script_server_close(ScriptServer *s)
+{
+        LIST_FOREACH (ScriptConn, c, &s->conns, link)
+                script_conn_free(c);
+        fd_source_close(&s->accept);
+        close(s->fd);
+        buf_done(&s->request);
+}
