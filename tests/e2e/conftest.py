@@ -10,7 +10,7 @@ import pytest
 from tests.lib import netns
 from tests.lib.stack import Stack
 
-FAILED = pytest.StashKey[bool]()
+FIGURES = []
 
 
 def pytest_addoption(parser):
@@ -54,3 +54,16 @@ def stack(request, workdir):
     made = Stack(request.module.__name__.rsplit(".", 1)[-1].replace("test_", "")[:8], workdir)
     yield made
     made.close()
+
+
+@pytest.fixture
+def figure(request):
+    """figure("text"): a measured value, shown at the end of the run."""
+    return lambda text: FIGURES.append(f"{request.node.name}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if FIGURES:
+        terminalreporter.section("figures")
+        for line in FIGURES:
+            terminalreporter.write_line(line)

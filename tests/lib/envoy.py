@@ -14,6 +14,7 @@ from .process import Process, eventually
 from .web import listening, request
 
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
+DEFAULT_ENVOY = "1.39.0"  # what Envoy Gateway 1.9.0 asks for; 1.40.0 under that name serves as well
 XDS_PORT, METRICS_PORT, HEALTH_PORT = 18000, 19001, 8081
 
 
@@ -75,6 +76,12 @@ class EnvoyGateway:
     def wait(self):
         eventually(lambda: self.process.check() and listening(self.ns, XDS_PORT), 60, "Envoy Gateway listens for Envoys")
         return self
+
+    def provide_envoy(self):
+        """Puts our Envoy where Envoy Gateway keeps the one that it would download, so that it starts ours."""
+        folder = f"{self.home}/data/envoy-versions/{DEFAULT_ENVOY}/bin"
+        os.makedirs(folder)
+        os.symlink(peers.get("envoy"), f"{folder}/envoy")
 
     def certificate(self, name):
         return f"{self.home}/config/certs/envoy/{name}"

@@ -24,9 +24,10 @@ class FaultyProxy:
     """Listens in the namespace. `mode` is one of
 
     pass     what the server says          empty    a good answer without nodes
-    401 500  that status                   half     half of the server's document, then the end
-    429      with Retry-After              hang     nothing, ever
-    refuse   the connection is reset       without  the server's answer less the nodes named in `hidden`
+    401 500  that status                   half     half of the server's document as if it were all
+    429      with Retry-After              cut      half of it, and the connection ends where more was promised
+    hang     nothing, ever                 refuse   the connection is reset
+    without  the server's answer less the nodes named in `hidden`
     """
 
     def __init__(self, ns, port, target, target_port):
@@ -72,6 +73,10 @@ class FaultyProxy:
             def on_half(self):
                 status, body = self.upstream()
                 self.send(status, body[:len(body) // 2])
+
+            def on_cut(self):
+                status, body = self.upstream()
+                self.send(status, body[:len(body) // 2], length=len(body))
 
             def on_empty(self):
                 self.send(200, b'{"nodes":[]}')

@@ -42,7 +42,7 @@ def holds(check, seconds, what, every=0.1):
 
 
 class Process:
-    """One program. It dies with us even if we are killed. Start processes from the main thread only:
+    """One program, in a session of its own so that Ctrl-C reaches us alone. It dies with us even if we are killed. Start processes from the main thread only:
     the kernel ties the death signal to the thread that forked."""
 
     def __init__(self, name, argv, log_dir, ns=None, env=None, cwd=None):
@@ -53,12 +53,12 @@ class Process:
 
     def start(self):
         assert not self.running(), f"{self.name} runs already"
-        enter = ["nsenter", f"--net={self.ns.path}"] if self.ns else []
+        enter = ["nsenter", f"--net={self.ns.path}"] if self.ns and self.ns.path else []
         with open(self.log, "ab") as log:
             log.write(f"--- {time.strftime('%H:%M:%S')} {' '.join(self.argv)}\n".encode())
             log.flush()
             self.proc = subprocess.Popen([*enter, "setpriv", "--pdeathsig", "KILL", *self.argv], cwd=self.cwd, env=self.env,
-                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         return self
 
     @property

@@ -5,12 +5,11 @@ import json
 import os
 import subprocess
 
-from . import envoy as envoy_lib
-from .envoy import Envoy, EnvoyGateway, write_yaml
+from .envoy import Envoy, EnvoyGateway, write, write_yaml
 from .netns import Network
 from .process import Process, eventually
 from .tailnet import Tailnet
-from .web import request
+from .web import EchoServer, request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GROUP = "gateway.tailscale.com/v1alpha1"
@@ -188,8 +187,63 @@ class Stack:
             raise problem
 
 
+class LocalDevices:
+    """A tailnet from a file: its devices are echo servers at tailnet addresses on the hub's loopback, reached
+    directly. For tests whose subject is not the tailnet. Device N has 100.64.9.N."""
+
+    def __init__(self, stack, domain="tn.test"):
+        self.stack, self.domain, self.servers = stack, domain, {}
+        self.write([])
+
+    def serve(self, *names):
+        for name in names:
+            address = f"100.64.9.{len(self.servers) + 1}"
+            self.stack.network.hub.ip("addr", "add", f"{address}/32", "dev", "lo")
+            self.servers[name] = EchoServer(self.stack.network.hub, name, address=address)
+            self.servers[name].address = address
+            self.stack.others.append(self.servers[name])
+
+    def write(self, names):
+        """The device list, in the form of the API. The order given is kept."""
+        devices = [{"id": f"n{s.address}", "nodeId": f"n{s.address}", "name": f"{n}.{self.domain}", "hostname": n, "os": "linux",
+                    "addresses": [s.address], "user": "alice", "authorized": True, "tags": []}
+                   for n, s in ((n, self.servers[n]) for n in names)]
+        write(os.path.join(self.stack.resources, "devices.json"), json.dumps({"devices": devices}))
+
+
+def find(value, **wanted):
+    """Every object inside a JSON value that has these members with these values."""
+    found = []
+    if isinstance(value, dict):
+        if all(k in value and value[k] == v for k, v in wanted.items()):
+            found.append(value)
+        value = list(value.values())
+    if isinstance(value, list):
+        for v in value:
+            found += find(v, **wanted)
+    return found
+
+
 def tailnet_resource(name="corp-tailnet", namespace="demo", **spec):
     return {"apiVersion": GROUP, "kind": "TailscaleTailnet", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def headscale_tailnet(url, tailnet, **more):
+    """A TailscaleTailnet for a lab's headscale; the key is in the Secret corp-key."""
+    return tailnet_resource(**{"apiURL": url, "type": "Headscale", "magicDNSSuffix": tailnet.headscale.domain,
+                               "credentials": {"secretRef": {"name": "corp-key"}}, "proxyAddresses": tailnet.proxy_addresses(),
+                               "pollInterval": "1s", **more})
+
+
+EGRESS = {"hostPattern": "{service}.tailscale.local", "pathPrefix": "/tailscale/{service}/", "protocol": "HTTP"}
+
+
+def entry(name="corp", ref="corp-tailnet", patterns=("api-*",), exclude=("proxy-*",), egress=None, port=8080, **more):
+    """One of spec.tailnets."""
+    return {"name": name, "tailscaleTailnetRef": {"name": ref},
+            "serviceDiscovery": {"enabled": True, "patterns": list(patterns), "excludePatterns": list(exclude),
+                                 "defaultPort": {"port": port, "protocol": "HTTP"}},
+            "routeGeneration": {"egress": {**EGRESS, **(egress or {})}}, **more}
 
 
 def gateway_resource(name="corp-gateway", namespace="demo", gateway="gw", gateway_namespace="demo", tailnets=(), section=None, priority=None):
@@ -198,8 +252,11 @@ def gateway_resource(name="corp-gateway", namespace="demo", gateway="gw", gatewa
     return {"apiVersion": GROUP, "kind": "TailscaleGateway", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
+def static_endpoints(name, service, addresses, tailnet="corp", namespace="demo", port=8080):
+    return {"apiVersion": GROUP, "kind": "TailscaleEndpoints",
+            "metadata": {"name": name, "namespace": namespace, "labels": {"gateway.tailscale.com/tailnet": tailnet}},
+            "spec": {"tailnet": tailnet, "endpoints": [{"name": service, "tailscaleIP": a, "port": port, "protocol": "HTTP"} for a in addresses]}}
+
+
 def secret(name, namespace="demo", **values):
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": values}
-
-
-__all__ = ["Gateway", "Stack", "envoy_lib", "gateway_resource", "secret", "tailnet_resource"]

@@ -19,7 +19,7 @@ NODE_ENV = {"TS_DEBUG_USE_DERP_HTTP": "1", "TS_NO_LOGS_NO_SUPPORT": "1", "TS_DIS
 class Headscale:
     """The control server, in the hub; API v1 with an API key. User 1 is alice."""
 
-    def __init__(self, network, workdir, log_dir, port=8080, stun=3478, domain="tn.test"):
+    def __init__(self, network, workdir, log_dir, port=8080, stun=3478, grpc=50443, domain="tn.test"):
         self.network, self.port, self.domain = network, port, domain
         self.home = os.path.join(workdir, "hs")
         os.makedirs(self.home)
@@ -31,7 +31,7 @@ class Headscale:
                     ' "acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}')
         config = {
             "server_url": self.url, "listen_addr": f"{network.HUB}:{port}", "metrics_listen_addr": "",
-            "grpc_listen_addr": "127.0.0.1:50443", "grpc_allow_insecure": False,
+            "grpc_listen_addr": f"127.0.0.1:{grpc}", "grpc_allow_insecure": False,
             "unix_socket": f"{home}/s", "unix_socket_permission": "0700", "noise": {"private_key_path": f"{home}/noise.key"},
             "prefixes": {"v4": "100.64.0.0/10", "v6": "fd7a:115c:a1e0::/48", "allocation": "sequential"},
             "derp": {"server": {"enabled": True, "region_id": 999, "region_code": "lab", "region_name": "lab",
@@ -128,13 +128,13 @@ class Node:
 
 
 class Tailnet:
-    """headscale, a proxy in the hub on 127.0.0.1:3128, and devices that serve HTTP on port 8080."""
+    """headscale, proxies in the hub from 127.0.0.1:3128 on, and devices that serve HTTP on port 8080."""
 
-    PROXY_PORT = 3128
-
-    def __init__(self, network, workdir, log_dir):
+    def __init__(self, network, workdir, log_dir, proxy_port=3128, ports=None, **headscale):
+        """`ports`: device -> port of its server, where that is not 8080."""
         self.network, self.workdir, self.log_dir = network, workdir, log_dir
-        self.headscale = Headscale(network, workdir, log_dir)
+        self.headscale = Headscale(network, workdir, log_dir, **headscale)
+        self.proxy_port, self.ports = proxy_port, ports or {}
         self.nodes, self.keys = {}, {}
 
     def key(self, tags):
@@ -144,7 +144,7 @@ class Tailnet:
 
     def start(self, devices=(), proxies=1):
         """Everything at once: names, or (name, tags)."""
-        joining = [Node(self, f"proxy-{i}", self.network.hub, proxy_port=self.PROXY_PORT + i).start() for i in range(proxies)]
+        joining = [Node(self, f"proxy-{i}", self.network.hub, proxy_port=self.proxy_port + i).start() for i in range(proxies)]
         joining += [self._device(*((d, ()) if isinstance(d, str) else d)).start() for d in devices]
         self.headscale.start()
         for node in joining:
@@ -155,20 +155,25 @@ class Tailnet:
 
     def _device(self, name, tags=()):
         node = Node(self, name, self.network.machine(name), tuple(tags))
-        node.server = EchoServer(node.ns, name)
+        node.server = EchoServer(node.ns, name, self.ports.get(name, 8080))
         return node
 
+    def begin_add(self, name, tags=()):
+        self.nodes[name] = self._device(name, tags).start()
+        return self.nodes[name].begin_join()
+
+    def end_add(self, name):
+        return self.nodes[name].end_join()
+
     def add_device(self, name, tags=()):
-        node = self._device(name, tags).start()
-        self.nodes[name] = node
-        return node.begin_join().end_join()
+        return self.begin_add(name, tags).end_join()
 
     def proxy_addresses(self):
         return [f"127.0.0.1:{n.proxy_port}" for n in self.nodes.values() if n.proxy_port]
 
     def via_proxy(self, address, port=8080):
         """A request through the proxy as Envoy would make it: proof of the tailnet without Envoy."""
-        return request(self.network.hub, self.PROXY_PORT, f"http://{address}:{port}/", host=f"{address}:{port}")
+        return request(self.network.hub, self.proxy_port, f"http://{address}:{port}/", host=f"{address}:{port}")
 
     def processes(self):
         return [self.headscale.process] + [n.process for n in self.nodes.values()] + [n.up for n in self.nodes.values() if n.up]

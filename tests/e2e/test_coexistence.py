@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Beside what Envoy Gateway makes itself: users' routes, other Gateways, listeners; under both naming schemes."""
+
+import pytest
+
+from tests.lib import envoy as lib
+from tests.lib.process import eventually, holds
+from tests.lib.stack import LISTENER_PORT, LocalDevices, Stack, entry, find, gateway_resource, tailnet_resource
+from tests.lib.web import EchoServer, Load
+
+OTHER_PORT = 10090
+PRIVATE_PORT = 10081
+DIRECT = {"connectivity": {"mode": "Direct"}}
+
+
+def base(stack, *more, listeners=None):
+    """A user's own configuration, and a second Gateway that is none of our business."""
+    stack.write_gateway(
+        "base.yaml", lib.gateway_class(), lib.gateway(listeners=listeners), lib.backend("web", "127.0.0.1", 3000),
+        lib.gateway("other", listeners=[{"name": "http", "protocol": "HTTP", "port": OTHER_PORT}]),
+        lib.http_route("other", ["www.example.com"], "web", parent="other"), *more)
+
+
+def users_part(envoy):
+    """All that Envoy has which is not ours, without version numbers: clusters, listeners and virtual hosts."""
+    def strip(value):
+        if isinstance(value, dict):
+            return {k: strip(v) for k, v in value.items() if k not in ("version_info",)}
+        return [strip(v) for v in value] if isinstance(value, list) else value
+    parts = {}
+    for config in strip(envoy.config()):
+        for c in config.get("dynamic_active_clusters", []):
+            parts[f"cluster {c['cluster']['name']}"] = c["cluster"]
+        for li in config.get("dynamic_listeners", []):
+            parts[f"listener {li['name']}"] = li["active_state"]["listener"]
+        for r in config.get("dynamic_route_configs", []):
+            for v in r["route_config"].get("virtual_hosts", []):
+                parts[f"host {r['route_config']['name']} {v['name']}"] = v
+    return {k: v for k, v in parts.items() if " tailscale/" not in k}
+
+
+@pytest.fixture(scope="module", params=[(), ("XDSNameSchemeV2",)], ids=["names1", "names2"])
+def scheme(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def stack(request, workdir, scheme):
+    made = Stack("co" + ("2" if scheme else "1"), f"{workdir}/{'2' if scheme else '1'}")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def running(stack, scheme):
+    """Everything runs, with a tailnet of no devices and no TailscaleGateway yet; what Envoy had before we
+    existed is in `before`."""
+    stack.others.append(EchoServer(stack.network.hub, "backend", port=3000, address="127.0.0.1"))
+    stack.devices = LocalDevices(stack)
+    stack.devices.serve("api-one", "api-two", "taken")
+    base(stack, lib.http_route("web", ["www.example.com"], "web"), lib.http_route("taken", ["taken.tailscale.local"], "web"),
+         lib.http_route("rest", None, "web"))
+    stack.make_eg(extension=False, runtime_flags=scheme).start()
+    mine, other = stack.start_envoy(), stack.start_envoy(name="other", admin_port=9911)
+    stack.wait_for("www.example.com")
+    stack.wait_for("www.example.com", port=OTHER_PORT)
+    stack.before = users_part(mine), users_part(other)
+    stack.eg.process.stop()
+    stack.write_resources("corp.yaml", tailnet_resource(file={"path": "devices.json"}, pollInterval="1s"))
+    stack.make_gateway().start()
+    stack.make_eg(runtime_flags=scheme).start()
+    stack.devices.write(["api-one", "taken"])
+    stack.write_resources("gateway.yaml", gateway_resource(tailnets=[entry(patterns=["api-*", "taken"], **DIRECT)]))
+    stack.wait_for("api-one.tailscale.local")
+    return stack
+
+
+def test_path_wins_over_the_users_catch_all(running):
+    answer = running.wait_for("whatever.example", "/tailscale/api-one/x?y=z").json()
+    assert (answer["device"], answer["path"], answer["query"]) == ("api-one", "/x", "y=z")
+    assert running.ask("whatever.example", "/tailscale/nobody/x").json()["device"] == "backend"
+    assert running.ask("whatever.example", "/x").json()["device"] == "backend"
+
+
+def test_path_stays_out_of_the_users_other_hosts(running):
+    answer = running.ask("www.example.com", "/tailscale/api-one/x").json()
+    assert (answer["device"], answer["path"]) == ("backend", "/tailscale/api-one/x")
+
+
+def test_host_that_a_user_names_stays_the_users(running):
+    assert running.ask("taken.tailscale.local").json()["device"] == "backend"
+    conflicts = [o for o in find(running.gateway.state(), reason="Conflicted") if "taken" in str(o)]
+    assert conflicts, running.gateway.state()
+    assert "Conflicted" in running.gateway.explain("http://taken.tailscale.local/")
+    # Only the host is the user's: the path is still the device's.
+    assert running.ask("whatever.example", "/tailscale/taken/").json()["device"] == "taken"
+
+
+def test_users_routes_while_ours_come_and_go(running, figure):
+    with Load(running.network.hub, LISTENER_PORT, "www.example.com") as theirs, \
+         Load(running.network.hub, LISTENER_PORT, "api-one.tailscale.local") as ours, \
+         Load(running.network.hub, OTHER_PORT, "www.example.com", rate=20) as others:
+        for names in (["api-one", "api-two", "taken"], ["taken", "api-one"]) * 3:
+            running.devices.write(names)
+            # Without the device its host is again the business of the user's catch-all route.
+            answers = "api-two" if "api-two" in names else "backend"
+            eventually(lambda w=answers: running.ask("api-two.tailscale.local").json()["device"] == w, 20, f"{answers} answers")
+    for load in (theirs, ours, others):
+        figure(load.report())
+        assert not load.failures(), load.failures()[:5]
+
+
+def test_users_part_is_what_it_was_without_us(running):
+    before_mine, before_other = running.before
+    mine, other = users_part(running.envoys[0]), users_part(running.envoys[1])
+    assert other == before_other
+    # The catch-all host carries our paths in front; behind them it is what it was.
+    for name, was in before_mine.items():
+        now = mine[name]
+        if name.startswith("host ") and was["domains"] == ["*"]:
+            n = len(was["routes"])
+            assert now["routes"][-n:] == was["routes"] and len(now["routes"]) > n
+            now, was = {**now, "routes": []}, {**was, "routes": []}
+        assert now == was, name
+    assert set(mine) == set(before_mine)
+
+
+def test_everything_of_ours_goes_with_its_object(running):
+    running.write_resources("gateway.yaml")
+    eventually(lambda: running.ask("api-one.tailscale.local").json()["device"] == "backend", 20, "our host is gone")
+    before_mine, before_other = running.before
+    eventually(lambda: users_part(running.envoys[0]) == before_mine, 10, "Envoy has what it had before us")
+    assert users_part(running.envoys[1]) == before_other
+
+
+def test_listener_without_any_route(running):
+    base(running)
+    running.write_resources("gateway.yaml", gateway_resource(tailnets=[entry(**DIRECT)]))
+    assert running.wait_for("api-one.tailscale.local").json()["device"] == "api-one"
+    assert running.wait_for("whatever.example", "/tailscale/api-one/").json()["device"] == "api-one"
+    assert running.ask("www.example.com").status == 404
+
+
+def test_two_fitting_listeners_are_not_guessed(running):
+    two = [{"name": "public", "protocol": "HTTP", "port": LISTENER_PORT}, {"name": "internal", "protocol": "HTTP", "port": PRIVATE_PORT}]
+    base(running, listeners=two)
+    eventually(lambda: running.ask("api-one.tailscale.local").status == 404, 20, "nothing is programmed any more")
+    said = eventually(lambda: find(running.gateway.state(), reason="ListenerAmbiguous"), 10, "ListenerAmbiguous is shown")
+    assert "public" in str(said) and "internal" in str(said)
+    assert "ListenerAmbiguous" in running.gateway.explain("http://api-one.tailscale.local/")
+    holds(lambda: running.ask("api-one.tailscale.local").status == 404 and
+          running.ask("api-one.tailscale.local", port=PRIVATE_PORT).status == 404, 1, "neither listener has it")
+    running.write_resources("gateway.yaml", gateway_resource(section="internal", tailnets=[entry(**DIRECT)]))
+    assert running.wait_for("api-one.tailscale.local", port=PRIVATE_PORT).json()["device"] == "api-one"
+    assert running.ask("api-one.tailscale.local").status == 404
+
+
+def test_nothing_was_refused(running):
+    assert running.eg.metric("xds_nack_total") == 0
+    assert all(e.stat(r".*update_rejected") == 0 for e in running.envoys)
