@@ -29,7 +29,7 @@ from tests.lib.tailnet import Tailnet  # noqa: E402
 from tests.lib.web import EchoServer  # noqa: E402
 from tools import peers  # noqa: E402
 
-PROGRAM = os.path.join(ROOT, "build", "tailscale-gateway")
+PROGRAM = os.environ.get("TSGW_PROGRAM") or os.path.join(ROOT, "build", "tailscale-gateway")
 LISTENER, ADMIN, METRICS, DEVICE_PORT = 10080, 18901, 18902, 18480
 ENVOY_GATEWAY_PORTS = [8081, 18000, 18002, 19000, 19001, 19003]
 FILE_DEVICES = {"api-server": "127.0.0.11", "api-reports": "127.0.0.12", "laptop": "127.0.0.13", "api-new": "127.0.0.14"}

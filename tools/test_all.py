@@ -85,7 +85,7 @@ def unit(tally):
 
 def gates(tally):
     print("== gates: tools/gates.py", flush=True)
-    with subprocess.Popen([sys.executable, "tools/gates.py"], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as proc:
+    with subprocess.Popen([sys.executable, "tools/gates.py", "--build", "build-asan"], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as proc:
         seen = []
         for line in proc.stdout:
             print(line, end="", flush=True)
