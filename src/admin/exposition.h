@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Exposition: the Prometheus text format (version 0.0.4): families with one HELP and one TYPE,
+ * samples under them.
+ */
+
+#include "base/buf.h"
+#include "base/metric.h"
+
+enum {
+        EXPOSITION_LABELS_MAX = 8
+};
+
+typedef struct Label {
+        const char *name;
+        Str value;
+} Label;
+
+/* Begins a family; `type` is "counter", "gauge" or "histogram". */
+void exposition_family(Buf *out, const char *name, const char *type, const char *help);
+/* One sample of a family. Values of labels are escaped. */
+void exposition_u64(Buf *out, const char *name, const Label *labels, size_t n, uint64_t value);
+void exposition_double(Buf *out, const char *name, const Label *labels, size_t n, double value);
+/* A whole histogram family without labels. */
+void exposition_histogram(Buf *out, const char *name, const char *help, const MetricHistogram *h);
+/* A whole table of one object, a family a row; `labels` is label text ("" or `a="b"`). */
+void exposition_table(Buf *out, const MetricTable *t, const void *object, const char *labels);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /metrics. Each family is a row of a table: its name, help, and the function that gives the value
+ * of one object, so that HELP and TYPE stand once and a new metric is one line.
+ */
+#include "admin/admin.h"
+#include "admin/exposition.h"
+#include "admin/process_info.h"
+
+#include <stdio.h>
+
+/* "namespace/name" in `buf`. */
+static Str key_text(ObjectKey key, char *buf, size_t room)
+{
+        IGNORE(snprintf(buf, room, "%.*s/%.*s", STR_FMT(key.namespace), STR_FMT(key.name)),
+               "names have 253 bytes at most");
+        return str_of(buf);
+}
+
+enum {
+        KEY_TEXT = 600
+};
+
+/* ---- tailnets ---- */
+
+typedef struct TailnetRow {
+        const char *name, *type, *help;
+        double (*value)(const TailnetFact *f);
+} TailnetRow;
+
+static double tailnet_up(const TailnetFact *f)
+{
+        return f->last_sync.ms != 0 && f->failures_in_a_row == 0 ? 1 : 0;
+}
+static double tailnet_last_sync(const TailnetFact *f)
+{
+        return (double)f->last_sync.ms / 1000;
+}
+static double tailnet_devices(const TailnetFact *f)
+{
+        return (double)f->devices;
+}
+static double tailnet_invalid(const TailnetFact *f)
+{
+        return (double)f->invalid;
+}
+static double tailnet_polls(const TailnetFact *f)
+{
+        return (double)f->polls;
+}
+static double tailnet_failures(const TailnetFact *f)
+{
+        return (double)f->failures;
+}
+static double tailnet_seconds(const TailnetFact *f)
+{
+        return f->last_seconds;
+}
+
+static const TailnetRow tailnet_rows[] = {
+        {"tailscale_gateway_tailnet_up", "gauge",
+         "1 where the last poll of the control server was good.", tailnet_up},
+        {"tailscale_gateway_tailnet_last_sync_timestamp_seconds", "gauge",
+         "Time of the last good answer, 0 where there was none.", tailnet_last_sync},
+        {"tailscale_gateway_tailnet_devices", "gauge", "Devices in the last good answer.",
+         tailnet_devices},
+        {"tailscale_gateway_tailnet_invalid_devices", "gauge",
+         "Devices of the last good answer that could not be understood.", tailnet_invalid},
+        {"tailscale_gateway_tailnet_polls_total", "counter", "Polls that ended.", tailnet_polls},
+        {"tailscale_gateway_tailnet_poll_failures_total", "counter", "Polls that failed.",
+         tailnet_failures},
+        {"tailscale_gateway_tailnet_poll_duration_seconds", "gauge", "How long the last poll took.",
+         tailnet_seconds},
+};
+
+static void put_tailnets(const AdminView *v, Buf *out)
+{
+        for (size_t r = 0; r < LENGTH_OF(tailnet_rows); r++) {
+                const TailnetRow *row = &tailnet_rows[r];
+                exposition_family(out, row->name, row->type, row->help);
+                for (size_t i = 0; i < v->facts->n_tailnets; i++) {
+                        char buf[KEY_TEXT];
+                        Label label = {"tailnet",
+                                       key_text(v->facts->tailnets[i].key, buf, sizeof buf)};
+                        exposition_double(out, row->name, &label, 1,
+                                          row->value(&v->facts->tailnets[i]));
+                }
+        }
+}
+
+/* ---- what discovery found ---- */
+
+typedef struct ViewRow {
+        const char *name, *help;
+        uint64_t (*value)(const EntryView *e);
+} ViewRow;
+
+static uint64_t view_endpoints(const EntryView *e)
+{
+        return table_n(e->endpoints);
+}
+static uint64_t view_left_out(const EntryView *e)
+{
+        return e->n_left_out;
+}
+static uint64_t view_held(const EntryView *e)
+{
+        return e->held.n;
+}
+
+static const ViewRow view_rows[] = {
+        {"tailscale_gateway_endpoints", "Endpoints in force.", view_endpoints},
+        {"tailscale_gateway_left_out_devices", "Devices that no endpoint was made of.",
+         view_left_out},
+        {"tailscale_gateway_held_endpoints",
+         "Endpoints that the removal guard keeps although the list lacks them.", view_held},
+};
+
+static void put_views(const AdminView *v, Buf *out)
+{
+        for (size_t r = 0; r < LENGTH_OF(view_rows); r++) {
+                exposition_family(out, view_rows[r].name, "gauge", view_rows[r].help);
+                TABLE_FOREACH (EntryView, e, v->world->entries) {
+                        char buf[KEY_TEXT];
+                        Label labels[] = {
+                                {"tailscale_gateway", key_text(e->gateway, buf, sizeof buf)},
+                                {"tailnet", e->tailnet}};
+                        if (e->known)
+                                exposition_u64(out, view_rows[r].name, labels, 2,
+                                               view_rows[r].value(e));
+                }
+        }
+}
+
+/* ---- what translate decided ---- */
+
+typedef struct EntryRow {
+        const char *name, *help;
+        uint64_t (*value)(const EntryReport *e);
+} EntryRow;
+
+static uint64_t entry_hosts(const EntryReport *e)
+{
+        return e->hosts;
+}
+static uint64_t entry_paths(const EntryReport *e)
+{
+        return e->paths;
+}
+static uint64_t entry_conflicts(const EntryReport *e)
+{
+        return e->conflicts;
+}
+static uint64_t entry_programmed(const EntryReport *e)
+{
+        return e->programmed;
+}
+
+static const EntryRow entry_rows[] = {
+        {"tailscale_gateway_hosts", "Hosts that are programmed.", entry_hosts},
+        {"tailscale_gateway_paths", "Paths that are programmed.", entry_paths},
+        {"tailscale_gateway_conflicts", "Hosts and paths that lost to another claimant.",
+         entry_conflicts},
+        {"tailscale_gateway_programmed", "1 where something of the tailnet is programmed.",
+         entry_programmed},
+};
+
+static void put_entries(const AdminView *v, Buf *out)
+{
+        for (size_t r = 0; r < LENGTH_OF(entry_rows); r++) {
+                exposition_family(out, entry_rows[r].name, "gauge", entry_rows[r].help);
+                TABLE_FOREACH (EntryReport, e, v->report != NULL ? v->report->entries : NULL) {
+                        char buf[KEY_TEXT];
+                        Label labels[] = {
+                                {"tailscale_gateway", key_text(e->gateway, buf, sizeof buf)},
+                                {"tailnet", e->tailnet}};
+                        exposition_u64(out, entry_rows[r].name, labels, 2, entry_rows[r].value(e));
+                }
+        }
+}
+
+/* ---- revisions and hooks ---- */
+
+static void put_revisions(const AdminView *v, Buf *out, const char *name, const char *help,
+                          bool served)
+{
+        exposition_family(out, name, "gauge", help);
+        TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL) {
+                const HookFact *f = facts_find_hook(v->facts, g->eg_gateway);
+                Str revision = str_of(!served ? g->revision : f != NULL ? f->served : "");
+                char buf[KEY_TEXT];
+                Label labels[] = {{"gateway", key_text(g->eg_gateway, buf, sizeof buf)},
+                                  {"revision", revision}};
+                exposition_u64(out, name, labels, 2, 1);
+        }
+}
+
+static void put_converged(const AdminView *v, Buf *out)
+{
+        const char *name = "tailscale_gateway_revision_served";
+        exposition_family(out, name, "gauge",
+                          "1 where Envoy Gateway was last given the wanted revision.");
+        TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL) {
+                const HookFact *f = facts_find_hook(v->facts, g->eg_gateway);
+                char buf[KEY_TEXT];
+                Label label = {"gateway", key_text(g->eg_gateway, buf, sizeof buf)};
+                exposition_u64(out, name, &label, 1,
+                               f != NULL && str_eq(str_of(f->served), str_of(g->revision)));
+        }
+}
+
+static void put_hooks(const AdminView *v, Buf *out)
+{
+        static const char *const methods[] = {"PostRouteModify",        "PostVirtualHostModify",
+                                              "PostHTTPListenerModify", "PostClusterModify",
+                                              "PostEndpointsModify",    "PostTranslateModify"};
+        const HookCounters *n = &v->facts->counters;
+        const char *calls = "tailscale_gateway_hook_calls_total";
+        exposition_family(out, calls, "counter", "Hook calls of Envoy Gateway that were answered.");
+        for (size_t i = 0; i < LENGTH_OF(methods); i++) {
+                Label label = {"method", str_of(methods[i])};
+                exposition_u64(out, calls, &label, 1, n->calls[i]);
+        }
+        const struct {
+                const char *name, *help;
+                uint64_t value;
+        } rows[] = {
+                {"tailscale_gateway_hook_unchanged_total", "Calls whose input was given back.",
+                 n->unchanged},
+                {"tailscale_gateway_hook_unavailable_total",
+                 "Calls refused because something was not read yet.", n->unavailable},
+                {"tailscale_gateway_hook_invalid_total", "Calls refused because of their content.",
+                 n->invalid},
+                {"tailscale_gateway_hook_parked_total", "Calls that waited for a revision.",
+                 n->parked},
+        };
+        for (size_t i = 0; i < LENGTH_OF(rows); i++) {
+                exposition_family(out, rows[i].name, "counter", rows[i].help);
+                exposition_u64(out, rows[i].name, NULL, 0, rows[i].value);
+        }
+        exposition_histogram(out, "tailscale_gateway_hook_duration_seconds",
+                             "Time to make one answer.", &n->seconds);
+}
+
+/* ---- directories ---- */
+
+static void put_dirs(const AdminView *v, Buf *out)
+{
+        const struct {
+                const char *label;
+                const DirFact *f;
+        } dirs[] = {{"resources", &v->facts->resources},
+                    {"gateway-resources", &v->facts->gateway_resources}};
+        const char *broken = "tailscale_gateway_resources_broken";
+        const char *failures = "tailscale_gateway_resources_failures_total";
+        exposition_family(out, broken, "gauge",
+                          "1 where the directory holds a fault and what was good is in force.");
+        for (size_t i = 0; i < LENGTH_OF(dirs); i++) {
+                Label label = {"directory", str_of(dirs[i].label)};
+                exposition_u64(out, broken, &label, 1, dirs[i].f->error[0] != '\0');
+        }
+        exposition_family(out, failures, "counter", "Readings of the directory that were refused.");
+        for (size_t i = 0; i < LENGTH_OF(dirs); i++) {
+                Label label = {"directory", str_of(dirs[i].label)};
+                exposition_u64(out, failures, &label, 1, dirs[i].f->failures);
+        }
+        exposition_family(out, "tailscale_gateway_generated_writes_total", "counter",
+                          "Generated files written.");
+        exposition_u64(out, "tailscale_gateway_generated_writes_total", NULL, 0,
+                       v->facts->generated.writes);
+        exposition_family(out, "tailscale_gateway_generated_failures_total", "counter",
+                          "Writes that failed.");
+        exposition_u64(out, "tailscale_gateway_generated_failures_total", NULL, 0,
+                       v->facts->generated.failures);
+}
+
+void metrics_page(const AdminView *v, Buf *out)
+{
+        Label version = {"version", STR(TSGW_VERSION)};
+        exposition_family(out, "tailscale_gateway_build_info", "gauge", "Always 1.");
+        exposition_u64(out, "tailscale_gateway_build_info", &version, 1, 1);
+        exposition_family(out, "tailscale_gateway_ready", "gauge",
+                          "1 where all has been read and hooks are answered.");
+        exposition_u64(out, "tailscale_gateway_ready", NULL, 0,
+                       v->world->complete && v->snapshot != NULL);
+        put_dirs(v, out);
+        put_tailnets(v, out);
+        put_views(v, out);
+        put_entries(v, out);
+        put_revisions(v, out, "tailscale_gateway_revision_wanted_info",
+                      "The revision that is wanted.", false);
+        put_revisions(v, out, "tailscale_gateway_revision_served_info",
+                      "The revision that was last answered.", true);
+        put_converged(v, out);
+        put_hooks(v, out);
+        for (size_t i = 0; i < v->n_metrics; i++)
+                exposition_table(out, v->metrics[i].table, v->metrics[i].object,
+                                 v->metrics[i].labels);
+        process_info_page(out, (double)v->facts->started.ms / 1000);
+}

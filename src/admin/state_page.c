@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /state: everything that is known, as JSON. Commands read it; the order of arrays is that of the
+ * Tables, so two pages of one state are the same but for times.
+ */
+#include "admin/admin.h"
+#include "proto/json_writer.h"
+
+static void put_time(JsonWriter *w, Str key, Wall t)
+{
+        char buf[WALL_TEXT];
+        json_key(w, key);
+        if (t.ms == 0)
+                json_null(w);
+        else
+                json_str(w, str_of(wall_format(t, buf)));
+}
+
+static void put_object_key(JsonWriter *w, ObjectKey key)
+{
+        json_key_str(w, STR("namespace"), key.namespace);
+        json_key_str(w, STR("name"), key.name);
+}
+
+static void put_dir(JsonWriter *w, Str key, const DirFact *f)
+{
+        json_key_object_begin(w, key);
+        json_key_bool(w, STR("readOnce"), f->read_once);
+        put_time(w, STR("lastRead"), f->last_read);
+        json_key_u64(w, STR("generation"), f->generation);
+        json_key_u64(w, STR("reads"), f->reads);
+        json_key_u64(w, STR("failures"), f->failures);
+        json_key_str(w, STR("error"), str_of(f->error));
+        json_object_end(w);
+}
+
+static Str sync_name(const TailnetState *s, const TailnetFact *f, Wall now)
+{
+        enum {
+                STALE_AFTER_MS = 24 * 3600 * 1000
+        };
+        if (s == NULL || s->sync == SYNC_NEVER)
+                return STR("NeverSynced");
+        if (s->sync == SYNC_DONE)
+                return STR("Synced");
+        bool is_old =
+                f != NULL && f->last_sync.ms != 0 && now.ms - f->last_sync.ms > STALE_AFTER_MS;
+        return is_old ? STR("Stale") : STR("Failing");
+}
+
+static void put_tailnet(JsonWriter *w, const AdminView *v, const TailnetSpec *t)
+{
+        const TailnetState *s =
+                table_find(v->world->tailnet_states, &t->meta.key, tailnet_state_find);
+        const TailnetFact *f = facts_find_tailnet(v->facts, t->meta.key);
+        json_object_begin(w);
+        put_object_key(w, t->meta.key);
+        json_key_str(w, STR("source"), t->file_path.n > 0 ? t->file_path : t->api_url);
+        json_key_str(w, STR("sync"), sync_name(s, f, v->now));
+        json_key_u64(w, STR("devices"), s != NULL ? s->n_devices : 0);
+        json_key_str(w, STR("magicDNSSuffix"), s != NULL ? s->suffix : (Str){0});
+        if (f != NULL) {
+                put_time(w, STR("lastSync"), f->last_sync);
+                put_time(w, STR("lastAttempt"), f->last_attempt);
+                put_time(w, STR("nextPoll"), f->next);
+                json_key_u64(w, STR("polls"), f->polls);
+                json_key_u64(w, STR("failures"), f->failures);
+                json_key_u64(w, STR("failuresInARow"), f->failures_in_a_row);
+                json_key_u64(w, STR("invalidDevices"), f->invalid);
+                json_key_u64(w, STR("bytes"), f->bytes);
+                json_key(w, STR("seconds"));
+                json_double(w, f->last_seconds);
+                json_key_str(w, STR("reason"), str_of(f->reason));
+                json_key_str(w, STR("error"), str_of(f->error));
+        }
+        json_object_end(w);
+}
+
+static void put_endpoint(JsonWriter *w, const Endpoint *e)
+{
+        json_object_begin(w);
+        json_key_str(w, STR("name"), e->service);
+        json_key_str(w, STR("tailscaleIP"), e->ip);
+        json_key_str(w, STR("tailscaleFQDN"), e->fqdn);
+        json_key_str(w, STR("nodeID"), e->node_id);
+        json_key_u64(w, STR("port"), e->port);
+        json_key_str(w, STR("protocol"), protocol_name(e->protocol));
+        json_key_str(w, STR("portSource"), e->port_source);
+        json_key_str(w, STR("rule"), e->rule);
+        json_key_str(w, STR("health"), e->health);
+        json_key(w, STR("tags"));
+        json_strlist(w, e->tags);
+        json_key_bool(w, STR("static"), e->origin == ENDPOINT_STATIC);
+        json_key_bool(w, STR("held"), e->held);
+        json_object_end(w);
+}
+
+static void put_left_out(JsonWriter *w, const LeftOut *l)
+{
+        json_object_begin(w);
+        json_key_str(w, STR("name"), l->name);
+        json_key_str(w, STR("nodeID"), l->node_id);
+        json_key_str(w, STR("reason"), l->reason);
+        json_key_str(w, STR("text"), l->text);
+        json_object_end(w);
+}
+
+static void put_held(JsonWriter *w, const HeldRemoval *h)
+{
+        json_key_object_begin(w, STR("held"));
+        json_key_u64(w, STR("endpoints"), h->n);
+        json_key_u64(w, STR("confirmations"), h->confirmations);
+        json_key_str(w, STR("digest"), h->digest);
+        json_key_str(w, STR("reason"), h->reason);
+        json_object_end(w);
+}
+
+static const EntryReport *entry_report(const Report *r, const EntryView *v)
+{
+        TABLE_FOREACH (EntryReport, e, r != NULL ? r->entries : NULL) {
+                if (object_key_eq(e->gateway, v->gateway) && str_eq(e->tailnet, v->tailnet))
+                        return e;
+        }
+        return NULL;
+}
+
+static void put_entry_report(JsonWriter *w, const EntryReport *r)
+{
+        json_key_u64(w, STR("selected"), r->selected);
+        json_key_u64(w, STR("excluded"), r->excluded);
+        json_key_u64(w, STR("hosts"), r->hosts);
+        json_key_u64(w, STR("paths"), r->paths);
+        json_key_u64(w, STR("conflicts"), r->conflicts);
+        json_key_bool(w, STR("programmed"), r->programmed);
+        json_key_str(w, STR("reason"), r->reason);
+        json_key_str(w, STR("text"), r->text);
+}
+
+static void put_entry(JsonWriter *w, const AdminView *v, const EntryView *e)
+{
+        const EntryReport *r = entry_report(v->report, e);
+        json_object_begin(w);
+        json_key_str(w, STR("namespace"), e->gateway.namespace);
+        json_key_str(w, STR("gateway"), e->gateway.name);
+        json_key_str(w, STR("tailnet"), e->tailnet);
+        json_key_bool(w, STR("known"), e->known);
+        json_key_bool(w, STR("fromCache"), e->from_cache);
+        if (r != NULL)
+                put_entry_report(w, r);
+        put_held(w, &e->held);
+        json_key_array_begin(w, STR("endpoints"));
+        TABLE_FOREACH (Endpoint, x, e->endpoints)
+                put_endpoint(w, x);
+        json_array_end(w);
+        json_key_array_begin(w, STR("leftOut"));
+        TABLE_FOREACH (LeftOut, l, e->left_out)
+                put_left_out(w, l);
+        json_array_end(w);
+        json_key_u64(w, STR("leftOutTotal"), e->n_left_out);
+        json_object_end(w);
+}
+
+static void put_route(JsonWriter *w, const RouteReport *r)
+{
+        json_object_begin(w);
+        json_key_str(w, STR("namespace"), r->gateway.namespace);
+        json_key_str(w, STR("gateway"), r->gateway.name);
+        json_key_str(w, STR("tailnet"), r->tailnet);
+        json_key_str(w, STR("service"), r->service);
+        json_key_str(w, STR("envoyGatewayNamespace"), r->eg_gateway.namespace);
+        json_key_str(w, STR("envoyGateway"), r->eg_gateway.name);
+        json_key_str(w, STR("listener"), r->listener);
+        json_key_str(w, STR("host"), r->host);
+        json_key_str(w, STR("path"), r->path);
+        json_key_str(w, STR("cluster"), r->cluster);
+        json_key_u64(w, STR("port"), r->port);
+        json_key_str(w, STR("protocol"), protocol_name(r->protocol));
+        json_key_bool(w, STR("programmed"), r->programmed);
+        json_key_str(w, STR("reason"), r->reason);
+        json_key_str(w, STR("text"), r->text);
+        json_object_end(w);
+}
+
+static void put_hook(JsonWriter *w, const HookFact *f)
+{
+        json_key_object_begin(w, STR("hook"));
+        json_key_u64(w, STR("calls"), f->calls);
+        json_key_u64(w, STR("failures"), f->failures);
+        put_time(w, STR("last"), f->last);
+        json_key(w, STR("seconds"));
+        json_double(w, f->last_seconds);
+        json_key_str(w, STR("asked"), str_of(f->asked));
+        json_key_str(w, STR("served"), str_of(f->served));
+        json_key_u64(w, STR("attempt"), f->attempt);
+        json_key_bool(w, STR("owesAttempt"), f->owes_attempt);
+        json_key_u64(w, STR("requestBytes"), f->request_bytes);
+        json_key_u64(w, STR("answerBytes"), f->answer_bytes);
+        json_key_u64(w, STR("hosts"), f->hosts);
+        json_key_u64(w, STR("paths"), f->paths);
+        json_key_u64(w, STR("leftOut"), f->left_out);
+        json_key_str(w, STR("leftOutText"), str_of(f->left_out_text));
+        json_key_str(w, STR("error"), str_of(f->error));
+        json_object_end(w);
+}
+
+static void put_gateway(JsonWriter *w, const AdminView *v, const GatewayReport *g)
+{
+        const HookFact *f = facts_find_hook(v->facts, g->eg_gateway);
+        json_object_begin(w);
+        put_object_key(w, g->eg_gateway);
+        json_key_bool(w, STR("found"), g->found);
+        json_key_str(w, STR("revisionWanted"), str_of(g->revision));
+        json_key_str(w, STR("revisionServed"), str_of(f != NULL ? f->served : ""));
+        json_key_bool(w, STR("programmed"),
+                      f != NULL && str_eq(str_of(f->served), str_of(g->revision)));
+        json_key_u64(w, STR("hosts"), g->hosts);
+        json_key_u64(w, STR("paths"), g->paths);
+        json_key_u64(w, STR("clusters"), g->clusters);
+        json_key_u64(w, STR("bytes"), g->bytes);
+        if (f != NULL)
+                put_hook(w, f);
+        json_object_end(w);
+}
+
+/* Gateways that call us and that nobody refers to: their input goes back as it came. */
+static void put_other_gateways(JsonWriter *w, const AdminView *v)
+{
+        json_key_array_begin(w, STR("otherGateways"));
+        for (size_t i = 0; i < v->facts->n_hooks; i++) {
+                const HookFact *f = &v->facts->hooks[i];
+                if (v->report != NULL &&
+                    table_find(v->report->gateways, &f->eg_gateway, gateway_report_find) != NULL)
+                        continue;
+                json_object_begin(w);
+                put_object_key(w, f->eg_gateway);
+                put_hook(w, f);
+                json_object_end(w);
+        }
+        json_array_end(w);
+}
+
+static void put_process(JsonWriter *w, const AdminView *v)
+{
+        json_key_str(w, STR("version"), STR(TSGW_VERSION));
+        put_time(w, STR("started"), v->facts->started);
+        put_time(w, STR("now"), v->now);
+        json_key_u64(w, STR("generation"), v->world->generation);
+        json_key_bool(w, STR("complete"), v->world->complete);
+        put_dir(w, STR("resources"), &v->facts->resources);
+        put_dir(w, STR("gatewayResources"), &v->facts->gateway_resources);
+        json_key_object_begin(w, STR("generated"));
+        json_key_u64(w, STR("writes"), v->facts->generated.writes);
+        json_key_u64(w, STR("failures"), v->facts->generated.failures);
+        json_key_str(w, STR("error"), str_of(v->facts->generated.error));
+        json_object_end(w);
+}
+
+void state_page(const AdminView *v, Buf *out)
+{
+        JsonWriter w;
+        json_writer_init(&w, out);
+        json_object_begin(&w);
+        put_process(&w, v);
+        json_key_array_begin(&w, STR("tailnets"));
+        TABLE_FOREACH (TailnetSpec, t, v->world->tailnets)
+                put_tailnet(&w, v, t);
+        json_array_end(&w);
+        json_key_array_begin(&w, STR("entries"));
+        TABLE_FOREACH (EntryView, e, v->world->entries)
+                put_entry(&w, v, e);
+        json_array_end(&w);
+        json_key_array_begin(&w, STR("routes"));
+        TABLE_FOREACH (RouteReport, r, v->report != NULL ? v->report->routes : NULL)
+                put_route(&w, r);
+        json_array_end(&w);
+        json_key_array_begin(&w, STR("gateways"));
+        TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL)
+                put_gateway(&w, v, g);
+        json_array_end(&w);
+        put_other_gateways(&w, v);
+        json_object_end(&w);
+        buf_add_char(out, '\n');
+}
