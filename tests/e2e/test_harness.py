@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The peers without our program: what the other tests stand on is true on this machine."""
 
+import http.client
 import os
 
+import pytest
+
 from tests.lib import envoy as lib
+from tests.lib.faults import FaultyProxy
 from tests.lib.process import eventually
-from tests.lib.web import EchoServer, Load
+from tests.lib.web import EchoServer, Load, request
 
 
 def static_envoy(stack, address):
@@ -43,6 +47,44 @@ def test_device_answers_through_the_proxy(stack):
         eventually(lambda: load.count() >= 50, 10, "fifty requests")
     assert not load.failures(), load.report()
     print(load.report())
+
+
+def test_faults_are_what_they_say(stack):
+    headscale = stack.tailnet.headscale
+    proxy = FaultyProxy(stack.network.hub, 8180, stack.network.HUB, headscale.port)
+    stack.others.append(proxy)
+
+    def ask():
+        return request(stack.network.hub, proxy.port, "/api/v1/node", headers={"Authorization": f"Bearer {headscale.api_key}"}, timeout=1)
+    assert set(n["givenName"] for n in ask().json()["nodes"]) == set(stack.tailnet.nodes)
+    for mode in ("401", "429", "500"):
+        proxy.set(mode)
+        answer = ask()
+        assert (answer.status, answer.headers["retry-after"]) == (int(mode), "1" if mode == "429" else None)
+    proxy.set("empty")
+    assert ask().json() == {"nodes": []}
+    proxy.set("half")
+    with pytest.raises(ValueError):
+        ask().json()
+    for mode, error in (("cut", http.client.IncompleteRead), ("refuse", ConnectionError), ("hang", TimeoutError)):
+        proxy.set(mode)
+        with pytest.raises(error):
+            ask()
+    proxy.set("pass")
+    assert ask().status == 200
+    assert proxy.count("hang") == 1
+
+
+def test_cut_cable(stack):
+    """A silent device: connections hang and nobody is told; it comes back by itself."""
+    device = stack.tailnet.nodes["api-server"]
+    address = device.address()
+    stack.network.cut(device.ns)
+    with pytest.raises(TimeoutError):
+        request(stack.network.hub, 3128, f"http://{address}:8080/", timeout=1)
+    assert stack.tailnet.headscale.nodes()["api-server"]["online"]
+    stack.network.mend(device.ns)
+    eventually(lambda: stack.tailnet.via_proxy(address).status == 200, 30, "it answers again")
 
 
 def test_plain_route_of_envoy_gateway(stack):
