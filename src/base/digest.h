@@ -17,6 +17,7 @@ typedef struct Digest {
 
 typedef struct Digester Digester;
 
+/* An empty one; digester_finish frees it. */
 Digester *digester_new(void) MUST_USE;
 /* Adds length and bytes. */
 void digester_add(Digester *d, Str field);

@@ -46,9 +46,12 @@ static inline Link *list_first(const Link *head)
         return list_is_empty(head) ? NULL : head->next;
 }
 
-/* `var` is a `type *`; the current one may be removed inside. */
-#define LIST_FOREACH(type, var, head, member)                                            \
-        for (Link *l_##var = (head)->next, *n_##var = l_##var->next; l_##var != (head);  \
-             l_##var = n_##var, n_##var = n_##var->next)                                 \
-                for (type *var = CONTAINER_OF(l_##var, type, member), *once_##var = var; \
-                     once_##var != NULL; once_##var = NULL)
+/* `var` is a `type *`; the current one may be removed inside. `break` and `continue` do what they
+ * say: `go_` is NULL from when a body begins until it has ended, so a body that is left ends both
+ * loops. */
+#define LIST_FOREACH(type, var, head, member)                                             \
+        for (Link *l_##var = (head)->next, *n_##var = l_##var->next, *go_##var = l_##var; \
+             go_##var != NULL && l_##var != (head);                                       \
+             l_##var = n_##var, n_##var = go_##var != NULL ? n_##var->next : NULL)        \
+                for (type *var = (go_##var = NULL, CONTAINER_OF(l_##var, type, member));  \
+                     go_##var == NULL && var != NULL; go_##var = n_##var)

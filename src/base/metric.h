@@ -38,4 +38,5 @@ typedef struct MetricHistogram {
         double sum;
 } MetricHistogram;
 
+/* Counts one observation in its bucket. */
 void metric_observe(MetricHistogram *h, double seconds);

@@ -15,7 +15,7 @@ typedef struct Secret Secret;
 Secret *secret_new(Str bytes) MUST_USE;
 /* Wipes and frees; NULL is welcome. Returns NULL. */
 Secret *secret_free(Secret *s);
-/* Borrowed bytes. The callers of this are listed in tools/budgets. */
+/* Borrowed bytes. tools/floors.py names the files that may call this. */
 Str secret_reveal(const Secret *s);
 /* Equal, in constant time for equal lengths; NULL equals only NULL. */
 bool secret_eq(const Secret *a, const Secret *b);

@@ -42,6 +42,7 @@ static inline Str str_make(const void *p, size_t n)
         return (Str){p, n};
 }
 
+/* Same length, same bytes. */
 bool str_eq(Str a, Str b);
 /* Equal where A-Z and a-z are the same letter. */
 bool str_eq_fold(Str a, Str b);
