@@ -178,6 +178,17 @@ bool str_is_printable_utf8(Str s)
         return true;
 }
 
+bool strlist_eq(StrList a, StrList b)
+{
+        if (a.n != b.n)
+                return false;
+        for (size_t i = 0; i < a.n; i++) {
+                if (!str_eq(a.at[i], b.at[i]))
+                        return false;
+        }
+        return true;
+}
+
 bool strlist_has(StrList l, Str s)
 {
         for (size_t i = 0; i < l.n; i++) {

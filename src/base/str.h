@@ -70,6 +70,8 @@ size_t str_utf8(Str s);
 bool str_is_printable_utf8(Str s);
 /* True if a member equals `s`. */
 bool strlist_has(StrList l, Str s);
+/* Same members in the same order? */
+bool strlist_eq(StrList a, StrList b);
 /* Number of edits (insert, delete, replace) between two names of at most 64 bytes, else SIZE_MAX.
  */
 size_t str_distance(Str a, Str b);
