@@ -20,3 +20,4 @@ typedef struct BindingSpec {
 int binding_spec_order(const void *a, const void *b);
 /* `key` is an ObjectKey *. */
 int binding_spec_find(const void *key, const void *leaf);
+bool binding_spec_same(const void *a, const void *b);

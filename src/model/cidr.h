@@ -23,5 +23,7 @@ bool cidr_parse(Str s, Cidr *ret);
 bool cidr_has(const Cidr *c, const IpAddr *a);
 /* In 100.64.0.0/10 or fd7a:115c:a1e0::/48, the ranges of every tailnet. */
 bool ip_is_tailnet(const IpAddr *a);
+/* Loopback, link-local or a private range (RFC 1918, 4193, 6598): never on the public internet. */
+bool ip_is_private(const IpAddr *a);
 /* Tailnet range or within one of `allowed`. */
 bool ip_is_allowed(const IpAddr *a, const Cidr *allowed, size_t n);

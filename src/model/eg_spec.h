@@ -47,4 +47,7 @@ typedef struct EgRoute {
 int eg_gateway_order(const void *a, const void *b);
 /* `key` is an ObjectKey *. */
 int eg_gateway_find(const void *key, const void *leaf);
+bool eg_gateway_same(const void *a, const void *b);
+/* By kind, then namespace and name. */
 int eg_route_order(const void *a, const void *b);
+bool eg_route_same(const void *a, const void *b);

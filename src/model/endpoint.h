@@ -34,6 +34,8 @@ typedef struct Endpoint {
 int endpoint_order(const void *a, const void *b);
 /* Do all fields agree? */
 bool endpoint_same(const void *a, const void *b);
+/* A leaf of its own with the fields of `from`, whose leaf is not looked at. */
+Endpoint *endpoint_new(const Endpoint *from) MUST_USE;
 
 /* A device, or a port of one, that no endpoint was made of, and why. */
 typedef struct LeftOut {

@@ -22,3 +22,16 @@ enum {
 };
 
 int endpoints_spec_order(const void *a, const void *b);
+bool endpoints_spec_same(const void *a, const void *b);
+/* For the `drop` of leaf_new. */
+void endpoints_spec_drop(Leaf *leaf);
+
+/* What spec may hold, and where it goes: an EndpointsFields. */
+extern const struct Schema endpoints_spec_schema;
+
+typedef struct EndpointsFields {
+        Leaf leaf;
+        Str tailnet;
+        Endpoint *endpoints; /* their leaves are not used */
+        size_t n;
+} EndpointsFields;

@@ -91,3 +91,6 @@ const HookFact *facts_find_hook(const Facts *f, ObjectKey eg_gateway);
 /* The same for a TailscaleTailnet. */
 TailnetFact *facts_tailnet(Facts *f, ObjectKey tailnet);
 const TailnetFact *facts_find_tailnet(const Facts *f, ObjectKey tailnet);
+/* Drops the record, so that a long life with many names does not grow. */
+void facts_forget_tailnet(Facts *f, ObjectKey tailnet);
+void facts_forget_hook(Facts *f, ObjectKey eg_gateway);

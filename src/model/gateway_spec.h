@@ -86,3 +86,8 @@ typedef struct GatewaySpec {
 int gateway_spec_order(const void *a, const void *b);
 /* `key` is an ObjectKey *. */
 int gateway_spec_find(const void *key, const void *leaf);
+/* Does all that a manifest says agree? */
+bool gateway_spec_same(const void *a, const void *b);
+
+/* What spec may hold, and where it goes. */
+extern const struct Schema gateway_spec_schema;

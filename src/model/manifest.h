@@ -40,10 +40,13 @@ void manifest_set_done(ManifestSet *s);
 /* Reads one file's bytes. `file` is the path to print and against whose directory relative paths
  * are meant. Adds to `faults` all that is wrong; returns whether nothing was. */
 bool manifest_read(ManifestSet *s, Str file, Str bytes, Faults *faults) MUST_USE;
-/* Rules between objects of the set: same kind and name twice, references that do not resolve
- * (tailscaleTailnetRef, secretRef), a proxy under two TailscaleTailnets (ProxyShared). Adds faults;
- * returns whether there was none. */
+/* Rules between objects of the set: same kind and name twice, a proxy under two TailscaleTailnets
+ * (ProxyShared). Adds faults; returns whether there was none. */
 bool manifest_check(const ManifestSet *s, Faults *faults) MUST_USE;
+/* References of our kinds that do not resolve within the set (tailscaleTailnetRef, secretRef,
+ * gatewayRef), of kinds that the set holds at all: others are taken to stand elsewhere. A running
+ * gateway goes on with what does resolve, so this is asked by `validate` only. */
+bool manifest_check_references(const ManifestSet *s, Faults *faults) MUST_USE;
 /* The leaves of one kind as a Table in the kind's order; leaves of `old` that mean the same are
  * kept. */
 Table *manifest_table(const ManifestSet *s, ManifestKind kind, const Table *old) MUST_USE;

@@ -19,6 +19,8 @@ typedef struct ObjectMeta {
 /* By namespace, then name. */
 int object_key_cmp(ObjectKey a, ObjectKey b);
 bool object_key_eq(ObjectKey a, ObjectKey b);
+/* Does all agree but the place where it was read? */
+bool object_meta_same(const ObjectMeta *a, const ObjectMeta *b);
 
 /* group/version of our kinds. */
 #define MODEL_GROUP       "gateway.tailscale.com"

@@ -20,3 +20,5 @@ int secret_spec_order(const void *a, const void *b);
 int secret_spec_find(const void *key, const void *leaf);
 /* Are all values equal? (constant time) */
 bool secret_spec_same(const void *a, const void *b);
+/* For the `drop` of leaf_new. */
+void secret_spec_drop(Leaf *leaf);

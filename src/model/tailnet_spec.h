@@ -36,3 +36,8 @@ typedef struct TailnetSpec {
 int tailnet_spec_order(const void *a, const void *b);
 /* `key` is an ObjectKey *. */
 int tailnet_spec_find(const void *key, const void *leaf);
+/* Does all that a manifest says agree? */
+bool tailnet_spec_same(const void *a, const void *b);
+
+/* What spec may hold, and where it goes. */
+extern const struct Schema tailnet_spec_schema;

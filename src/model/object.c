@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/object.h"
+
+int object_key_cmp(ObjectKey a, ObjectKey b)
+{
+        int c = str_cmp(a.namespace, b.namespace);
+
+        return c != 0 ? c : str_cmp(a.name, b.name);
+}
+
+bool object_key_eq(ObjectKey a, ObjectKey b)
+{
+        return str_eq(a.name, b.name) && str_eq(a.namespace, b.namespace);
+}
+
+bool object_meta_same(const ObjectMeta *a, const ObjectMeta *b)
+{
+        return object_key_eq(a->key, b->key) && a->generation == b->generation &&
+               str_eq(a->approve_removal, b->approve_removal);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/report.h"
+
+static int number_order(unsigned a, unsigned b)
+{
+        return a < b ? -1 : a > b;
+}
+
+int route_report_order(const void *a, const void *b)
+{
+        const RouteReport *x = a, *y = b;
+        int c = object_key_cmp(x->gateway, y->gateway);
+
+        if (c == 0)
+                c = str_cmp(x->tailnet, y->tailnet);
+        if (c == 0)
+                c = str_cmp(x->service, y->service);
+        if (c == 0)
+                c = str_cmp(x->path, y->path);
+        if (c == 0)
+                c = str_cmp(x->host, y->host);
+        if (c == 0)
+                c = number_order(x->port, y->port);
+        if (c == 0)
+                c = number_order(x->protocol, y->protocol);
+        return c != 0 ? c : str_cmp(x->listener, y->listener);
+}
+
+int entry_report_order(const void *a, const void *b)
+{
+        const EntryReport *x = a, *y = b;
+        int c = object_key_cmp(x->gateway, y->gateway);
+
+        return c != 0 ? c : str_cmp(x->tailnet, y->tailnet);
+}
+
+int gateway_report_order(const void *a, const void *b)
+{
+        const GatewayReport *x = a, *y = b;
+
+        return object_key_cmp(x->eg_gateway, y->eg_gateway);
+}
+
+int gateway_report_find(const void *key, const void *leaf)
+{
+        const GatewayReport *r = leaf;
+
+        return object_key_cmp(*(const ObjectKey *)key, r->eg_gateway);
+}
+
+void report_drop(Leaf *leaf)
+{
+        const Report *r = (const Report *)leaf;
+
+        table_unref(r->routes);
+        table_unref(r->entries);
+        table_unref(r->gateways);
+}
