@@ -30,7 +30,8 @@ from tests.lib.web import EchoServer  # noqa: E402
 from tools import peers  # noqa: E402
 
 PROGRAM = os.environ.get("TSGW_PROGRAM") or os.path.join(ROOT, "build", "tailscale-gateway")
-LISTENER, ADMIN, METRICS, DEVICE_PORT = 10080, 18901, 18902, 18480
+LISTENER, DEVICE_PORT = 10080, 18480
+ADMIN, METRICS = 19005, 19006  # the program's defaults, so that `status` needs no flag
 ENVOY_GATEWAY_PORTS = [8081, 18000, 18002, 19000, 19001, 19003]
 FILE_DEVICES = {"api-server": "127.0.0.11", "api-reports": "127.0.0.12", "laptop": "127.0.0.13", "api-new": "127.0.0.14"}
 HEADSCALE_PORTS = {"api-server": 18480, "laptop": 18481, "api-reports": 18482}
@@ -85,8 +86,7 @@ class Session:
         socket_path = os.path.join(self.home, "extension")
         ours = Process("tailscale-gateway", [
             PROGRAM, "run", "--resources", self.resources, "--gateway-resources", self.gateways, "--generated", self.generated,
-            "--extension-address", f"unix://{socket_path}", "--admin-address", f"127.0.0.1:{ADMIN}",
-            "--metrics-address", f"127.0.0.1:{METRICS}"], self.logs)
+            "--extension-address", f"unix://{socket_path}"], self.logs)
         eg = EnvoyGateway(self.here, os.path.join(self.home, "eg"), self.logs, [self.gateways, os.path.join(self.generated, "envoy-gateway")],
                           extension=socket_path)
         eg.provide_envoy()
@@ -104,10 +104,9 @@ class Session:
         raise Timeout(f"no answer within {ANSWER_SECONDS} s from: {shlex.join(CURL)}\n" + "\n".join(p.tail(15) for p in self.processes))
 
     def tell(self, answer, seconds):
-        own = f"--admin-address 127.0.0.1:{ADMIN}"
         blocks = [("the same device by path", [f"curl http://127.0.0.1:{LISTENER}/tailscale/api-server/any/path?with=query"]),
                   ("what is there, and why something else is not",
-                   [f"build/tailscale-gateway status {own}", f"build/tailscale-gateway explain http://laptop.tailscale.local/ {own}"]),
+                   ["build/tailscale-gateway status", "build/tailscale-gateway explain http://laptop.tailscale.local/"]),
                   *self.next, ("the manifests, and what was generated from them", [f"ls {self.resources} {self.generated}/*"])]
         print(f"\nReady after {seconds:.1f} s. A device of the tailnet answers through Envoy:\n\n  {shlex.join(CURL)}\n  {answer}\n\nTry next:")
         for title, lines in blocks:

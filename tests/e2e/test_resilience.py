@@ -79,6 +79,7 @@ def test_killed_under_load(stack, load, figure):
     stack.gateway.start()
     figure(f"killed and started again: ready after {time.monotonic() - start:.2f} s")
     holds(lambda: stack.bindings() == bindings, 4, "the same Bindings, byte for byte")
+    assert stack.gateway.metric("tailscale_gateway_hook_calls_total") == 0
     assert stack.eg.snapshots() == snapshots
     assert stack.envoys[0].config() == config
 
@@ -118,9 +119,8 @@ def misbehave(stack, load, fault, seconds):
         control.set(fault)
         eventually(lambda: control.count(fault) > before, 30, "the fault is met")
         time.sleep(seconds)
-        if fault not in ("hang", "empty"):
-            shown = str(stack.gateway.state())
-            assert stack.tailnet.headscale.api_key not in shown
+        if fault != "hang":  # shows only when its deadline has passed
+            eventually(lambda: stack.gateway.state()["tailnets"][0]["reason"], 10, "/state says what is wrong")
         control.set("pass")
     assert stack.bindings() == bindings
     poll_soon(stack)

@@ -39,7 +39,7 @@ class Gateway:
         self.process = Process(name, [
             self.path, "run", "--resources", stack.resources, "--gateway-resources", stack.gateway_resources,
             "--generated", stack.generated, "--extension-address", f"unix://{stack.extension}",
-            "--admin-address", f"127.0.0.1:{ADMIN_PORT}", "--metrics-address", f"127.0.0.1:{METRICS_PORT}",
+            "--admin-address", f"tcp://127.0.0.1:{ADMIN_PORT}", "--metrics-address", f"tcp://127.0.0.1:{METRICS_PORT}",
             "--log-level", "debug"], stack.log_dir, ns=stack.network.hub, env=SANITIZER_ENV)
 
     def start(self, wait=True):
@@ -77,10 +77,10 @@ class Gateway:
         return out
 
     def explain(self, url):
-        return self.command("explain", url, "--admin-address", f"127.0.0.1:{ADMIN_PORT}")
+        return self.command("explain", url, "--admin-address", f"tcp://127.0.0.1:{ADMIN_PORT}")
 
     def status(self):
-        return self.command("status", "--admin-address", f"127.0.0.1:{ADMIN_PORT}", "-o", "json")
+        return self.command("status", "--admin-address", f"tcp://127.0.0.1:{ADMIN_PORT}", "-o", "json")
 
     def stop(self):
         """Ends it as a user would, and requires a clean end: exit code 0 and no report of a sanitizer."""
