@@ -47,13 +47,26 @@ static bool may_write(const PlanInput *in, Plan *p, const BindingWritten *w)
         return false;
 }
 
+/*
+ * Was a call not answered as it asked, with no later attempt written since? A call that did not
+ * tell its Gateway may have been anybody's: each Binding that this process has not written yet is
+ * raised once for it.
+ */
+static bool owes_attempt(const Facts *facts, const HookFact *fact, const BindingWritten *w)
+{
+        if (fact != NULL && fact->owes_attempt && w->attempt <= fact->attempt)
+                return true;
+        const HookFact *unknown = facts_find_hook(facts, (ObjectKey){0});
+        return unknown != NULL && unknown->owes_attempt && w->at.ns == 0;
+}
+
 static void plan_wanted(const PlanInput *in, Plan *p, const GatewayReport *g)
 {
         const BindingWritten *w = written_of(in->outside, g->eg_gateway);
         const HookFact *fact = facts_find_hook(in->facts, g->eg_gateway);
         Str revision = str_of(g->revision);
         bool is_new = w == NULL || !str_eq(w->revision, revision);
-        bool is_owed = !is_new && fact != NULL && fact->owes_attempt;
+        bool is_owed = !is_new && owes_attempt(in->facts, fact, w);
         if ((!is_new && !is_owed) || !may_write(in, p, w))
                 return;
         uint64_t attempt = w != NULL ? w->attempt : 0;

@@ -50,15 +50,12 @@ static void message(Buf *b, char status)
 
 static bool is_known(GrpcCall *call, bool *ret_valid)
 {
-        Str service = {0};
-        PbReader r;
+        PbReader r = pb_reader(grpc_call_message(call));
         PbField f;
-        pb_reader_init(&r, grpc_call_message(call));
-        while (pb_reader_next(&r, &f)) {
-                if (f.number == 1 && f.wire == PB_BYTES)
-                        service = f.bytes;
-        }
-        *ret_valid = !pb_reader_failed(&r);
+        while (pb_next(&r, &f))
+                continue;
+        *ret_valid = !r.bad;
+        Str service = pb_get(grpc_call_message(call), 1);
         return service.n == 0 ||
                str_eq(service, STR("envoygateway.extension.EnvoyGatewayExtension"));
 }

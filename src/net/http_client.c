@@ -428,7 +428,7 @@ static curl_socket_t may_connect(void *ctx, curlsocktype purpose, struct curl_so
         HttpRequest *r = ctx;
 
         (void)purpose;
-        if (r->is_plain && !is_private(&a->addr)) {
+        if (r->is_plain && a->family != AF_UNIX && !is_private(&a->addr)) {
                 r->is_refused = true;
                 return CURL_SOCKET_BAD;
         }
@@ -505,11 +505,12 @@ static bool add_accept(HttpRequest *r, const char *accept)
 
 #define SET(option, value) ok = ok && curl_easy_setopt(r->easy, (option), (value)) == CURLE_OK
 
-static bool set_options(HttpRequest *r, const char *url)
+static bool set_options(HttpRequest *r, const HttpRequestInput *in)
 {
         bool ok = r->easy != NULL;
 
-        SET(CURLOPT_URL, url);
+        SET(CURLOPT_URL, in->url);
+        SET(CURLOPT_UNIX_SOCKET_PATH, in->unix_socket);
         SET(CURLOPT_PRIVATE, r);
         SET(CURLOPT_HTTPGET, 1L);
         SET(CURLOPT_HTTPHEADER, r->headers);
@@ -538,7 +539,7 @@ static bool begin(HttpRequest *r, const HttpRequestInput *in)
             (in->accept != NULL && !add_accept(r, in->accept)))
                 return false;
         r->easy = curl_easy_init();
-        return set_options(r, in->url);
+        return set_options(r, in);
 }
 
 HttpRequest *http_request_open(HttpClient *c, const HttpRequestInput *in)

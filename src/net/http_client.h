@@ -55,9 +55,11 @@ typedef struct HttpRequestInput {
         const char *url;      /* copied; "http://" or "https://" */
         const Secret *bearer; /* "Authorization: Bearer"; read while opening. May be NULL */
         const char *accept;   /* media type; copied. May be NULL */
-        Span deadline;        /* for everything, from now on */
-        size_t max_bytes;     /* of the body */
-        HttpBodyFn *on_body;  /* NULL: the body is kept for on_done */
+        const char *
+                unix_socket; /* path to connect to instead of the URL's host; copied. May be NULL */
+        Span deadline;       /* for everything, from now on */
+        size_t max_bytes;    /* of the body */
+        HttpBodyFn *on_body; /* NULL: the body is kept for on_done */
         HttpDoneFn *on_done;
         void *owner;
 } HttpRequestInput;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* AdminGet: how a command asks a running gateway: one GET on its admin address. */
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Where a gateway listens unless it is told otherwise; the same as run's default. */
+#define ADMIN_GET_DEFAULT "tcp://127.0.0.1:19005"
+
+enum {
+        ADMIN_GET_BYTES_MAX = 256 << 20,
+        ADMIN_GET_SECONDS = 10
+};
+
+/* Appends the body of a 200 answer to `out`. `path` begins with "/". ERR_TRANSIENT where nobody
+ * answers there. */
+bool admin_get(Str address, Str path, Buf *out, Err *err) MUST_USE;
+/* Percent-encodes for a query value. */
+void admin_get_encode(Buf *out, Str value);
