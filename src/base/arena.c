@@ -91,7 +91,8 @@ static void *allocate_large(Arena *a, size_t size)
         return c->bytes;
 }
 
-static bool grow(Arena *a)
+/* A new first chunk with room for `least`, of no more than the cap leaves. */
+static bool grow(Arena *a, size_t least)
 {
         size_t room = a->room * 2;
         ArenaChunk *c;
@@ -100,6 +101,10 @@ static bool grow(Arena *a)
                 room = CHUNK_MIN;
         if (room > CHUNK_MAX)
                 room = CHUNK_MAX;
+        if (a->max > a->total && room > a->max - a->total)
+                room = a->max - a->total;
+        if (room < least)
+                room = least;
         c = chunk_new(room);
         if (c == NULL)
                 return false;
@@ -124,7 +129,7 @@ static void *allocate(Arena *a, size_t size, size_t align)
                                 ASAN_UNPOISON_MEMORY_REGION(p, size);
                         return p;
                 }
-                if (!grow(a))
+                if (!grow(a, size))
                         return NULL;
                 at = 0;
         }

@@ -15,7 +15,10 @@ static unsigned char fold(char c)
 /* memcmp does not take NULL, not even for 0 bytes. */
 static int compare(const char *a, const char *b, size_t n)
 {
-        return n > 0 ? memcmp(a, b, n) : 0;
+        if (n == 0)
+                return 0;
+        INSIST(a != NULL && b != NULL);
+        return memcmp(a, b, n);
 }
 
 bool str_eq(Str a, Str b)
@@ -27,6 +30,7 @@ bool str_eq_fold(Str a, Str b)
 {
         if (a.n != b.n)
                 return false;
+        INSIST(a.n == 0 || (a.p != NULL && b.p != NULL));
         for (size_t i = 0; i < a.n; i++) {
                 if (fold(a.p[i]) != fold(b.p[i]))
                         return false;

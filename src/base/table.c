@@ -45,12 +45,13 @@ static size_t smaller(size_t a, size_t b)
 
 static void sort(const void **at, size_t n, TableOrder *order)
 {
-        CLEANUP(mem_cleanup) void *spare = NULL;
+        CLEANUP(mem_cleanup) const void **spare = NULL;
         const void **in = at, **out;
 
         if (is_sorted(at, n, order))
                 return;
-        out = spare = mem_new_array(n, sizeof(*at));
+        spare = mem_new_array(n, sizeof(*at));
+        out = spare;
         for (size_t width = 1; width < n; width *= 2) {
                 const void **swap = in;
 

@@ -91,16 +91,16 @@ static bool bind_unix(int fd, const Address *a, Err *err)
 
 static bool bind_tcp(int fd, Address *a, Err *err)
 {
-        struct sockaddr_storage real = {0};
-        socklen_t n = sizeof(real);
+        Address real = *a;
+        socklen_t n = sizeof(real.sa);
         int on = 1;
 
         if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
             bind(fd, (const struct sockaddr *)&a->sa, a->n) != 0 ||
-            getsockname(fd, (struct sockaddr *)&real, &n) != 0)
+            getsockname(fd, (struct sockaddr *)&real.sa, &n) != 0)
                 return err_errno(err, errno, "%s", a->text);
         if (address_port(a) == 0)
-                address_set_port(a, ntohs(((struct sockaddr_in *)&real)->sin_port));
+                address_set_port(a, address_port(&real));
         return true;
 }
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void gives_zeroed_aligned_memory(void **state)
+{
+        Arena a;
+
+        (void)state;
+        arena_init(&a, 0);
+        for (size_t size = 0; size < 3000; size += 7) {
+                unsigned char *p = arena_new(&a, size);
+
+                assert_int_equal((uintptr_t)p % _Alignof(max_align_t), 0);
+                for (size_t i = 0; i < size; i++)
+                        assert_int_equal(p[i], 0);
+                memset(p, 0xee, size);
+        }
+        arena_done(&a);
+        assert_int_equal(a.total, 0);
+        assert_non_null(arena_new_array(&a, 3, 8));
+        arena_done(&a);
+}
+
+static void outside_sizes_are_capped(void **state)
+{
+        Arena a;
+
+        (void)state;
+        arena_init(&a, 4096);
+        assert_null(arena_try(&a, 4097));
+        assert_null(arena_try(&a, SIZE_MAX));
+        assert_int_equal(a.total, 0);
+        assert_non_null(arena_try(&a, 4000));
+        assert_null(arena_try(&a, 200));
+        /* Our own sizes are not counted against it, and what is held may be used up. */
+        assert_non_null(arena_new(&a, 16));
+        assert_non_null(arena_try(&a, 64));
+        assert_null(arena_try(&a, 64));
+        assert_true(a.total <= 4096);
+        arena_done(&a);
+        assert_int_equal(a.max, 4096);
+        assert_non_null(arena_try(&a, 0));
+        arena_done(&a);
+}
+
+static void large_ones_leave_the_chunk_in_use(void **state)
+{
+        Arena a;
+        char *small, *next;
+
+        (void)state;
+        arena_init(&a, 0);
+        small = arena_new(&a, 16);
+        memset(arena_new(&a, 100000), 1, 100000);
+        next = arena_new(&a, 16);
+        assert_ptr_equal(next, small + 16);
+        arena_done(&a);
+}
+
+static void copies_strings(void **state)
+{
+        static const Str at[] = {STR_INIT("one"), {NULL, 0}, STR_INIT("three")};
+        Arena a;
+        StrList l;
+        Str s;
+
+        (void)state;
+        arena_init(&a, 0);
+        s = arena_str(&a, STR("a\0b"));
+        assert_true(str_eq(s, STR("a\0b")));
+        assert_int_equal(s.p[3], '\0');
+        assert_string_equal(arena_str(&a, (Str){0}).p, "");
+        s = arena_printf(&a, "%s-%d", "x", 42);
+        assert_string_equal(s.p, "x-42");
+        assert_int_equal(s.n, 4);
+        l = arena_strlist(&a, (StrList){at, 3});
+        assert_int_equal(l.n, 3);
+        assert_ptr_not_equal(l.at[0].p, at[0].p);
+        assert_true(str_eq(l.at[0], at[0]) && str_eq(l.at[2], at[2]));
+        assert_int_equal(l.at[1].n, 0);
+        assert_int_equal(arena_strlist(&a, (StrList){0}).n, 0);
+        arena_done(&a);
+}
+
+static void grows_geometrically(void **state)
+{
+        Arena a;
+
+        (void)state;
+        arena_init(&a, 0);
+        for (int i = 0; i < 100000; i++)
+                IGNORE(arena_new(&a, 16), "only the total counts");
+        assert_true(a.total >= 1600000 && a.total < 1800000);
+        arena_done(&a);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(gives_zeroed_aligned_memory),
+                cmocka_unit_test(outside_sizes_are_capped),
+                cmocka_unit_test(large_ones_leave_the_chunk_in_use),
+                cmocka_unit_test(copies_strings),
+                cmocka_unit_test(grows_geometrically),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
