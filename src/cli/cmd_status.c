@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cmd_status.h"
+
+#include "cli/admin_get.h"
+#include "cli/cli_options.h"
+#include "cli/columns.h"
+#include "cli/tree_print.h"
+#include "proto/json.h"
+
+#include <stdio.h>
+
+typedef struct Page {
+        Arena *arena;
+        Buf *out;
+        bool wrong; /* something is not as it should be */
+} Page;
+
+static Str slash(Page *p, Str a, Str b)
+{
+        return arena_printf(p->arena, "%.*s/%.*s", STR_FMT(a), STR_FMT(b));
+}
+
+static Str text_of(const Tree *t, Str key)
+{
+        const Tree *v = tree_get(t, key);
+        return v != NULL && v->type == TREE_NULL ? (Str){0} : v != NULL ? v->text : (Str){0};
+}
+
+static void put_faults(Page *p, const Tree *root)
+{
+        static const Str dirs[] = {STR_INIT("resources"), STR_INIT("gatewayResources"),
+                                   STR_INIT("generated")};
+        for (size_t i = 0; i < LENGTH_OF(dirs); i++) {
+                Str error = tree_get_str(tree_get(root, dirs[i]), STR("error"));
+                if (error.n == 0)
+                        continue;
+                p->wrong = true;
+                buf_printf(p->out, "FAULT in %.*s: %.*s\n", STR_FMT(dirs[i]), STR_FMT(error));
+        }
+        if (!tree_get_bool(root, STR("complete"), false)) {
+                p->wrong = true;
+                buf_add_str(p->out, STR("NOT READY: not everything has been read yet\n"));
+        }
+}
+
+static void put_tailnets(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "TAILNET|SYNC|DEVICES|LAST SYNC|SOURCE|ERROR");
+        TREE_FOREACH (t, tree_get(root, STR("tailnets"))) {
+                Str sync = tree_get_str(t, STR("sync"));
+                p->wrong |= !str_eq(sync, STR("Synced"));
+                columns_row(&c,
+                            (Str[]){slash(p, tree_get_str(t, STR("namespace")),
+                                          tree_get_str(t, STR("name"))),
+                                    sync, text_of(t, STR("devices")), text_of(t, STR("lastSync")),
+                                    tree_get_str(t, STR("source")), tree_get_str(t, STR("error"))});
+        }
+        columns_print(&c, "Tailnets", p->out);
+}
+
+static Str held_text(Page *p, const Tree *entry)
+{
+        const Tree *held = tree_get(entry, STR("held"));
+        if (str_eq(text_of(held, STR("endpoints")), STR("0")))
+                return (Str){0};
+        return arena_printf(p->arena, "%.*s (%.*s, digest %.*s)",
+                            STR_FMT(text_of(held, STR("endpoints"))),
+                            STR_FMT(tree_get_str(held, STR("reason"))),
+                            STR_FMT(tree_get_str(held, STR("digest"))));
+}
+
+static void put_entries(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "TAILSCALEGATEWAY|TAILNET|SELECTED|LEFT "
+                         "OUT|HOSTS|PATHS|CONFLICTS|PROGRAMMED|HELD|WHY");
+        TREE_FOREACH (e, tree_get(root, STR("entries"))) {
+                bool programmed = tree_get_bool(e, STR("programmed"), false);
+                Str reason = tree_get_str(e, STR("reason"));
+                Str why = reason.n == 0 ? reason
+                                        : arena_printf(p->arena, "%.*s: %.*s", STR_FMT(reason),
+                                                       STR_FMT(tree_get_str(e, STR("text"))));
+                p->wrong |= !programmed;
+                columns_row(&c,
+                            (Str[]){slash(p, tree_get_str(e, STR("namespace")),
+                                          tree_get_str(e, STR("gateway"))),
+                                    tree_get_str(e, STR("tailnet")), text_of(e, STR("selected")),
+                                    text_of(e, STR("leftOutTotal")), text_of(e, STR("hosts")),
+                                    text_of(e, STR("paths")), text_of(e, STR("conflicts")),
+                                    programmed ? STR("True") : STR("False"), held_text(p, e), why});
+        }
+        columns_print(&c, "TailscaleGateways", p->out);
+}
+
+static void put_routes(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "HOST|PATH|SERVICE|TAILNET|PORT|PROTOCOL|PROGRAMMED|WHY");
+        TREE_FOREACH (r, tree_get(root, STR("routes"))) {
+                Str reason = tree_get_str(r, STR("reason"));
+                Str why = reason.n == 0 ? reason
+                                        : arena_printf(p->arena, "%.*s: %.*s", STR_FMT(reason),
+                                                       STR_FMT(tree_get_str(r, STR("text"))));
+                columns_row(&c, (Str[]){tree_get_str(r, STR("host")), tree_get_str(r, STR("path")),
+                                        tree_get_str(r, STR("service")),
+                                        tree_get_str(r, STR("tailnet")), text_of(r, STR("port")),
+                                        tree_get_str(r, STR("protocol")),
+                                        tree_get_bool(r, STR("programmed"), false) ? STR("True")
+                                                                                   : STR("False"),
+                                        why});
+        }
+        columns_print(&c, "Hosts and paths", p->out);
+}
+
+static void put_endpoints(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "TAILNET|SERVICE|ADDRESS|PORT|HEALTH|SELECTED BY|PORT FROM");
+        TREE_FOREACH (e, tree_get(root, STR("entries"))) {
+                TREE_FOREACH (x, tree_get(e, STR("endpoints")))
+                        columns_row(&c,
+                                    (Str[]){tree_get_str(e, STR("tailnet")),
+                                            tree_get_str(x, STR("name")),
+                                            tree_get_str(x, STR("tailscaleIP")),
+                                            text_of(x, STR("port")), tree_get_str(x, STR("health")),
+                                            tree_get_str(x, STR("rule")),
+                                            tree_get_str(x, STR("portSource"))});
+        }
+        columns_print(&c, "Endpoints", p->out);
+}
+
+static void put_left_out(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "TAILNET|DEVICE|REASON|TEXT");
+        TREE_FOREACH (e, tree_get(root, STR("entries"))) {
+                TREE_FOREACH (l, tree_get(e, STR("leftOut")))
+                        columns_row(&c, (Str[]){tree_get_str(e, STR("tailnet")),
+                                                tree_get_str(l, STR("name")),
+                                                tree_get_str(l, STR("reason")),
+                                                tree_get_str(l, STR("text"))});
+        }
+        columns_print(&c, "Left out", p->out);
+}
+
+static void put_gateways(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "GATEWAY|FOUND|WANTED|SERVED|HOOKS|LAST HOOK|LEFT OUT|ERROR");
+        TREE_FOREACH (g, tree_get(root, STR("gateways"))) {
+                const Tree *hook = tree_get(g, STR("hook"));
+                p->wrong |= !tree_get_bool(g, STR("programmed"), false);
+                Str left_out = text_of(hook, STR("leftOut"));
+                if (left_out.n > 0 && !str_eq(left_out, STR("0")))
+                        left_out = arena_printf(p->arena, "%.*s (%.*s)", STR_FMT(left_out),
+                                                STR_FMT(tree_get_str(hook, STR("leftOutText"))));
+                columns_row(&c, (Str[]){slash(p, tree_get_str(g, STR("namespace")),
+                                              tree_get_str(g, STR("name"))),
+                                        tree_get_bool(g, STR("found"), false) ? STR("True")
+                                                                              : STR("False"),
+                                        tree_get_str(g, STR("revisionWanted")),
+                                        tree_get_str(g, STR("revisionServed")),
+                                        text_of(hook, STR("calls")), text_of(hook, STR("last")),
+                                        left_out, tree_get_str(hook, STR("error"))});
+        }
+        columns_print(&c, "Envoy Gateway's Gateways", p->out);
+}
+
+static void put_page(Page *p, const Tree *root)
+{
+        put_faults(p, root);
+        put_tailnets(p, root);
+        put_entries(p, root);
+        put_routes(p, root);
+        put_endpoints(p, root);
+        put_left_out(p, root);
+        put_gateways(p, root);
+}
+
+int cmd_status(int argc, char **argv)
+{
+        CliOptions o;
+        int code = cli_options_read(&o, argc, argv, NULL,
+                                    "What a running gateway knows: tailnets, endpoints with the "
+                                    "rule that chose them, what was left out\n"
+                                    "and why, hosts and paths, and what Envoy Gateway was given.");
+        if (code >= 0)
+                return code;
+        Err err = {0};
+        CLEANUP(buf_done) Buf body;
+        CLEANUP(buf_done) Buf out;
+        CLEANUP(arena_done) Arena arena;
+        buf_init(&body, ADMIN_GET_BYTES_MAX);
+        buf_init(&out, ADMIN_GET_BYTES_MAX);
+        arena_init(&arena, ADMIN_GET_BYTES_MAX);
+        const Tree *root = NULL;
+        if (admin_get(o.admin_address, STR("/state"), &body, &err))
+                root = json_read(&arena, buf_str(&body), NULL, &err);
+        if (root == NULL) {
+                fprintf(stderr, "tailscale-gateway status: %s\n", err.text);
+                return 1;
+        }
+        Page p = {&arena, &out, false};
+        put_page(&p, root); /* in any case: it finds what is wrong */
+        if (o.output != CLI_TABLE)
+                buf_reset(&out);
+        if (o.output == CLI_JSON)
+                tree_print_json(root, &out);
+        else if (o.output == CLI_YAML)
+                tree_print_yaml(root, &out);
+        IGNORE(fwrite(out.p, 1, out.n, stdout), "nobody to tell");
+        return p.wrong ? 1 : 0;
+}
