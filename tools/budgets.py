@@ -41,6 +41,8 @@ RESERVED = [
 ]
 # Verbs that promise the same everywhere (CONTRIBUTING.md); all else in a header says what it promises.
 KNOWN_VERB = re.compile(r"\w+_(?:init|done|free|ref|unref|cleanup|order|same)")
+# A callback, whose parameters a library chose: on_read, client_on_read.
+CALLBACK = re.compile(r"(?:\w+_)?on_")
 # Assembled, so that this file is not a finding.
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 SPDX = "SPDX-License-Identifier: Apache-2.0"
@@ -70,7 +72,7 @@ def check_complexity(root, paths, problems):
 def check_functions(path, text, problems):
     toks = csource.tokens(csource.without_directives(csource.strip(text)))
     for f in csource.functions(toks):
-        if f.params > PARAMETERS and not f.name.startswith("on_"):
+        if f.params > PARAMETERS and not CALLBACK.match(f.name):
             problems.append(f"{path}:{f.line}: {f.name}: {f.params} parameters, at most {PARAMETERS}: make a struct of options")
         depth, line = csource.nesting(f.body) if f.body is not None else (0, 0)
         if depth > NESTING:

@@ -59,10 +59,16 @@ class Tables:
         self.may[floor] = set(self.may) if everything else set(words)
 
 
+def is_outside(target, floor, tables):
+    return any(fnmatch.fnmatchcase(target, glob) for glob in tables.outside.get(floor, []))
+
+
 def check_include(path, floor, tables, line, target, quoted):
     """Why this include is wrong, or None."""
     top = target.split("/")[0]
     if quoted:
+        if "/" not in target and is_outside(target, floor, tables):
+            return None
         if "/" not in target or top not in tables.may:
             return f'"{target}": ours are included as "floor/module.h", outside headers in <>'
         if top != floor and top not in tables.may[floor]:
@@ -73,7 +79,7 @@ def check_include(path, floor, tables, line, target, quoted):
         return None
     if target == "cmocka.h" and path.endswith("_test.c"):
         return None
-    if any(fnmatch.fnmatchcase(target, glob) for glob in tables.outside.get(floor, [])):
+    if is_outside(target, floor, tables):
         return None
     return f"<{target}> is an outside header that `{floor}` may not include"
 

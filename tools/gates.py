@@ -39,6 +39,7 @@ KEPT_FLAGS = re.compile(r"-(?:I|D|isystem|std=|include)")
 TIDY_WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 CPPCHECK = ["cppcheck", "--quiet", "--std=c11", "--enable=warning,portability", "--error-exitcode=1", "--inline-suppr",
             "--suppress=missingIncludeSystem", "--suppress=unknownMacro", "--suppress=preprocessorErrorDirective",
+            "--suppress=internalAstError", "--suppress=ctunullpointer",
             "--template={file}:{line}: {message} [{id}]", "-D__GNUC__=12", "-DNULL=0"]
 
 

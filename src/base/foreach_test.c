@@ -42,6 +42,7 @@ static Table *make_table(void)
 
 static void table_loop_obeys_break_and_continue(void **state)
 {
+        const Table *none = NULL;
         Table *t = make_table();
         int sum = 0, inner = 0;
 
@@ -60,7 +61,7 @@ static void table_loop_obeys_break_and_continue(void **state)
         }
         assert_int_equal(sum, 13);
         assert_int_equal(inner, 2);
-        TABLE_FOREACH (Item, x, (const Table *)NULL)
+        TABLE_FOREACH (Item, x, none)
                 fail();
         table_unref(t);
 }

@@ -54,4 +54,4 @@ static inline Link *list_first(const Link *head)
              go_##var != NULL && l_##var != (head);                                       \
              l_##var = n_##var, n_##var = go_##var != NULL ? n_##var->next : NULL)        \
                 for (type *var = (go_##var = NULL, CONTAINER_OF(l_##var, type, member));  \
-                     go_##var == NULL && var != NULL; go_##var = n_##var)
+                     (void)var, go_##var == NULL; go_##var = n_##var)

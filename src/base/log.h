@@ -52,10 +52,11 @@ struct Log {
  * LOG_LINE_MAX. `log` may be NULL: nothing happens. */
 void log_write(Log *log, LogLevel level, const char *msg, const LogField *fields, size_t n);
 
-#define LOG_AT(log, lvl, msg, ...)                                                            \
-        do {                                                                                  \
-                const LogField fields_[] = {__VA_ARGS__ __VA_OPT__(, ) LOG_CSTR(NULL, NULL)}; \
-                log_write((log), (lvl), (msg), fields_, LENGTH_OF(fields_) - 1);              \
+/* The first member is there so that there is one where no field is given. */
+#define LOG_AT(log, lvl, msg, ...)                                                   \
+        do {                                                                         \
+                const LogField fields_[] = {LOG_CSTR(NULL, NULL), ##__VA_ARGS__};    \
+                log_write((log), (lvl), (msg), fields_ + 1, LENGTH_OF(fields_) - 1); \
         } while (0)
 #define log_error(log, ...) LOG_AT(log, LOG_ERROR, __VA_ARGS__)
 #define log_warn(log, ...)  LOG_AT(log, LOG_WARN, __VA_ARGS__)
