@@ -1,6 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/device.h"
 
+Device *device_new(const Device *from)
+{
+        size_t room = leaf_room_str(from->node_id) + leaf_room_str(from->name) +
+                      leaf_room_str(from->short_name) + leaf_room_str(from->ip4) +
+                      leaf_room_str(from->ip6) + leaf_room_str(from->os) +
+                      leaf_room_str(from->user) + leaf_room_str(from->lock_error) +
+                      leaf_room_strlist(from->tags);
+        Device *d = leaf_new(sizeof(*d), room, NULL);
+        Leaf leaf = d->leaf;
+
+        *d = *from;
+        d->leaf = leaf;
+        d->tags = leaf_strlist(&d->leaf, from->tags);
+        d->node_id = leaf_str(&d->leaf, from->node_id);
+        d->name = leaf_str(&d->leaf, from->name);
+        d->short_name = leaf_str(&d->leaf, from->short_name);
+        d->ip4 = leaf_str(&d->leaf, from->ip4);
+        d->ip6 = leaf_str(&d->leaf, from->ip6);
+        d->os = leaf_str(&d->leaf, from->os);
+        d->user = leaf_str(&d->leaf, from->user);
+        d->lock_error = leaf_str(&d->leaf, from->lock_error);
+        return d;
+}
+
 int device_order(const void *a, const void *b)
 {
         const Device *x = a, *y = b;

@@ -28,6 +28,8 @@ typedef struct Device {
         Str lock_error;          /* tailnet lock: not signed, or empty */
 } Device;
 
+/* A leaf with copies of all strings of `from`, whose own leaf is not looked at. */
+Device *device_new(const Device *from) MUST_USE;
 /* By node id. */
 int device_order(const void *a, const void *b);
 /* `key` is a Str *: the node id. */
