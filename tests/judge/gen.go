@@ -2,8 +2,123 @@
 package main
 
 import (
-	"errors"
+	"encoding/json"
 	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/envoyproxy/gateway/proto/extension"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-func gen(flags *flag.FlagSet, args []string) error { return errors.New("later") }
+// gen copies the one cluster and virtual host of a recorded request as often as wanted, so that a
+// large request has exactly the shapes that Envoy Gateway sends.
+func gen(flags *flag.FlagSet, args []string) error {
+	like := flags.String("like", "", "recorded PostTranslateModify request with one route `web` of www.example.com")
+	out := flags.String("out", "", "file to write")
+	routes := flags.Int("routes", 1000, "HTTPRoutes, each with a cluster")
+	hosts := flags.Int("hosts", 0, "virtual hosts that they are spread over; 0: one each")
+	revision := flags.String("revision", "", "spec.revision of the Binding; none: as recorded, -: without Binding")
+	attempt := flags.Int("attempt", 1, "spec.attempt of the Binding")
+	parse(flags, args, "like", "out")
+	var request extension.PostTranslateModifyRequest
+	if err := readMessage(*like, &request); err != nil {
+		return err
+	}
+	if len(request.Clusters) != 1 || len(request.Routes) != 1 || len(request.Routes[0].VirtualHosts) != 1 {
+		return fmt.Errorf("%s does not hold one cluster and one virtual host", *like)
+	}
+	multiply(&request, *routes, *hosts)
+	if err := bind(&request, *revision, *attempt); err != nil {
+		return err
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(&request)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(*out, b, 0o644)
+}
+
+func multiply(request *extension.PostTranslateModifyRequest, routes, hosts int) {
+	cluster, rc := request.Clusters[0], request.Routes[0]
+	host := rc.VirtualHosts[0]
+	request.Clusters, rc.VirtualHosts = nil, nil
+	for i := range routes {
+		c := proto.Clone(cluster).(*clusterv3.Cluster)
+		number(c.ProtoReflect(), i)
+		request.Clusters = append(request.Clusters, c)
+		h := proto.Clone(host).(*routev3.VirtualHost)
+		number(h.ProtoReflect(), i)
+		if hosts > 0 && i >= hosts {
+			h.Routes[0].Match.PathSpecifier = &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: fmt.Sprintf("/web-%04d", i)}
+			first := rc.VirtualHosts[i%hosts]
+			first.Routes = append(h.Routes, first.Routes...)
+			continue
+		}
+		rc.VirtualHosts = append(rc.VirtualHosts, h)
+	}
+}
+
+// number makes "web" and "www" in all strings of a message "web-0007" and "www-0007".
+func number(m protoreflect.Message, i int) {
+	rename := strings.NewReplacer("web", fmt.Sprintf("web-%04d", i), "www", fmt.Sprintf("www-%04d", i))
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		switch {
+		case field.IsMap():
+			if field.MapValue().Message() != nil {
+				value.Map().Range(func(_ protoreflect.MapKey, item protoreflect.Value) bool {
+					number(item.Message(), i)
+					return true
+				})
+			}
+		case field.IsList():
+			list := value.List()
+			for k := range list.Len() {
+				if field.Message() != nil {
+					number(list.Get(k).Message(), i)
+				} else if field.Kind() == protoreflect.StringKind {
+					list.Set(k, protoreflect.ValueOfString(rename.Replace(list.Get(k).String())))
+				}
+			}
+		case field.Message() != nil:
+			number(value.Message(), i)
+		// "websocket" is no name.
+		case field.Kind() == protoreflect.StringKind && field.Name() != "upgrade_type":
+			m.Set(field, protoreflect.ValueOfString(rename.Replace(value.String())))
+		}
+		return true
+	})
+}
+
+// bind sets what the Binding of the request asks for.
+func bind(request *extension.PostTranslateModifyRequest, revision string, attempt int) error {
+	context := request.PostTranslateContext
+	if revision == "-" {
+		context.ExtensionResources = nil
+		return nil
+	}
+	for _, resource := range context.GetExtensionResources() {
+		var object map[string]any
+		if err := json.Unmarshal(resource.UnstructuredBytes, &object); err != nil {
+			return err
+		}
+		spec, ok := object["spec"].(map[string]any)
+		if !ok {
+			return fmt.Errorf("the Binding has no spec")
+		}
+		spec["attempt"] = attempt
+		if revision != "" {
+			spec["revision"] = revision
+		}
+		b, err := json.Marshal(object)
+		if err != nil {
+			return err
+		}
+		resource.UnstructuredBytes = b
+	}
+	return nil
+}
