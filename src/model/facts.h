@@ -67,7 +67,7 @@ typedef struct DirFact {
 
 typedef struct WriteFact {
         uint64_t writes, failures;
-        char error[256];
+        char error[ERR_TEXT_MAX];
 } WriteFact;
 
 typedef struct Facts {

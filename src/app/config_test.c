@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum {
+        ARGS_MAX = 16
+};
+
+static bool read_args(Config *c, Err *err, const char *line)
+{
+        static char text[1024];
+        char *argv[ARGS_MAX];
+        int argc = 0;
+        IGNORE(snprintf(text, sizeof text, "%s", line), "short");
+        for (char *p = text, *rest = NULL; (argv[argc] = strtok_r(p, " ", &rest)) != NULL; p = NULL)
+                argc++;
+        return config_read(c, argc, argv, err);
+}
+
+static void fails(const char *line, const char *says)
+{
+        Config c;
+        Err err = {0};
+        assert_false(read_args(&c, &err, line));
+        if (str_find_str(str_of(err.text), str_of(says)) < 0)
+                fail_msg("%s: %s", line, err.text);
+        config_done(&c);
+}
+
+static void test_defaults(void **state)
+{
+        (void)state;
+        Config c;
+        Err err = {0};
+        assert_true(read_args(&c, &err, "--resources r --generated=g"));
+        assert_string_equal(c.resources, "r");
+        assert_string_equal(c.generated, "g");
+        assert_null(c.gateway_resources);
+        assert_int_equal(c.n_extension, 1);
+        assert_string_equal(c.extension[0].text, "tcp://127.0.0.1:5005");
+        assert_true(c.has_admin && c.has_metrics);
+        assert_int_equal(c.log_level, LOG_INFO);
+        assert_false(c.log_json);
+        config_done(&c);
+}
+
+static void test_faults_name_the_option(void **state)
+{
+        (void)state;
+        fails("--resources r", "--generated");
+        fails("--generated g", "--resources");
+        fails("--resorces r", "did you mean --resources?");
+        fails("--resources", "--resources: expected DIR");
+        fails("stray", "unexpected argument stray");
+        fails("--resources r --generated g --extension-address tcp://10.0.0.1:5005", "without TLS");
+        fails("--resources r --generated g --extension-address nowhere", "--extension-address");
+        fails("--resources r --generated g --log-level loud",
+              "expected error, warn, info or debug");
+        fails("--resources r --generated g --config does-not-exist", "does-not-exist");
+}
+
+static char *config_file(const char *text)
+{
+        static char path[] = "/tmp/tsgw-config-XXXXXX";
+        memcpy(path + sizeof path - 7, "XXXXXX", 6);
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+        close(fd);
+        return path;
+}
+
+/* Flag over environment over file over default. */
+static void test_precedence(void **state)
+{
+        (void)state;
+        char *path = config_file("resources: from-file\ngenerated: from-file\nlog-level: debug\n"
+                                 "extension-address: ['unix:///tmp/a', 'unix:///tmp/b']\n");
+        char line[256];
+        IGNORE(snprintf(line, sizeof line, "--config %s --resources from-flag", path), "short");
+        setenv("TSGW_GENERATED", "from-environment", 1);
+        setenv("TSGW_RESOURCES", "from-environment", 1);
+        Config c;
+        Err err = {0};
+        assert_true(read_args(&c, &err, line));
+        assert_string_equal(c.resources, "from-flag");
+        assert_string_equal(c.generated, "from-environment");
+        assert_int_equal(c.log_level, LOG_DEBUG);
+        assert_int_equal(c.n_extension, 2);
+        assert_string_equal(c.extension[1].text, "unix:///tmp/b");
+        config_done(&c);
+        unsetenv("TSGW_GENERATED");
+        unsetenv("TSGW_RESOURCES");
+        unlink(path);
+}
+
+static void test_faults_of_the_file_have_a_place(void **state)
+{
+        (void)state;
+        char *path = config_file("resources: r\nlog-levle: debug\n");
+        char line[256];
+        IGNORE(snprintf(line, sizeof line, "--config %s", path), "short");
+        fails(line, ":2:1: unknown option --log-levle, did you mean --log-level?");
+        unlink(path);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_faults_name_the_option),
+                cmocka_unit_test(test_precedence),
+                cmocka_unit_test(test_faults_of_the_file_have_a_place),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/plan.h"
+
+#include <stdio.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const ObjectKey gateway = {STR_INIT("infra"), STR_INIT("eg")};
+
+typedef struct Case {
+        const World *world;
+        Report *report;
+        Facts facts;
+        Outside outside;
+        Plan plan;
+} Case;
+
+/* A Report that wants `revision` for the Gateway, or nothing of it where NULL. */
+static Report *report_of(const char *revision)
+{
+        Report *r = leaf_new(sizeof *r, 0, report_drop);
+        r->complete = true;
+        GatewayReport *g = leaf_new(sizeof *g, 0, NULL);
+        g->eg_gateway = gateway;
+        g->found = true;
+        IGNORE(snprintf(g->revision, sizeof g->revision, "%s", revision != NULL ? revision : ""),
+               "short");
+        const void *leaves[] = {g};
+        r->gateways = table_new(leaves, revision != NULL ? 1 : 0, gateway_report_order);
+        if (revision == NULL)
+                leaf_unref(g);
+        r->routes = table_new(NULL, 0, route_report_order);
+        r->entries = table_new(NULL, 0, entry_report_order);
+        return r;
+}
+
+static void plan(Case *c, const char *revision, const BindingWritten *written, Mono now)
+{
+        World *w = world_new_empty();
+        w->complete = true;
+        c->world = w;
+        c->report = report_of(revision);
+        c->outside = (Outside){written, written != NULL ? 1 : 0, NULL, 0};
+        PlanInput in = {c->world, c->report, &c->facts, &c->outside, now};
+        plan_make(&in, &c->plan);
+}
+
+static void done(Case *c)
+{
+        plan_done(&c->plan);
+        leaf_unref(c->report);
+        leaf_unref(c->world);
+        facts_done(&c->facts);
+}
+
+static void expect_write(const Case *c, const char *has)
+{
+        assert_int_equal(c->plan.n, 1);
+        assert_false(c->plan.files[0].remove);
+        assert_true(str_eq(c->plan.files[0].name, STR("infra.eg.yaml")));
+        assert_true(str_find_str(c->plan.files[0].content, str_of(has)) >= 0);
+}
+
+static void test_first_change_is_written_at_once(void **state)
+{
+        (void)state;
+        Case c = {0};
+        facts_init(&c.facts);
+        plan(&c, "r1", NULL, (Mono){1});
+        expect_write(&c, "r1");
+        done(&c);
+}
+
+static void test_what_stands_there_is_not_written_again(void **state)
+{
+        (void)state;
+        Case c = {0};
+        BindingWritten w = {gateway, STR("r1"), 4, {0}};
+        facts_init(&c.facts);
+        plan(&c, "r1", &w, (Mono){1});
+        assert_int_equal(c.plan.n, 0);
+        assert_int_equal(c.plan.again.ns, 0);
+        done(&c);
+}
+
+static void test_changes_keep_a_second_apart(void **state)
+{
+        (void)state;
+        Case c = {0};
+        BindingWritten w = {gateway, STR("r1"), 0, {1000}};
+        facts_init(&c.facts);
+        plan(&c, "r2", &w, (Mono){1000 + SPAN_MS(400).ns});
+        assert_int_equal(c.plan.n, 0);
+        assert_int_equal(c.plan.again.ns, 1000 + SPAN_S(1).ns);
+        done(&c);
+        c = (Case){0};
+        facts_init(&c.facts);
+        plan(&c, "r2", &w, (Mono){1000 + SPAN_S(1).ns});
+        expect_write(&c, "r2");
+        done(&c);
+}
+
+static void test_an_owed_answer_raises_the_attempt_once(void **state)
+{
+        (void)state;
+        Case c = {0};
+        BindingWritten w = {gateway, STR("r1"), 4, {0}};
+        facts_init(&c.facts);
+        HookFact *f = facts_hook(&c.facts, gateway);
+        f->owes_attempt = true;
+        f->attempt = 4;
+        plan(&c, "r1", &w, (Mono){1});
+        expect_write(&c, "attempt: 5");
+        done(&c);
+
+        c = (Case){0};
+        w.attempt = 5;
+        facts_init(&c.facts);
+        f = facts_hook(&c.facts, gateway);
+        f->owes_attempt = true;
+        f->attempt = 4; /* Envoy Gateway has not asked with 5 yet */
+        plan(&c, "r1", &w, (Mono){1});
+        assert_int_equal(c.plan.n, 0);
+        done(&c);
+}
+
+static void test_unwanted_names_the_empty_contribution_before_it_goes(void **state)
+{
+        (void)state;
+        Case c = {0};
+        BindingWritten w = {gateway, STR("r1"), 0, {0}};
+        facts_init(&c.facts);
+        plan(&c, NULL, &w, (Mono){1});
+        /* The Gateway is not among what was read, so there is nobody to serve. */
+        assert_int_equal(c.plan.n, 1);
+        assert_true(c.plan.files[0].remove);
+        done(&c);
+}
+
+static EgGateway *eg_gateway(void)
+{
+        EgGateway *g = leaf_new(sizeof *g, 0, NULL);
+        g->meta.key = gateway;
+        return g;
+}
+
+static void plan_unwanted_case(Case *c, const BindingWritten *w, const char *asked)
+{
+        facts_init(&c->facts);
+        if (asked != NULL)
+                IGNORE(snprintf(facts_hook(&c->facts, gateway)->asked, REVISION_MAX, "%s", asked),
+                       "short");
+        World *world = world_new_empty();
+        world->complete = true;
+        const void *leaves[] = {eg_gateway()};
+        table_unref((Table *)(uintptr_t)world->eg_gateways);
+        world->eg_gateways = table_new(leaves, 1, eg_gateway_order);
+        c->world = world;
+        c->report = report_of(NULL);
+        c->outside = (Outside){w, 1, NULL, 0};
+        PlanInput in = {c->world, c->report, &c->facts, &c->outside, {1}};
+        plan_make(&in, &c->plan);
+}
+
+static void test_unwanted_waits_until_the_empty_one_was_served(void **state)
+{
+        (void)state;
+        BindingWritten w = {gateway, STR("r1"), 2, {0}};
+        Case c = {0};
+        plan_unwanted_case(&c, &w, "r1");
+        expect_write(&c, "\"empty\"");
+        done(&c);
+
+        w.revision = STR(PLAN_REVISION_EMPTY);
+        c = (Case){0};
+        plan_unwanted_case(&c, &w, "r1");
+        assert_int_equal(c.plan.n, 0);
+        done(&c);
+
+        c = (Case){0};
+        plan_unwanted_case(&c, &w, PLAN_REVISION_EMPTY);
+        assert_int_equal(c.plan.n, 1);
+        assert_true(c.plan.files[0].remove);
+        done(&c);
+}
+
+static void test_nothing_is_planned_while_the_world_is_not_complete(void **state)
+{
+        (void)state;
+        BindingWritten w = {gateway, STR("r1"), 0, {0}};
+        Facts facts;
+        facts_init(&facts);
+        World *world = world_new_empty();
+        Report *report = report_of("r2");
+        Str file = STR("a.yaml");
+        Outside outside = {&w, 1, &file, 1};
+        PlanInput in = {world, report, &facts, &outside, {1}};
+        Plan p;
+        plan_make(&in, &p);
+        assert_int_equal(p.n, 0);
+        plan_done(&p);
+        leaf_unref(report);
+        leaf_unref(world);
+        facts_done(&facts);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_first_change_is_written_at_once),
+                cmocka_unit_test(test_what_stands_there_is_not_written_again),
+                cmocka_unit_test(test_changes_keep_a_second_apart),
+                cmocka_unit_test(test_an_owed_answer_raises_the_attempt_once),
+                cmocka_unit_test(test_unwanted_names_the_empty_contribution_before_it_goes),
+                cmocka_unit_test(test_unwanted_waits_until_the_empty_one_was_served),
+                cmocka_unit_test(test_nothing_is_planned_while_the_world_is_not_complete),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
