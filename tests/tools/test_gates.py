@@ -5,12 +5,14 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import unittest
 from unittest import mock
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "tools"))
 import csource  # noqa: E402
 import gates  # noqa: E402
 
@@ -25,7 +27,7 @@ class Gates(unittest.TestCase):
         self.write("src/base/b.h", "int b;\n")
         self.write("src/base/c.c", "int c;\n")
         commands = [{"directory": os.path.join(self.root, "build"), "file": f"../src/base/{name}",
-                     "command": f"cc -I../src -Wall '-DX=\"1\"' -c ../src/base/{name}"} for name in ("a.c", "c.c", "gone.c")]
+                     "command": f"cc -I../src -Wall -Werror -O2 '-DX=\"1\"' -c ../src/base/{name}"} for name in ("a.c", "c.c", "gone.c")]
         self.write("build/compile_commands.json", json.dumps(commands))
         for patch in (mock.patch.object(csource, "ROOT", self.root),
                       mock.patch.dict(os.environ, {"TSGW_CACHE": os.path.join(self.root, "cache")})):
@@ -69,7 +71,25 @@ class Gates(unittest.TestCase):
 
     def test_flags(self):
         unit = gates.units(os.path.join(self.root, "build"))[0]
-        self.assertEqual(unit.flags, ["-I" + os.path.join(self.root, "src"), '-DX="1"'])
+        self.assertEqual(unit.flags, ["-I" + os.path.join(self.root, "src"), "-Wall", '-DX="1"'])
+
+    def planted(self, gate, body):
+        shutil.copy(os.path.join(ROOT, ".clang-tidy"), self.root)
+        self.write("src/base/c.c", "#include <stdlib.h>\nint f(int n);\n" + body)
+        return "\n".join(gate(argparse.Namespace(build="build", no_cache=True)))
+
+    @unittest.skipUnless(shutil.which("clang-tidy-14"), "clang-tidy-14 is missing")
+    def test_tidy_finds(self):
+        self.assertEqual(self.planted(gates.gate_tidy, "int f(int n)\n{\n        return n;\n}\n"), "")
+        leak = "int f(int n)\n{\n        char *p = malloc(3);\n        return p != NULL ? n : 0;\n}\n"
+        self.assertIn("src/base/c.c:6", self.planted(gates.gate_tidy, leak))
+        self.assertIn("unused variable", self.planted(gates.gate_tidy, "int f(int n)\n{\n        int x;\n        return n;\n}\n"))
+
+    @unittest.skipUnless(shutil.which("cppcheck"), "cppcheck is missing")
+    def test_cppcheck_finds(self):
+        self.assertEqual(self.planted(gates.gate_cppcheck, "int f(int n)\n{\n        return n;\n}\n"), "")
+        beyond = "int f(int n)\n{\n        int a[3] = {0};\n        return a[3] + n;\n}\n"
+        self.assertIn("src/base/c.c:6", self.planted(gates.gate_cppcheck, beyond))
 
     def test_without_a_build_folder(self):
         found = gates.each_unit(argparse.Namespace(build="none", no_cache=False), "x", "1", lambda unit: [])
