@@ -8,12 +8,20 @@
 
 #include "model/world.h"
 
+enum {
+        /* Of one tailnets[] entry. More hosts on one Gateway than these no Envoy carries; what is
+         * beyond is left out with the reason "TooMany". */
+        DISCOVER_DEVICES_MAX = 20000,
+        DISCOVER_ENDPOINTS_MAX = 20000,
+};
+
 typedef struct DiscoverInput {
         const GatewaySpec *gateway;
         const TailnetEntry *entry;           /* of `gateway` */
         const TailnetSpec *tailnet;          /* NULL: the reference does not resolve */
         const TailnetState *state;           /* of that tailnet; NULL: never polled */
-        const EndpointsSpec *const *statics; /* the user's of this namespace and tailnets[] name */
+        const EndpointsSpec *const *statics; /* the user's of this namespace and tailnets[] name,
+                                                sorted */
         size_t n_statics;
         const EntryView
                 *before;   /* what is in force, or what was read back at start; NULL: nothing */

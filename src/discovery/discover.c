@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One evaluation:
+ *
+ *   devices of the list ──judge──> candidates ──one per service──┐
+ *   endpoints in force, device not in the list ──judge──> guard ─┼─> endpoints ─> EntryView
+ *   the user's static endpoints, which win ──────────────────────┘
+ *
+ * Invariants:
+ *  1. An endpoint in force whose device is not in the list leaves only if the rules in force would
+ *     not take its device (an edit), another device has its name now, a static endpoint has its
+ *     name and port, or the guard lets it go. Without a list the guard is not asked: it stays.
+ *  2. What a list says of a device that is in it takes effect at once.
+ *  3. A poll is counted by the guard once, however often the entry is evaluated.
+ *  4. Where the last poll failed, the clock stands at the last good one: what was good then stays.
+ *  5. Same input, same Table, leaf by leaf; where nothing changed, `before` itself.
+ */
+#include "discovery/discover.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "discovery/candidate.h"
+#include "discovery/guard.h"
+#include "discovery/selection.h"
+
+typedef struct LeafList {
+        const void **at; /* owned; each with one reference */
+        size_t n, room;
+} LeafList;
+
+enum {
+        LEFT_WITH_REASON, /* selected, yet not made an endpoint: what a user looks for */
+        LEFT_NOT_SELECTED,
+        LEFT_CLASSES,
+};
+
+typedef struct Work {
+        const DiscoverInput *in;
+        CandidateRules rules;
+        bool has_list;
+        Arena arena;            /* of this evaluation */
+        Arena scratch;          /* of the device at hand */
+        Map by_service;         /* Candidate: who has the name */
+        Candidate **candidates; /* owned; by node id, then the remembered ones */
+        size_t n_candidates, room;
+        Map static_ports; /* "service\nport": something that is not NULL */
+        LeafList endpoints;
+        LeafList left[LEFT_CLASSES];
+        uint64_t n_left;
+        HeldRemoval held;
+} Work;
+
+/* --- leaves --- */
+
+static void leaf_list_add(LeafList *l, const void *leaf)
+{
+        if (l->n == l->room) {
+                l->room = l->room > 0 ? l->room * 2 : 16;
+                l->at = mem_resize(l->at, l->room * sizeof(*l->at));
+        }
+        l->at[l->n++] = leaf;
+}
+
+static void leave_out(Work *w, Str node_id, Str name, Refusal why)
+{
+        LeafList *l = &w->left[str_eq(why.reason, STR("NotSelected")) ? LEFT_NOT_SELECTED
+                                                                      : LEFT_WITH_REASON];
+        LeftOut *left;
+
+        w->n_left++;
+        if (l->n == LEFT_OUT_MAX)
+                return;
+        left = leaf_new(sizeof(*left),
+                        leaf_room_str(node_id) + leaf_room_str(name) + leaf_room_str(why.reason) +
+                                leaf_room_str(why.text),
+                        NULL);
+        left->node_id = leaf_str(&left->leaf, node_id);
+        left->name = leaf_str(&left->leaf, name);
+        left->reason = leaf_str(&left->leaf, why.reason);
+        left->text = leaf_str(&left->leaf, why.text);
+        leaf_list_add(l, left);
+}
+
+/* --- the list --- */
+
+static void add_candidate(Work *w, Candidate *c)
+{
+        if (w->n_candidates == w->room) {
+                w->room = w->room > 0 ? w->room * 2 : 64;
+                w->candidates = mem_resize(w->candidates, w->room * sizeof(Candidate *));
+        }
+        w->candidates[w->n_candidates++] = c;
+}
+
+/* One device has a name; the other says whose it is. */
+static void claim(Work *w, Candidate *c)
+{
+        Candidate *other = map_get(&w->by_service, c->service);
+        Candidate *winner = other == NULL || candidate_is_before(c, other) ? c : other;
+        Candidate *loser = winner == c ? other : c;
+
+        add_candidate(w, c);
+        if (winner == c)
+                map_put(&w->by_service, c->service, c);
+        if (loser == NULL)
+                return;
+        loser->lost = true;
+        leave_out(w, loser->device->node_id, loser->device->name,
+                  (Refusal){STR("NameConflict"),
+                            arena_printf(&w->scratch, "device %.*s (%.*s) has the name %.*s",
+                                         STR_FMT(winner->device->node_id),
+                                         STR_FMT(winner->device->name), STR_FMT(c->service))});
+}
+
+static void judge_list(Work *w)
+{
+        TABLE_FOREACH (Device, d, w->in->state->devices) {
+                Refusal why;
+                Candidate *c = NULL;
+
+                if (w->n_candidates < DISCOVER_DEVICES_MAX)
+                        c = candidate_of(&w->rules, d, &w->arena, &w->scratch, &why);
+                else
+                        why = (Refusal){STR("TooMany"),
+                                        STR("more devices are selected than one entry may hold")};
+                if (c != NULL)
+                        claim(w, c);
+                else
+                        leave_out(w, d->node_id, d->name, why);
+                arena_done(&w->scratch);
+        }
+}
+
+/* --- what is in force, but not in the list --- */
+
+static Str port_key(Arena *arena, Str service, uint16_t port)
+{
+        return arena_printf(arena, "%.*s\n%u", STR_FMT(service), port);
+}
+
+static bool is_in_list(const Work *w, Str node_id)
+{
+        return w->has_list && table_find(w->in->state->devices, &node_id, device_find) != NULL;
+}
+
+/* Does the rules' choice still cover an endpoint in force whose device is in the list? */
+static bool is_selected(Work *w, Str node_id)
+{
+        const Device *d = table_find(w->in->state->devices, &node_id, device_find);
+        bool taken = selection_judge(&w->rules.entry->discovery, w->rules.own_nodes, d, false,
+                                     &w->scratch)
+                             .taken;
+
+        arena_done(&w->scratch);
+        return taken;
+}
+
+/* A candidate for each device that is known from `before` alone and may stay: several endpoints of
+ * one device make one. */
+static void remember(Work *w, const Endpoint *e)
+{
+        Candidate *c = candidate_of_endpoint(&w->rules, e, &w->arena, &w->scratch);
+
+        arena_done(&w->scratch);
+        if (c == NULL || map_get(&w->by_service, c->service) != NULL)
+                return;
+        c->held = e->held;
+        map_put(&w->by_service, c->service, c);
+        add_candidate(w, c);
+}
+
+/* Ports that a static endpoint has are not lost. */
+static unsigned count_ports(Work *w, const Candidate *c, Digester *digester)
+{
+        unsigned n = 0;
+
+        for (size_t i = 0; i < c->n_ports; i++) {
+                if (map_get(&w->static_ports,
+                            port_key(&w->scratch, c->service, c->ports[i].port)) != NULL)
+                        continue;
+                digester_add(digester, c->device->node_id);
+                digester_add(digester, c->service);
+                digester_add_u64(digester, c->ports[i].port);
+                n++;
+        }
+        arena_done(&w->scratch);
+        return n;
+}
+
+static const RemovalGuard *guard_of(const DiscoverInput *in)
+{
+        static const RemovalGuard standard = {
+                .max_percent = 50, .from_endpoints = 5, .confirmations = 3};
+
+        return in->tailnet != NULL ? &in->tailnet->guard : &standard;
+}
+
+/* Holds all that is missing, or lets all of it go. */
+static void ask_guard(Work *w, size_t first, unsigned n_present)
+{
+        const DiscoverInput *in = w->in;
+        Digester *digester = digester_new();
+        GuardCase c = {
+                .guard = guard_of(in),
+                .before = in->before->held,
+                .is_new_poll = in->before->from_cache || in->state->poll > in->before->poll,
+                .is_empty = table_n(in->state->devices) == 0,
+                .approved = in->gateway->meta.approve_removal,
+        };
+        bool holds;
+
+        digester_add(digester, in->entry->name);
+        for (size_t i = first; i < w->n_candidates; i++)
+                c.n_missing += count_ports(w, w->candidates[i], digester);
+        c.missing = digester_finish(digester);
+        c.n_known = n_present + c.n_missing;
+        holds = c.n_missing > 0 && guard_holds(&c, &w->arena, &w->held);
+        for (size_t i = first; i < w->n_candidates; i++) {
+                w->candidates[i]->held = holds;
+                w->candidates[i]->lost = !holds;
+                if (holds)
+                        w->candidates[i]->health = STR("Unknown");
+        }
+}
+
+static void judge_before(Work *w)
+{
+        size_t first = w->n_candidates;
+        unsigned n_present = 0;
+
+        if (w->in->before == NULL)
+                return;
+        TABLE_FOREACH (Endpoint, e, w->in->before->endpoints) {
+                if (e->origin != ENDPOINT_DISCOVERED)
+                        continue;
+                if (is_in_list(w, e->node_id))
+                        n_present += is_selected(w, e->node_id);
+                else
+                        remember(w, e);
+        }
+        if (w->has_list)
+                ask_guard(w, first, n_present);
+        else
+                w->held = w->in->before->held;
+}
+
+/* --- endpoints --- */
+
+static void add_static(Work *w, const Endpoint *e, Map *seen)
+{
+        Endpoint t = *e;
+        Str port = port_key(&w->arena, e->service, e->port), key;
+
+        t.ip = candidate_address(w->in->entry, e->ip, &w->arena);
+        if (t.ip.n == 0) {
+                leave_out(w, e->node_id, e->service,
+                          (Refusal){STR("AddressRefused"),
+                                    arena_printf(&w->scratch,
+                                                 "static: %.*s is neither a tailnet address nor in "
+                                                 "allowedCIDRs",
+                                                 STR_FMT(e->ip))});
+                return;
+        }
+        key = arena_printf(&w->arena, "%.*s\n%d\n%.*s", STR_FMT(port), (int)e->protocol,
+                           STR_FMT(t.ip));
+        if (map_put(seen, key, w) != NULL || w->endpoints.n == DISCOVER_ENDPOINTS_MAX)
+                return;
+        t.origin = ENDPOINT_STATIC;
+        t.port_source = t.rule = STR("static");
+        t.health = STR("Unknown");
+        t.held = false;
+        t.weight = t.weight > 0 ? t.weight : 1;
+        leaf_list_add(&w->endpoints, endpoint_new(&t));
+        map_put(&w->static_ports, port, w);
+}
+
+static void add_statics(Work *w)
+{
+        Map seen;
+
+        map_init(&seen);
+        for (size_t i = 0; i < w->in->n_statics; i++)
+                for (size_t j = 0; j < w->in->statics[i]->n; j++)
+                        add_static(w, w->in->statics[i]->endpoints[j], &seen);
+        map_done(&seen);
+        arena_done(&w->scratch);
+}
+
+static void add_endpoint(Work *w, const Candidate *c, const PortChoice *p)
+{
+        const Device *d = c->device;
+        const Endpoint t = {
+                .service = c->service,
+                .ip = c->ip,
+                .fqdn = str_find(d->name, '.') >= 0 ? d->name : (Str){0},
+                .node_id = d->node_id,
+                .short_name = d->short_name,
+                .port_source = p->source,
+                .rule = c->rule,
+                .health = c->health,
+                .tags = d->tags,
+                .port = p->port,
+                .protocol = p->protocol,
+                .weight = 1,
+                .origin = ENDPOINT_DISCOVERED,
+                .held = c->held,
+        };
+
+        if (map_get(&w->static_ports, port_key(&w->scratch, c->service, p->port)) != NULL)
+                leave_out(w, d->node_id, d->name,
+                          (Refusal){STR("Shadowed"),
+                                    arena_printf(&w->scratch,
+                                                 "a static endpoint has the name %.*s and port %u",
+                                                 STR_FMT(c->service), p->port)});
+        else if (w->endpoints.n == DISCOVER_ENDPOINTS_MAX)
+                leave_out(w, d->node_id, d->name,
+                          (Refusal){STR("TooMany"),
+                                    STR("more endpoints are found than one entry may hold")});
+        else
+                leaf_list_add(&w->endpoints, endpoint_new(&t));
+        arena_done(&w->scratch);
+}
+
+static void add_candidates(Work *w)
+{
+        for (size_t i = 0; i < w->n_candidates; i++) {
+                const Candidate *c = w->candidates[i];
+
+                for (size_t j = 0; !c->lost && j < c->n_ports; j++)
+                        add_endpoint(w, c, &c->ports[j]);
+        }
+}
+
+/* --- the view --- */
+
+static EntryView *make_view(ObjectKey gateway, Str tailnet, const HeldRemoval *held)
+{
+        EntryView *v = leaf_new(sizeof(*v),
+                                leaf_room_str(gateway.namespace) + leaf_room_str(gateway.name) +
+                                        leaf_room_str(tailnet) + leaf_room_str(held->digest) +
+                                        leaf_room_str(held->reason),
+                                entry_view_drop);
+
+        v->gateway.namespace = leaf_str(&v->leaf, gateway.namespace);
+        v->gateway.name = leaf_str(&v->leaf, gateway.name);
+        v->tailnet = leaf_str(&v->leaf, tailnet);
+        v->held = *held;
+        v->held.digest = leaf_str(&v->leaf, held->digest);
+        v->held.reason = leaf_str(&v->leaf, held->reason);
+        return v;
+}
+
+static bool held_same(const HeldRemoval *a, const HeldRemoval *b)
+{
+        return a->n == b->n && a->confirmations == b->confirmations &&
+               str_eq(a->digest, b->digest) && str_eq(a->reason, b->reason);
+}
+
+/* Of those with a reason as many as there is room for, the rest of the room for the others. */
+static Table *left_out_table(Work *w, const Table *before)
+{
+        LeafList *all = &w->left[LEFT_WITH_REASON], *rest = &w->left[LEFT_NOT_SELECTED];
+
+        for (size_t i = 0; i < rest->n; i++) {
+                if (all->n < LEFT_OUT_MAX)
+                        leaf_list_add(all, rest->at[i]);
+                else
+                        leaf_unref(rest->at[i]);
+        }
+        rest->n = 0;
+        if (all->n == 0)
+                return NULL;
+        return table_update(before, all->at, all->n, left_out_order, left_out_same);
+}
+
+/* What a view says, before it is known whether anybody said it already. */
+static bool is_unchanged(const EntryView *before, const EntryView *now)
+{
+        return before != NULL && before->known == now->known &&
+               before->from_cache == now->from_cache && before->endpoints == now->endpoints &&
+               before->left_out == now->left_out && before->n_left_out == now->n_left_out &&
+               held_same(&before->held, &now->held);
+}
+
+static EntryView *conclude(Work *w)
+{
+        static const EntryView nothing = {0};
+        const EntryView *before = w->in->before, *old = before != NULL ? before : &nothing;
+        const EntryView now = {
+                .known = w->has_list || !w->in->entry->discovery.enabled || old->known,
+                .from_cache = !w->has_list && old->from_cache,
+                .poll = w->has_list ? w->in->state->poll : old->poll,
+                .endpoints = table_update(old->endpoints, w->endpoints.at, w->endpoints.n,
+                                          endpoint_order, endpoint_same),
+                .left_out = left_out_table(w, old->left_out),
+                .n_left_out = w->n_left,
+                .held = w->held,
+        };
+        EntryView *v;
+
+        if (is_unchanged(before, &now)) {
+                table_unref(now.endpoints);
+                table_unref(now.left_out);
+                return leaf_ref(before);
+        }
+        v = make_view(w->in->gateway->meta.key, w->in->entry->name, &w->held);
+        v->known = now.known;
+        v->from_cache = now.from_cache;
+        v->poll = now.poll;
+        v->endpoints = now.endpoints;
+        v->left_out = now.left_out;
+        v->n_left_out = now.n_left_out;
+        return v;
+}
+
+static Wall clock_of(const DiscoverInput *in, bool has_list)
+{
+        const TailnetState *s = in->state;
+
+        if (has_list && s->sync == SYNC_STALE && s->last_sync.ms != 0 &&
+            s->last_sync.ms < in->now.ms)
+                return s->last_sync;
+        return in->now;
+}
+
+EntryView *discover_entry(const DiscoverInput *in)
+{
+        Work w = {.in = in};
+        EntryView *v;
+
+        w.has_list =
+                in->state != NULL && in->state->sync != SYNC_NEVER && in->state->devices != NULL;
+        w.rules = (CandidateRules){in->entry, in->own_nodes, clock_of(in, w.has_list)};
+        arena_init(&w.arena, 0);
+        arena_init(&w.scratch, 0);
+        map_init(&w.by_service);
+        map_init(&w.static_ports);
+        add_statics(&w);
+        if (in->entry->discovery.enabled) {
+                if (w.has_list)
+                        judge_list(&w);
+                judge_before(&w);
+                add_candidates(&w);
+        }
+        v = conclude(&w);
+        mem_free(w.candidates);
+        mem_free(w.endpoints.at);
+        for (size_t i = 0; i < LEFT_CLASSES; i++)
+                mem_free(w.left[i].at);
+        map_done(&w.by_service);
+        map_done(&w.static_ports);
+        arena_done(&w.scratch);
+        arena_done(&w.arena);
+        return v;
+}
+
+EntryView *discover_approve(const EntryView *before, Str digest)
+{
+        static const HeldRemoval none = {0};
+        LeafList left = {0};
+        EntryView *v;
+
+        if (before->held.n == 0 || !str_eq(before->held.digest, digest))
+                return NULL;
+        TABLE_FOREACH (Endpoint, e, before->endpoints)
+                if (!e->held)
+                        leaf_list_add(&left, leaf_ref(e));
+        v = make_view(before->gateway, before->tailnet, &none);
+        v->known = before->known;
+        v->from_cache = before->from_cache;
+        v->poll = before->poll;
+        v->endpoints = table_new(left.at, left.n, endpoint_order);
+        v->left_out = table_ref(before->left_out);
+        v->n_left_out = before->n_left_out;
+        mem_free(left.at);
+        return v;
+}
+
+EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSpec *const *shards,
+                               size_t n)
+{
+        HeldRemoval held = {0};
+        LeafList all = {0};
+        EntryView *v;
+        unsigned n_held = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                if (held.digest.n == 0 && shards[i]->held_digest.n > 0)
+                        held = (HeldRemoval){1, shards[i]->held_confirmations,
+                                             shards[i]->held_digest, STR("TooManyRemoved")};
+                for (size_t j = 0; j < shards[i]->n && all.n < DISCOVER_ENDPOINTS_MAX; j++) {
+                        Endpoint t = *shards[i]->endpoints[j];
+
+                        /* A user's own, should they have been written too: they are read anew. */
+                        if (str_eq(t.port_source, STR("static")))
+                                continue;
+                        t.origin = ENDPOINT_DISCOVERED;
+                        n_held += t.held;
+                        leaf_list_add(&all, endpoint_new(&t));
+                }
+        }
+        if (held.n > 0 && n_held > 0)
+                held.n = n_held;
+        v = make_view(gateway, tailnet, &held);
+        v->known = n > 0;
+        v->from_cache = n > 0;
+        v->endpoints = table_new(all.at, all.n, endpoint_order);
+        mem_free(all.at);
+        return v;
+}

@@ -1,0 +1,783 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "discovery/discover.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+enum {
+        MANY = 64,
+        TEXT = 4096,
+        SEEDS = 60,
+        STEPS = 60,
+};
+
+#define LIST(...) \
+        ((StrList){(const Str[]){__VA_ARGS__}, sizeof((const Str[]){__VA_ARGS__}) / sizeof(Str)})
+
+/* One entry over time: what is asked next, and what is in force. */
+typedef struct Fixture {
+        GatewaySpec gateway;
+        TailnetEntry entry;
+        TailnetSpec tailnet;
+        TailnetState state;
+        Table *devices;
+        DiscoverInput in;
+        EntryView *view;
+        char text[TEXT];
+} Fixture;
+
+static int setup(void **state)
+{
+        Fixture *f = mem_new(sizeof(*f));
+
+        f->gateway.meta.key = (ObjectKey){STR("team-a"), STR("corp-gateway")};
+        f->entry.name = STR("corp");
+        f->entry.discovery.enabled = true;
+        f->entry.discovery.default_port = 80;
+        f->entry.discovery.default_protocol = PROTOCOL_HTTP;
+        f->tailnet.guard = (RemovalGuard){50, 5, 3};
+        f->in = (DiscoverInput){.gateway = &f->gateway,
+                                .entry = &f->entry,
+                                .tailnet = &f->tailnet,
+                                .now = {INT64_C(1795381081000)}};
+        *state = f;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        Fixture *f = *state;
+
+        leaf_unref(f->view);
+        table_unref(f->devices);
+        mem_free(f);
+        return 0;
+}
+
+/* A device whose name is its id with "n" before it is "n1", its address 100.64.0.1. */
+static Device *device(unsigned id, const char *name)
+{
+        char node_id[16], ip[32];
+
+        snprintf(node_id, sizeof(node_id), "%u", id);
+        snprintf(ip, sizeof(ip), "100.64.%u.%u", id >> 8 & 0xff, id & 0xff);
+        return device_new(&(Device){.node_id = str_of(node_id),
+                                    .name = str_of(name),
+                                    .short_name = str_of(name),
+                                    .ip4 = str_of(ip),
+                                    .online = DEVICE_ONLINE,
+                                    .authorized = true});
+}
+
+static void evaluate(Fixture *f)
+{
+        EntryView *v;
+
+        f->in.before = f->view;
+        v = discover_entry(&f->in);
+        assert_non_null(v);
+        assert_true(!v->known || v->endpoints != NULL);
+        leaf_unref(f->view);
+        f->view = v;
+}
+
+/* A good answer with these devices (references taken over). */
+static void answer_with(Fixture *f, const void **leaves, size_t n)
+{
+        table_unref(f->devices);
+        f->devices = table_new(leaves, n, device_order);
+        f->state.devices = f->devices;
+        f->state.sync = SYNC_DONE;
+        f->state.last_sync = f->in.now;
+        f->state.poll++;
+        f->in.state = &f->state;
+        evaluate(f);
+}
+
+/* A good answer with the devices of these ids, named "d<id>". */
+static void answer(Fixture *f, const unsigned *ids, size_t n)
+{
+        const void *leaves[MANY];
+        char name[16];
+
+        assert_true(n <= MANY);
+        for (size_t i = 0; i < n; i++) {
+                snprintf(name, sizeof(name), "d%u", ids[i]);
+                leaves[i] = device(ids[i], name);
+        }
+        answer_with(f, leaves, n);
+}
+
+#define ANSWER(f, ...)                               \
+        answer((f), (const unsigned[]){__VA_ARGS__}, \
+               sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned))
+
+static void fail_poll(Fixture *f)
+{
+        if (f->in.state != NULL && f->state.sync == SYNC_DONE)
+                f->state.sync = SYNC_STALE;
+        f->in.now.ms += 30000;
+        evaluate(f);
+}
+
+/* "service:port/protocol@ip source" and " held", one a line. */
+static const char *endpoints(Fixture *f)
+{
+        Buf b;
+
+        buf_init(&b, TEXT - 1);
+        TABLE_FOREACH (Endpoint, e, f->view->endpoints)
+                buf_printf(&b, "%.*s:%u/%.*s@%.*s %.*s%s\n", STR_FMT(e->service), e->port,
+                           STR_FMT(protocol_name(e->protocol)), STR_FMT(e->ip),
+                           STR_FMT(e->port_source), e->held ? " held" : "");
+        snprintf(f->text, TEXT, "%.*s", STR_FMT(buf_str(&b)));
+        buf_done(&b);
+        return f->text;
+}
+
+/* The services, a space between. */
+static const char *services(Fixture *f)
+{
+        size_t n = 0;
+
+        f->text[0] = '\0';
+        TABLE_FOREACH (Endpoint, e, f->view->endpoints)
+                n += (size_t)snprintf(f->text + n, TEXT - n, "%s%.*s%s", n > 0 ? " " : "",
+                                      STR_FMT(e->service), e->held ? "!" : "");
+        return f->text;
+}
+
+static const char *left_out(Fixture *f)
+{
+        size_t n = 0;
+
+        f->text[0] = '\0';
+        TABLE_FOREACH (LeftOut, l, f->view->left_out)
+                n += (size_t)snprintf(f->text + n, TEXT - n, "%.*s %.*s: %.*s\n", STR_FMT(l->name),
+                                      STR_FMT(l->reason), STR_FMT(l->text));
+        return f->text;
+}
+
+static void never_synced_is_not_empty(void **state)
+{
+        Fixture *f = *state;
+
+        evaluate(f);
+        assert_false(f->view->known);
+        assert_int_equal(table_n(f->view->endpoints), 0);
+        f->in.state = &f->state;
+        evaluate(f);
+        assert_false(f->view->known);
+        answer(f, NULL, 0);
+        assert_true(f->view->known);
+        assert_int_equal(f->view->held.n, 0);
+        assert_true(str_eq(f->view->gateway.namespace, STR("team-a")));
+        assert_true(str_eq(f->view->tailnet, STR("corp")));
+}
+
+static void devices_become_endpoints(void **state)
+{
+        static const Str tags[] = {STR_INIT("tag:grpc-9000"), STR_INIT("tag:http-8080")};
+        Fixture *f = *state;
+        Device web = {.node_id = STR("2"),
+                      .name = STR("web_app.corp.ts.net"),
+                      .short_name = STR("web_app"),
+                      .ip4 = STR("100.64.0.2"),
+                      .ip6 = STR("fd7a:115c:a1e0::2"),
+                      .tags = {tags, LENGTH_OF(tags)},
+                      .online = DEVICE_OFFLINE,
+                      .authorized = true};
+        Device six = {.node_id = STR("3"),
+                      .name = STR("six"),
+                      .short_name = STR("six"),
+                      .ip4 = STR("192.168.0.1"),
+                      .ip6 = STR("fd7a:115c:a1e0:0:0::3"),
+                      .authorized = true};
+
+        answer_with(f, (const void *[]){device(1, "api"), device_new(&web), device_new(&six)}, 3);
+        assert_string_equal(endpoints(f), "api:80/HTTP@100.64.0.1 defaultPort\n"
+                                          "six:80/HTTP@fd7a:115c:a1e0::3 defaultPort\n"
+                                          "web-app:8080/HTTP@100.64.0.2 tag:http-8080\n"
+                                          "web-app:9000/GRPC@100.64.0.2 tag:grpc-9000\n");
+        const Endpoint *e = f->view->endpoints->at[2];
+        assert_true(str_eq(e->fqdn, STR("web_app.corp.ts.net")));
+        assert_true(str_eq(e->health, STR("Offline")));
+        assert_true(str_eq(e->rule, STR("no pattern")));
+        assert_true(str_eq(e->node_id, STR("2")));
+        assert_int_equal(e->tags.n, 2);
+        assert_int_equal(e->weight, 1);
+        e = f->view->endpoints->at[0];
+        assert_int_equal(e->fqdn.n, 0);
+        assert_true(str_eq(e->health, STR("Healthy")));
+}
+
+static void each_that_is_left_out_says_why(void **state)
+{
+        const Device odd[] = {
+                {.node_id = STR("1"),
+                 .name = STR("expired"),
+                 .ip4 = STR("100.64.0.1"),
+                 .expires = {1000},
+                 .authorized = true},
+                {.node_id = STR("2"), .name = STR("unapproved"), .ip4 = STR("100.64.0.2")},
+                {.node_id = STR("3"),
+                 .name = STR("lan"),
+                 .ip4 = STR("10.0.0.3"),
+                 .authorized = true},
+                {.node_id = STR("4"),
+                 .name = STR("--"),
+                 .ip4 = STR("100.64.0.4"),
+                 .authorized = true},
+                {.node_id = STR("5"),
+                 .name = STR("proxy-a"),
+                 .ip4 = STR("100.64.0.5"),
+                 .authorized = true},
+                {.node_id = STR("6"),
+                 .name = STR("twin"),
+                 .ip4 = STR("100.64.0.6"),
+                 .authorized = true,
+                 .external = true},
+                {.node_id = STR("7"),
+                 .name = STR("twin"),
+                 .ip4 = STR("100.64.0.7"),
+                 .authorized = true},
+                {.node_id = STR("8"),
+                 .name = STR("x-9"),
+                 .ip4 = STR("100.64.0.8"),
+                 .authorized = true},
+                {.node_id = STR("9"),
+                 .name = STR("db"),
+                 .ip4 = STR("100.64.0.9"),
+                 .authorized = true},
+        };
+        const PortRule ports[] = {{.pattern = STR("[!d]*"), .port = 80, .protocol = PROTOCOL_HTTP}};
+        const void *leaves[LENGTH_OF(odd)];
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < LENGTH_OF(odd); i++) {
+                Device d = odd[i];
+
+                d.short_name = d.name;
+                leaves[i] = device_new(&d);
+        }
+        f->entry.discovery.default_port = 0;
+        f->entry.discovery.ports = ports;
+        f->entry.discovery.n_ports = 1;
+        f->entry.discovery.exclude_patterns = LIST(STR("x-*"));
+        f->in.own_nodes = LIST(STR("proxy-a"));
+        answer_with(f, leaves, LENGTH_OF(odd));
+        assert_string_equal(endpoints(f), "twin:80/HTTP@100.64.0.7 ports[0]\n");
+        assert_string_equal(
+                left_out(f),
+                "-- BadName: no DNS label can be made of its name\n"
+                "db NoPort: no ports[] rule and no port tag matches, and there is no defaultPort\n"
+                "expired Expired: the device's key has expired\n"
+                "lan AddressRefused: 10.0.0.3 is neither a tailnet address nor in allowedCIDRs\n"
+                "proxy-a OwnNode: a proxy of ours is never taken\n"
+                "twin NameConflict: device 7 (twin) has the name twin\n"
+                "unapproved Unapproved: the device is not approved in the tailnet\n"
+                "x-9 Excluded: excludePatterns[0] x-* matches\n");
+        assert_int_equal(f->view->n_left_out, 8);
+}
+
+static void allowed_ranges_widen(void **state)
+{
+        static const Cidr lan = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10}, 104};
+        Fixture *f = *state;
+        Device d = {.node_id = STR("1"),
+                    .name = STR("lan"),
+                    .short_name = STR("lan"),
+                    .ip4 = STR("10.0.0.3"),
+                    .authorized = true};
+
+        f->entry.connectivity.allowed = &lan;
+        f->entry.connectivity.n_allowed = 1;
+        answer_with(f, (const void *[]){device_new(&d)}, 1);
+        assert_string_equal(endpoints(f), "lan:80/HTTP@10.0.0.3 defaultPort\n");
+}
+
+static void what_is_left_out_is_bounded(void **state)
+{
+        enum {
+                N = LEFT_OUT_MAX + 500
+        };
+        Fixture *f = *state;
+        const void **leaves = mem_new_array(N + 1, sizeof(*leaves));
+
+        for (unsigned i = 0; i < N; i++) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "a%04u", i);
+                leaves[i] = device(i, name);
+        }
+        leaves[N] = device_new(&(Device){.node_id = STR("z"),
+                                         .name = STR("zz"),
+                                         .short_name = STR("zz"),
+                                         .ip4 = STR("100.64.9.9")});
+        f->entry.discovery.patterns = LIST(STR("z*"));
+        answer_with(f, leaves, N + 1);
+        assert_int_equal(f->view->n_left_out, N + 1);
+        assert_int_equal(table_n(f->view->left_out), LEFT_OUT_MAX);
+        /* What a user looks for is among them, however many others there are. */
+        const LeftOut *last = f->view->left_out->at[LEFT_OUT_MAX - 1];
+        assert_true(str_eq(last->reason, STR("Unapproved")));
+        mem_free(leaves);
+}
+
+static void nothing_new_is_the_same_view(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3);
+        const EntryView *first = f->view;
+        ANSWER(f, 3, 2, 1);
+        assert_ptr_equal(f->view, first);
+        fail_poll(f);
+        assert_ptr_equal(f->view, first);
+        ANSWER(f, 1, 2, 3, 4);
+        assert_ptr_not_equal(f->view, first);
+        assert_string_equal(services(f), "d1 d2 d3 d4");
+}
+
+static void a_few_may_leave(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        ANSWER(f, 1, 2, 3);
+        assert_string_equal(services(f), "d1 d2 d3");
+        assert_int_equal(f->view->held.n, 0);
+        ANSWER(f, 9);
+        assert_string_equal(services(f), "d9");
+}
+
+static void many_leave_only_when_confirmed(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        ANSWER(f, 1, 2);
+        assert_string_equal(services(f), "d1 d2 d3! d4! d5! d6!");
+        assert_int_equal(f->view->held.n, 4);
+        assert_int_equal(f->view->held.confirmations, 1);
+        assert_true(str_eq(f->view->held.reason, STR("TooManyRemoved")));
+        evaluate(f);
+        fail_poll(f);
+        assert_int_equal(f->view->held.confirmations, 1);
+        ANSWER(f, 1, 2);
+        assert_int_equal(f->view->held.confirmations, 2);
+        /* Something else is missing now: it begins again. */
+        ANSWER(f, 1, 2, 3);
+        assert_string_equal(services(f), "d1 d2 d3");
+        assert_int_equal(f->view->held.n, 0);
+}
+
+static void an_empty_answer_must_be_confirmed(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1);
+        answer(f, NULL, 0);
+        assert_string_equal(services(f), "d1!");
+        assert_true(str_eq(f->view->held.reason, STR("EmptyAnswer")));
+        ANSWER(f, 1);
+        assert_string_equal(services(f), "d1");
+        answer(f, NULL, 0);
+        fail_poll(f);
+        answer(f, NULL, 0);
+        assert_string_equal(services(f), "d1!");
+        assert_int_equal(f->view->held.confirmations, 2);
+        answer(f, NULL, 0);
+        assert_string_equal(services(f), "");
+        assert_int_equal(f->view->held.n, 0);
+        assert_true(f->view->known);
+}
+
+static void a_name_that_moved_is_not_missing(void **state)
+{
+        Fixture *f = *state;
+        const void *again[6];
+        char name[16];
+
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        for (unsigned i = 0; i < 6; i++) {
+                snprintf(name, sizeof(name), "d%u", i + 1);
+                again[i] = device(100 + i, name);
+        }
+        answer_with(f, again, 6);
+        assert_string_equal(services(f), "d1 d2 d3 d4 d5 d6");
+        assert_int_equal(f->view->held.n, 0);
+        assert_true(str_eq(((const Endpoint *)f->view->endpoints->at[0])->ip, STR("100.64.0.100")));
+}
+
+static void an_edit_is_no_removal(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        f->entry.discovery.patterns = LIST(STR("d[12]"));
+        evaluate(f);
+        assert_string_equal(services(f), "d1 d2");
+        assert_int_equal(f->view->held.n, 0);
+        f->entry.discovery.patterns = (StrList){0};
+        evaluate(f);
+        answer(f, NULL, 0);
+        assert_int_equal(f->view->held.n, 6);
+        /* Also of what is held. */
+        f->entry.discovery.exclude_patterns = LIST(STR("d3"));
+        evaluate(f);
+        assert_string_equal(services(f), "d1! d2! d4! d5! d6!");
+        assert_int_equal(f->view->held.confirmations, 1);
+        f->entry.discovery.enabled = false;
+        evaluate(f);
+        assert_string_equal(services(f), "");
+}
+
+static void an_error_changes_nothing(void **state)
+{
+        Fixture *f = *state;
+        Device d = {.node_id = STR("1"),
+                    .name = STR("api"),
+                    .short_name = STR("api"),
+                    .ip4 = STR("100.64.0.1"),
+                    .authorized = true};
+
+        d.expires.ms = f->in.now.ms + 20000;
+        d.last_seen.ms = f->in.now.ms;
+        answer_with(f, (const void *[]){device_new(&d)}, 1);
+        const EntryView *first = f->view;
+        for (int i = 0; i < 100; i++)
+                fail_poll(f);
+        assert_ptr_equal(f->view, first);
+        /* The same list, but said now: the key has expired. */
+        answer_with(f, (const void *[]){device_new(&d)}, 1);
+        assert_string_equal(services(f), "");
+        assert_string_equal(left_out(f), "api Expired: the device's key has expired\n");
+}
+
+static void a_removal_can_be_approved(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        ANSWER(f, 1);
+        assert_int_equal(f->view->held.n, 5);
+        assert_null(discover_approve(f->view, STR("other")));
+        EntryView *approved = discover_approve(f->view, f->view->held.digest);
+        assert_non_null(approved);
+        leaf_unref(f->view);
+        f->view = approved;
+        assert_string_equal(services(f), "d1");
+        assert_null(discover_approve(f->view, (Str){0}));
+        evaluate(f);
+        assert_string_equal(services(f), "d1");
+        /* The same by the annotation. */
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        ANSWER(f, 1);
+        char digest[64];
+        snprintf(digest, sizeof(digest), "%.*s", STR_FMT(f->view->held.digest));
+        f->gateway.meta.approve_removal = str_of(digest);
+        evaluate(f);
+        assert_string_equal(services(f), "d1");
+}
+
+/* What ours would be read back as: the endpoints, and what was held. */
+static EntryView *through_cache(const EntryView *v)
+{
+        EndpointsSpec shard = {.meta.key = {STR("team-a"), STR("x-0")},
+                               .tailnet = v->tailnet,
+                               .gateway = v->gateway.name,
+                               .endpoints = (const Endpoint *const *)v->endpoints->at,
+                               .n = v->endpoints->n,
+                               .held_confirmations = v->held.confirmations,
+                               .held_digest = v->held.digest};
+
+        return discover_from_cache(v->gateway, v->tailnet, (const EndpointsSpec *const[]){&shard},
+                                   1);
+}
+
+static void restart(Fixture *f)
+{
+        EntryView *v = through_cache(f->view);
+
+        leaf_unref(f->view);
+        f->view = v;
+        f->in.state = NULL;
+        f->state = (TailnetState){0};
+}
+
+static void a_restart_remembers(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        ANSWER(f, 1);
+        ANSWER(f, 1);
+        assert_int_equal(f->view->held.confirmations, 2);
+        restart(f);
+        assert_true(f->view->known && f->view->from_cache);
+        evaluate(f);
+        assert_true(f->view->known && f->view->from_cache);
+        assert_string_equal(services(f), "d1 d2! d3! d4! d5! d6!");
+        assert_int_equal(f->view->held.confirmations, 2);
+        const EntryView *cached = f->view;
+        fail_poll(f);
+        assert_ptr_equal(f->view, cached);
+        /* An edit counts before any answer has come. */
+        f->entry.discovery.exclude_patterns = LIST(STR("d1"));
+        evaluate(f);
+        assert_string_equal(services(f), "d2! d3! d4! d5! d6!");
+        f->entry.discovery.exclude_patterns = (StrList){0};
+        evaluate(f);
+        ANSWER(f, 1);
+        assert_string_equal(services(f), "d1");
+        assert_false(f->view->from_cache);
+}
+
+static void a_restart_removes_nothing(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        restart(f);
+        evaluate(f);
+        assert_string_equal(services(f), "d1 d2 d3 d4 d5 d6");
+        answer(f, NULL, 0);
+        assert_string_equal(services(f), "d1! d2! d3! d4! d5! d6!");
+        assert_int_equal(f->view->held.confirmations, 1);
+}
+
+static void static_endpoints_win(void **state)
+{
+        const Endpoint own[] = {
+                {.service = STR("d1"),
+                 .ip = STR("100.64.7.7"),
+                 .port = 80,
+                 .protocol = PROTOCOL_HTTP,
+                 .weight = 3},
+                {.service = STR("d2"),
+                 .ip = STR("100.64.7.8"),
+                 .port = 81,
+                 .protocol = PROTOCOL_TCP},
+                {.service = STR("evil"),
+                 .ip = STR("169.254.169.254"),
+                 .port = 80,
+                 .protocol = PROTOCOL_HTTP},
+                {.service = STR("d1"),
+                 .ip = STR("100.64.7.7"),
+                 .port = 80,
+                 .protocol = PROTOCOL_HTTP,
+                 .node_id = STR("x")},
+        };
+        const Endpoint *at[] = {&own[0], &own[1], &own[2], &own[3]};
+        const EndpointsSpec spec = {.endpoints = at, .n = LENGTH_OF(at)};
+        Fixture *f = *state;
+
+        f->in.statics = (const EndpointsSpec *const[]){&spec};
+        f->in.n_statics = 1;
+        evaluate(f);
+        assert_false(f->view->known);
+        assert_string_equal(services(f), "d1 d2");
+        ANSWER(f, 1, 2);
+        assert_string_equal(endpoints(f), "d1:80/HTTP@100.64.7.7 static\n"
+                                          "d2:80/HTTP@100.64.0.2 defaultPort\n"
+                                          "d2:81/TCP@100.64.7.8 static\n");
+        assert_string_equal(
+                left_out(f),
+                "d1 Shadowed: a static endpoint has the name d1 and port 80\n"
+                "evil AddressRefused: static: 169.254.169.254 is neither a tailnet address nor in "
+                "allowedCIDRs\n");
+        const Endpoint *e = f->view->endpoints->at[0];
+        assert_int_equal(e->origin, ENDPOINT_STATIC);
+        assert_int_equal(e->weight, 3);
+        /* They are no part of what the guard counts, and stay when all else goes. */
+        for (int i = 0; i < 3; i++)
+                answer(f, NULL, 0);
+        assert_string_equal(services(f), "d1 d2");
+        restart(f);
+        f->in.n_statics = 0;
+        evaluate(f);
+        assert_string_equal(services(f), "");
+}
+
+/* --- a property: over any course of answers, errors, edits and restarts, an endpoint leaves only
+ * for a reason that the rules name --- */
+
+static uint32_t draw(uint32_t *seed, uint32_t below)
+{
+        *seed = *seed * 1664525 + 1013904223;
+        return (uint32_t)((uint64_t)(*seed >> 8) * below >> 24);
+}
+
+typedef struct Course {
+        Fixture *f;
+        uint32_t seed;
+        bool in_answer[MANY];   /* of the last good one */
+        bool excluded[MANY];    /* by the rules in force */
+        bool missing[MANY];     /* from it */
+        bool answered;          /* since the restart */
+        unsigned confirmations; /* answers in a row from which the same was missing */
+} Course;
+
+static bool has_service(const EntryView *v, unsigned id)
+{
+        char name[16];
+
+        snprintf(name, sizeof(name), "d%u", id);
+        TABLE_FOREACH (Endpoint, e, v->endpoints)
+                if (str_eq(e->service, str_of(name)))
+                        return true;
+        return false;
+}
+
+static void next_answer(Course *c)
+{
+        unsigned ids[MANY], n = 0, kind = draw(&c->seed, 5);
+        bool next[MANY], missing[MANY];
+
+        for (unsigned id = 0; id < MANY; id++) {
+                next[id] = c->in_answer[id];
+                if (kind == 0)
+                        next[id] = false;
+                else if (kind == 1)
+                        next[id] = draw(&c->seed, 3) == 0;
+                else if (kind == 2)
+                        next[id] = draw(&c->seed, 10) != 0;
+        }
+        memcpy(c->in_answer, next, sizeof(next));
+        c->answered = true;
+        for (unsigned id = 0; id < MANY; id++) {
+                missing[id] = c->f->view != NULL && has_service(c->f->view, id) && !next[id];
+                if (next[id])
+                        ids[n++] = id;
+        }
+        /* Also over a restart: what was said before it is remembered. */
+        c->confirmations =
+                memcmp(missing, c->missing, sizeof(missing)) == 0 ? c->confirmations + 1 : 1;
+        memcpy(c->missing, missing, sizeof(missing));
+        answer(c->f, ids, n);
+}
+
+static void next_edit(Course *c, Str *pattern, char text[32])
+{
+        unsigned id = draw(&c->seed, 10);
+
+        snprintf(text, 32, "d%u?", id);
+        *pattern = str_of(text);
+        c->f->entry.discovery.exclude_patterns = (StrList){pattern, draw(&c->seed, 3) == 0 ? 0 : 1};
+        for (unsigned i = 0; i < MANY; i++) {
+                c->excluded[i] =
+                        c->f->entry.discovery.exclude_patterns.n > 0 && i / 10 == id && i > 9;
+                c->missing[i] = c->missing[i] && !c->excluded[i];
+        }
+        evaluate(c->f);
+}
+
+/* What was there before this step, and what may have gone. */
+static void check_step(const Course *c, const bool before[MANY])
+{
+        const Fixture *f = c->f;
+        unsigned known = 0, missing = 0;
+        bool suspicious;
+
+        for (unsigned id = 0; id < MANY; id++) {
+                known += before[id] && !c->excluded[id];
+                missing += before[id] && !c->excluded[id] && !c->in_answer[id];
+        }
+        suspicious = table_n(f->devices) == 0 || (known >= 5 && missing * 100 > 50 * known);
+        for (unsigned id = 0; id < MANY; id++) {
+                bool has = has_service(f->view, id);
+
+                if (c->excluded[id])
+                        assert_false(has);
+                else if (!before[id])
+                        assert_int_equal(has, c->answered && c->in_answer[id]);
+                else if (!c->answered || c->in_answer[id])
+                        assert_true(has);
+                else if (suspicious && c->confirmations < 3)
+                        assert_true(has);
+                else if (!suspicious)
+                        assert_false(has);
+        }
+}
+
+static void run_course(Fixture *f, uint32_t seed)
+{
+        Course c = {.f = f, .seed = seed};
+        char text[32];
+        Str pattern;
+
+        for (unsigned step = 0; step < STEPS; step++) {
+                bool before[MANY];
+
+                for (unsigned id = 0; id < MANY; id++)
+                        before[id] = f->view != NULL && has_service(f->view, id);
+                switch (draw(&c.seed, 8)) {
+                case 0:
+                        fail_poll(f);
+                        break;
+                case 1:
+                        next_edit(&c, &pattern, text);
+                        break;
+                case 2:
+                        if (f->view == NULL)
+                                continue;
+                        restart(f);
+                        c.answered = false;
+                        evaluate(f);
+                        break;
+                default:
+                        next_answer(&c);
+                        break;
+                }
+                check_step(&c, before);
+        }
+        f->entry.discovery.exclude_patterns = (StrList){0};
+}
+
+static void no_good_endpoint_is_lost(void **state)
+{
+        for (uint32_t seed = 1; seed <= SEEDS; seed++) {
+                void *own = NULL;
+
+                setup(&own);
+                run_course(own, seed);
+                teardown(&own);
+        }
+        (void)state;
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(never_synced_is_not_empty),
+                TEST(devices_become_endpoints),
+                TEST(each_that_is_left_out_says_why),
+                TEST(allowed_ranges_widen),
+                TEST(what_is_left_out_is_bounded),
+                TEST(nothing_new_is_the_same_view),
+                TEST(a_few_may_leave),
+                TEST(many_leave_only_when_confirmed),
+                TEST(an_empty_answer_must_be_confirmed),
+                TEST(a_name_that_moved_is_not_missing),
+                TEST(an_edit_is_no_removal),
+                TEST(an_error_changes_nothing),
+                TEST(a_removal_can_be_approved),
+                TEST(a_restart_remembers),
+                TEST(a_restart_removes_nothing),
+                TEST(static_endpoints_win),
+                cmocka_unit_test(no_good_endpoint_is_lost),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order of the questions is the order in which a person would look: is it ours, is it excluded,
+ * does each kind of rule that is given match. The first that refuses names itself.
+ */
+#include "discovery/selection.h"
+
+#include "base/glob.h"
+
+bool selection_name_matches(Str pattern, const Device *d)
+{
+        return glob_match(pattern, str_find(pattern, '.') >= 0 ? d->name : d->short_name);
+}
+
+/* Index of the first pattern that matches, or -1. */
+static ptrdiff_t match_name(StrList patterns, const Device *d)
+{
+        for (size_t i = 0; i < patterns.n; i++)
+                if (selection_name_matches(patterns.at[i], d))
+                        return (ptrdiff_t)i;
+        return -1;
+}
+
+/* Index of the first of `tags` that the device has, or -1. */
+static ptrdiff_t match_tag(StrList tags, const Device *d)
+{
+        for (size_t i = 0; i < tags.n; i++)
+                if (strlist_has(d->tags, tags.at[i]))
+                        return (ptrdiff_t)i;
+        return -1;
+}
+
+static ptrdiff_t match_value(StrList globs, Str value)
+{
+        for (size_t i = 0; i < globs.n; i++)
+                if (glob_match(globs.at[i], value))
+                        return (ptrdiff_t)i;
+        return -1;
+}
+
+static Verdict refuse(const char *reason, Str text)
+{
+        return (Verdict){false, str_of(reason), text};
+}
+
+static bool is_own(StrList own_nodes, const Device *d)
+{
+        for (size_t i = 0; i < own_nodes.n; i++)
+                if (str_eq(own_nodes.at[i], d->node_id) ||
+                    str_eq_fold(own_nodes.at[i], d->short_name))
+                        return true;
+        return false;
+}
+
+/* One kind of rule: nothing is asked where its list is empty. On a match adds to `rule`. */
+typedef struct Question {
+        const char *field; /* "patterns" */
+        const char *word;  /* "pattern" */
+        StrList list;
+        ptrdiff_t match;
+} Question;
+
+static bool answer(const Question *q, Arena *arena, Str *rule, Verdict *refused)
+{
+        if (q->list.n == 0)
+                return true;
+        if (q->match < 0) {
+                *refused = refuse("NotSelected", arena_printf(arena, "none of %zu %s matches",
+                                                              q->list.n, q->field));
+                return false;
+        }
+        *rule = arena_printf(arena, "%.*s%s%s %.*s", STR_FMT(*rule), rule->n > 0 ? ", " : "",
+                             q->word, STR_FMT(q->list.at[q->match]));
+        return true;
+}
+
+Verdict selection_judge(const DiscoveryRules *rules, StrList own_nodes, const Device *d,
+                        bool partial, Arena *arena)
+{
+        ptrdiff_t name = match_name(rules->exclude_patterns, d);
+        ptrdiff_t tag = match_tag(rules->exclude_tags, d);
+        const Question questions[] = {
+                {"patterns", "pattern", rules->patterns, match_name(rules->patterns, d)},
+                {"tags", "tag", rules->tags, match_tag(rules->tags, d)},
+                {"os", "os", partial ? (StrList){0} : rules->os, match_value(rules->os, d->os)},
+                {"owners", "owner", partial ? (StrList){0} : rules->owners,
+                 match_value(rules->owners, d->user)},
+        };
+        Verdict v = {true, {0}, {0}};
+
+        if (is_own(own_nodes, d))
+                return refuse("OwnNode", STR("a proxy of ours is never taken"));
+        if (name >= 0)
+                return refuse("Excluded",
+                              arena_printf(arena, "excludePatterns[%td] %.*s matches", name,
+                                           STR_FMT(rules->exclude_patterns.at[name])));
+        if (tag >= 0)
+                return refuse("Excluded", arena_printf(arena, "excludeTags[%td] %.*s matches", tag,
+                                                       STR_FMT(rules->exclude_tags.at[tag])));
+        for (size_t i = 0; i < LENGTH_OF(questions); i++)
+                if (!answer(&questions[i], arena, &v.text, &v))
+                        return v;
+        if (v.text.n == 0)
+                v.text = STR("no pattern");
+        return v;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "discovery/selection.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define LIST(...) \
+        ((StrList){(const Str[]){__VA_ARGS__}, sizeof((const Str[]){__VA_ARGS__}) / sizeof(Str)})
+
+static Device web(void)
+{
+        static const Str tags[] = {STR_INIT("tag:prod"), STR_INIT("tag:web")};
+
+        return (Device){.node_id = STR("7"),
+                        .name = STR("api-web.corp.ts.net"),
+                        .short_name = STR("api-web"),
+                        .os = STR("linux"),
+                        .user = STR("alice@example.com"),
+                        .tags = {tags, LENGTH_OF(tags)},
+                        .authorized = true};
+}
+
+typedef struct Case {
+        DiscoveryRules rules;
+        StrList own_nodes;
+        bool taken;
+        const char *reason, *text;
+} Case;
+
+static void each_rule_says_what_it_did(void **state)
+{
+        const Case cases[] = {
+                {.taken = true, .text = "no pattern"},
+                {.rules.patterns = LIST(STR("x-*"), STR("API-*")),
+                 .taken = true,
+                 .text = "pattern API-*"},
+                {.rules.patterns = LIST(STR("*.corp.ts.net")),
+                 .taken = true,
+                 .text = "pattern *.corp.ts.net"},
+                /* With a dot the full name, without one the short name, and the whole of it. */
+                {.rules.patterns = LIST(STR("api-web.*.net")),
+                 .taken = true,
+                 .text = "pattern api-web.*.net"},
+                {.rules.patterns = LIST(STR("corp*"), STR("api")),
+                 .reason = "NotSelected",
+                 .text = "none of 2 patterns matches"},
+                {.rules.patterns = LIST(STR("*")),
+                 .rules.exclude_patterns = LIST(STR("db-*"), STR("*-web")),
+                 .reason = "Excluded",
+                 .text = "excludePatterns[1] *-web matches"},
+                {.rules.tags = LIST(STR("tag:dev"), STR("tag:web")),
+                 .taken = true,
+                 .text = "tag tag:web"},
+                {.rules.tags = LIST(STR("tag:we*")),
+                 .reason = "NotSelected",
+                 .text = "none of 1 tags matches"},
+                {.rules.exclude_tags = LIST(STR("tag:prod")),
+                 .reason = "Excluded",
+                 .text = "excludeTags[0] tag:prod matches"},
+                {.rules.patterns = LIST(STR("api-*")),
+                 .rules.tags = LIST(STR("tag:prod")),
+                 .taken = true,
+                 .text = "pattern api-*, tag tag:prod"},
+                {.rules.patterns = LIST(STR("api-*")),
+                 .rules.tags = LIST(STR("tag:dev")),
+                 .reason = "NotSelected",
+                 .text = "none of 1 tags matches"},
+                {.rules.os = LIST(STR("Linux")), .taken = true, .text = "os Linux"},
+                {.rules.os = LIST(STR("windows")),
+                 .reason = "NotSelected",
+                 .text = "none of 1 os matches"},
+                {.rules.owners = LIST(STR("*@example.com")),
+                 .taken = true,
+                 .text = "owner *@example.com"},
+                {.rules.owners = LIST(STR("bob")),
+                 .reason = "NotSelected",
+                 .text = "none of 1 owners matches"},
+                {.own_nodes = LIST(STR("9"), STR("7")),
+                 .reason = "OwnNode",
+                 .text = "a proxy of ours is never taken"},
+                {.own_nodes = LIST(STR("API-web")),
+                 .reason = "OwnNode",
+                 .text = "a proxy of ours is never taken"},
+        };
+        Device d = web();
+        Arena arena;
+
+        (void)state;
+        arena_init(&arena, 0);
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                Verdict v = selection_judge(&cases[i].rules, cases[i].own_nodes, &d, false, &arena);
+
+                assert_int_equal(v.taken, cases[i].taken);
+                assert_true(str_eq(v.reason, str_of(cases[i].reason)));
+                assert_string_equal(arena_str(&arena, v.text).p, cases[i].text);
+        }
+        arena_done(&arena);
+}
+
+static void what_is_not_known_of_an_endpoint_still_matches(void **state)
+{
+        DiscoveryRules rules = {.os = LIST(STR("linux")),
+                                .owners = LIST(STR("alice")),
+                                .patterns = LIST(STR("api-*"))};
+        Device d = web();
+        Arena arena;
+
+        (void)state;
+        d.os = d.user = (Str){0};
+        arena_init(&arena, 0);
+        assert_false(selection_judge(&rules, (StrList){0}, &d, false, &arena).taken);
+        assert_true(selection_judge(&rules, (StrList){0}, &d, true, &arena).taken);
+        rules.patterns = LIST(STR("db-*"));
+        assert_false(selection_judge(&rules, (StrList){0}, &d, true, &arena).taken);
+        arena_done(&arena);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(each_rule_says_what_it_did),
+                cmocka_unit_test(what_is_not_known_of_an_endpoint_still_matches),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
