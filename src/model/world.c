@@ -32,6 +32,23 @@ int entry_view_find(const void *key, const void *leaf)
         return c != 0 ? c : str_cmp(k->tailnet, v->tailnet);
 }
 
+int proxy_name_order(const void *a, const void *b)
+{
+        return str_cmp(((const ProxyName *)a)->name, ((const ProxyName *)b)->name);
+}
+
+int proxy_name_find(const void *key, const void *leaf)
+{
+        return str_cmp(*(const Str *)key, ((const ProxyName *)leaf)->name);
+}
+
+bool proxy_name_same(const void *a, const void *b)
+{
+        const ProxyName *x = a, *y = b;
+
+        return str_eq(x->name, y->name) && strlist_eq(x->addresses, y->addresses);
+}
+
 void tailnet_state_drop(Leaf *leaf)
 {
         const TailnetState *s = (const TailnetState *)leaf;
@@ -57,6 +74,7 @@ void world_drop(Leaf *leaf)
         table_unref(w->eg_routes);
         table_unref(w->tailnet_states);
         table_unref(w->entries);
+        table_unref(w->proxy_names);
 }
 
 World *world_new_empty(void)
@@ -69,5 +87,6 @@ World *world_new_empty(void)
         w->eg_routes = table_new(NULL, 0, eg_route_order);
         w->tailnet_states = table_new(NULL, 0, tailnet_state_order);
         w->entries = table_new(NULL, 0, entry_view_order);
+        w->proxy_names = table_new(NULL, 0, proxy_name_order);
         return w;
 }

@@ -58,6 +58,13 @@ typedef struct EntryView {
         HeldRemoval held;
 } EntryView;
 
+/* What a proxy that is given by name stands for. Names that were never resolved have none. */
+typedef struct ProxyName {
+        Leaf leaf;
+        Str name;          /* "host:port" as in proxyAddresses */
+        StrList addresses; /* "IP:port", "[IP]:port"; sorted, not empty */
+} ProxyName;
+
 typedef struct World {
         Leaf leaf;
         uint64_t generation; /* counts up within the process; for people only */
@@ -69,6 +76,7 @@ typedef struct World {
         const Table *eg_routes;      /* of EgRoute */
         const Table *tailnet_states; /* of TailnetState */
         const Table *entries;        /* of EntryView */
+        const Table *proxy_names;    /* of ProxyName */
 } World;
 
 int tailnet_state_order(const void *a, const void *b);
@@ -82,6 +90,11 @@ typedef struct EntryKey {
 } EntryKey;
 /* `key` is an EntryKey *. */
 int entry_view_find(const void *key, const void *leaf);
+
+int proxy_name_order(const void *a, const void *b);
+/* `key` is a Str *. */
+int proxy_name_find(const void *key, const void *leaf);
+bool proxy_name_same(const void *a, const void *b);
 
 /* For the `drop` of leaf_new of the three types above. */
 void tailnet_state_drop(Leaf *leaf);

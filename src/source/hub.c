@@ -13,6 +13,7 @@
 #include "discovery/discover.h"
 #include "source/cache.h"
 #include "source/dir_source.h"
+#include "source/proxy_names.h"
 #include "source/tailnet_poll.h"
 #include "source/world_build.h"
 
@@ -23,6 +24,7 @@ struct Hub {
         Table *cache;
         TailnetPoll **polls; /* sorted by key */
         size_t n_polls;
+        ProxyNames *proxies;
         const Table *approved; /* of EntryView, for the next build; or NULL */
         const World *world;
         Timer hold_off, first_sync;
@@ -43,6 +45,11 @@ static void mark(Hub *h)
 static void on_poll(TailnetPoll *p)
 {
         mark(tailnet_poll_owner(p));
+}
+
+static void on_proxies(void *owner)
+{
+        mark(owner);
 }
 
 static const Table *our_table(const Hub *h, ManifestKind kind)
@@ -151,6 +158,8 @@ static void on_hold_off(Timer *t)
         Hub *h = CONTAINER_OF(t, Hub, hold_off);
         h->dirty_since = (Mono){0};
         update_polls(h);
+        proxy_names_want(h->proxies, our_table(h, MANIFEST_TAILNET),
+                         our_table(h, MANIFEST_GATEWAY));
         CLEANUP(leaf_cleanup) Table *states = live_states(h);
         WorldInput in = {
                 .before = h->world,
@@ -161,6 +170,8 @@ static void on_hold_off(Timer *t)
                 .eg_gateways = eg_table(h, MANIFEST_EG_GATEWAY),
                 .eg_routes = eg_table(h, MANIFEST_EG_ROUTE),
                 .tailnet_states = states,
+                .proxy_names = proxy_names_table(h->proxies),
+                .proxies_resolved = proxy_names_all_resolved(h->proxies),
                 .approved = h->approved,
                 .resources_read = are_resources_read(h),
                 .waited = h->waited,
@@ -202,6 +213,7 @@ Hub *hub_open(const HubInput *in)
         h->world = world_new_empty();
         timer_init(&h->hold_off, in->loop, on_hold_off);
         timer_init(&h->first_sync, in->loop, on_first_sync);
+        h->proxies = proxy_names_open(in->loop, in->log, on_proxies, h);
         h->cache = in->cache != NULL ? cache_read(in->cache, in->log) : table_new(NULL, 0, NULL);
         h->resources = open_directory(h, in->resources, &in->facts->resources);
         if (in->gateway_resources != NULL)
@@ -254,6 +266,7 @@ Hub *hub_close(Hub *h)
         for (size_t i = 0; i < h->n_polls; i++)
                 tailnet_poll_close(h->polls[i]);
         mem_free(h->polls);
+        h->proxies = proxy_names_close(h->proxies);
         h->resources = dir_source_close(h->resources);
         h->gateway_resources = dir_source_close(h->gateway_resources);
         table_unref(h->cache);

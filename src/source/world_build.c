@@ -89,6 +89,8 @@ static bool is_complete(const WorldInput *in, const Table *entries)
                 return false;
         if (in->before->complete || in->waited)
                 return true;
+        if (!in->proxies_resolved)
+                return false;
         TABLE_FOREACH (EntryView, v, entries) {
                 if (!v->known)
                         return false;
@@ -101,7 +103,8 @@ static bool is_same_world(const World *a, const World *b)
         return a->complete == b->complete && a->resources_read == b->resources_read &&
                a->tailnets == b->tailnets && a->gateways == b->gateways &&
                a->eg_gateways == b->eg_gateways && a->eg_routes == b->eg_routes &&
-               a->tailnet_states == b->tailnet_states && a->entries == b->entries;
+               a->tailnet_states == b->tailnet_states && a->entries == b->entries &&
+               a->proxy_names == b->proxy_names;
 }
 
 const World *world_build(const WorldInput *in)
@@ -114,6 +117,7 @@ const World *world_build(const WorldInput *in)
         w->eg_gateways = table_ref(in->eg_gateways);
         w->eg_routes = table_ref(in->eg_routes);
         w->tailnet_states = states_of(in);
+        w->proxy_names = table_ref(in->proxy_names);
         w->entries = entries_of(in);
         w->complete = is_complete(in, w->entries);
         if (!is_same_world(w, in->before))
