@@ -40,7 +40,7 @@ struct ProxyNames {
         Log *log;
         ProxyNamesFn *fn;
         void *owner;
-        Worker *worker;
+        Worker *worker; /* NULL until there is a name: most gateways have none */
         Timer timer;
         Table *table;
         Str *wanted; /* sorted, unique; owned copies */
@@ -229,6 +229,8 @@ static void start(ProxyNames *p)
                 copy(l->host, sizeof l->host, host);
                 copy(l->port, sizeof l->port, port);
         }
+        if (p->worker == NULL)
+                p->worker = worker_new(p->loop);
         p->under_way = worker_submit(p->worker, &j->job);
         if (!p->under_way)
                 job_free(j);
@@ -277,7 +279,6 @@ ProxyNames *proxy_names_open(Loop *loop, Log *log, ProxyNamesFn *fn, void *owner
 {
         ProxyNames *p = mem_new(sizeof *p);
         *p = (ProxyNames){.loop = loop, .log = log, .fn = fn, .owner = owner};
-        p->worker = worker_new(loop);
         p->table = table_new(NULL, 0, proxy_name_order);
         timer_init(&p->timer, loop, on_timer);
         return p;
