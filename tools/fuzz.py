@@ -28,7 +28,7 @@ def targets():
     return re.findall(r"^  '(\w+)': \[", table, re.M)
 
 
-def build(folder):
+def build(folder, names):
     """Coverage for every floor; the targets themselves get libFuzzer's main from meson.build."""
     env = dict(os.environ, CC="clang-14")
     if not os.path.exists(os.path.join(folder, "build.ninja")):
@@ -36,9 +36,8 @@ def build(folder):
                  "-Dc_args=-fsanitize=fuzzer-no-link"]
         if subprocess.run(setup, env=env, stdin=subprocess.DEVNULL, check=False).returncode:
             return False
-    # Without targets there is nothing in the folder that ninja would know by name.
-    names = [f"tests/fuzz/fuzz_{name}" for name in targets()]
-    return subprocess.run(["ninja", "-C", folder, *names], stdin=subprocess.DEVNULL, check=False).returncode == 0
+    programs = [f"tests/fuzz/fuzz_{name}" for name in names]
+    return subprocess.run(["ninja", "--quiet", "-C", folder, *programs], stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def seed(name, corpus):
@@ -80,9 +79,10 @@ def main(argv):
         print(f"fuzz: no target {', '.join(unknown)}; there are: {', '.join(targets())}", file=sys.stderr)
         return 2
     folder = os.path.join(csource.ROOT, os.environ.get("FUZZ_BUILD", "build-fuzz"))
-    if not build(folder):
+    names = argv or targets()
+    if not build(folder, names):
         return 1
-    results = [fuzz(name, folder, int(os.environ.get("FUZZ_SECONDS", "30"))) for name in argv or targets()]
+    results = [fuzz(name, folder, int(os.environ.get("FUZZ_SECONDS", "30"))) for name in names]
     print(f"fuzz: {sum(results)} ok, {len(results) - sum(results)} failed")
     return 0 if all(results) else 1
 
