@@ -139,6 +139,8 @@ def functions(toks):
 
 def heading(toks, start, end):
     """The function that the tokens declare, or None for a type, a variable, a macro's use."""
+    while start + 1 < end and re.fullmatch(r"[A-Z][A-Z0-9_]*", toks[start][0]) and toks[start + 1][0] == "(":
+        start = closing(toks, start + 1)
     words = [t for t, _ in toks[start:end]]
     if not words or words[0] in ("typedef", "_Static_assert") or "=" in words or "{" in words or "(" not in words:
         return None
@@ -180,6 +182,8 @@ def nesting(body):
             while i < len(body) and body[i][0] != ":":
                 i = closing(body, i) if body[i][0] in "([{" else i + 1
             return i + 1
+        if i + 1 < len(body) and body[i + 1][0] == ":":
+            return i + 2
         return until_semicolon(i)
 
     def is_loop_macro(i):

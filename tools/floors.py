@@ -23,7 +23,7 @@ import csource
 MAY_REVEAL = ["src/base/secret.*", "src/base/secret_test.c", "src/net/http_client.c"]
 
 LIBC = set("""
-alloca.h assert.h ctype.h dirent.h dlfcn.h endian.h err.h errno.h fcntl.h fenv.h float.h fnmatch.h getopt.h glob.h
+alloca.h assert.h ctype.h dirent.h dlfcn.h endian.h err.h errno.h fcntl.h fenv.h float.h fnmatch.h ftw.h getopt.h glob.h
 grp.h ifaddrs.h inttypes.h iso646.h libgen.h limits.h locale.h malloc.h math.h netdb.h poll.h pthread.h pwd.h regex.h
 sched.h search.h semaphore.h setjmp.h signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h
 stdio.h stdlib.h stdnoreturn.h string.h strings.h syslog.h termios.h threads.h time.h uchar.h ucontext.h unistd.h

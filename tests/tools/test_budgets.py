@@ -62,6 +62,7 @@ class Budgets(unittest.TestCase):
         self.planted("src/base/a.c", NESTED_3.replace("g(\"}\", '{');", "if (a)\n g();"), "a.c:8: f: nested 4 deep")
         self.planted("src/base/a.c", "int f(int a)\n{\nif (a) { if (a) { TABLE_FOREACH(T, x, t) { do { a--; } while (a); } } }\nreturn 0;\n}\n",
                      "nested 4 deep")
+        self.planted("src/base/a.c", "DEFINE_CLEANUP(A, b, c)\nint f(int a)\n{\nfail:\nif (a) while (a) for (;;) if (a) a--;\nreturn 0;\n}\n", "nested 4 deep")
 
     def test_function_lines(self):
         self.clean("src/base/a.c", "void f(void)\n{\n" + "        g();\n" * 97 + "}\n")
