@@ -23,10 +23,14 @@ static void clean(char *text)
         }
 }
 
+/* By way of a copy, because the reason may be err's own. */
 static void set(Err *err, ErrKind kind, const char *reason)
 {
+        char copy[ERR_REASON_MAX];
+
+        IGNORE(snprintf(copy, sizeof(copy), "%s", reason), "cut at its size");
+        memcpy(err->reason, copy, sizeof(copy));
         err->kind = kind;
-        IGNORE(snprintf(err->reason, sizeof(err->reason), "%s", reason), "cut at its size");
 }
 
 bool err_set(Err *err, ErrKind kind, const char *reason, const char *fmt, ...)

@@ -36,6 +36,8 @@ static void prefixes(void **state)
         /* Its own text as an argument. */
         err_set(&err, err.kind, "Worse", "(%s)", err.text);
         assert_string_equal(err.text, "(file a.yaml: inner)");
+        err_set(&err, err.kind, err.reason, "again");
+        assert_string_equal(err.reason, "Worse");
 }
 
 static void is_cut_at_its_size(void **state)
