@@ -24,7 +24,7 @@ extern const GrpcCaps grpc_caps_default;
 
 enum {
         /* A caller holds one connection; each may cost 100 KiB while frames are in flight. When
-         * all are taken, one without calls makes room for the new one. */
+         * all are taken, one that no handler works for makes room for the new one. */
         GRPC_CONNECTIONS_MAX = 128,
         /* Envoy Gateway calls one after the other, per xDS translation. */
         GRPC_STREAMS_MAX = 128,        /* of one connection: SETTINGS_MAX_CONCURRENT_STREAMS */
@@ -60,6 +60,8 @@ enum {
 
         /* Seconds. Preface and SETTINGS come with the first packets of an honest peer. */
         GRPC_HANDSHAKE_S = 10,
+        /* A connection that was not served within this is the first to make room for another. */
+        GRPC_FRESH_S = 1,
         /* Without an open call; the peer connects again when it needs to. */
         GRPC_IDLE_S = 1800,
         /* A request of which nothing comes, an answer of which nothing is read. */

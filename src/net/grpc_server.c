@@ -75,15 +75,29 @@ static bool is_evictable(const H2Conn *c)
         return true;
 }
 
-/* The connection that was served longest ago, or never, makes room for one that knocks: a peer
- * that opens them all is served, but locks nobody out. */
+/* When it last was of use; a new one is given a moment to show what it is for. */
+static Mono last_use(const H2Conn *c, Mono now)
+{
+        bool is_fresh = mono_before(now, mono_add(c->opened, SPAN_S(GRPC_FRESH_S)));
+
+        if (c->served.ns == 0 && !is_fresh)
+                return (Mono){0};
+        return c->served.ns == 0 ? c->opened : c->served;
+}
+
+/* The connection that was of use longest ago makes room for one that knocks: a peer that opens them
+ * all is served, but locks nobody out. */
 static bool evict_one(GrpcServer *s)
 {
+        Mono now = loop_now(s->loop);
         H2Conn *victim = NULL;
 
-        LIST_FOREACH (H2Conn, c, &s->conns, link)
-                if ((victim == NULL || mono_before(c->served, victim->served)) && is_evictable(c))
+        LIST_FOREACH (H2Conn, c, &s->conns, link) {
+                bool is_older =
+                        victim == NULL || mono_before(last_use(c, now), last_use(victim, now));
+                if (is_older && is_evictable(c))
                         victim = c;
+        }
         if (victim == NULL)
                 return false;
         s->n.connections_evicted++;

@@ -84,6 +84,7 @@ struct H2Conn {
         bool is_broken; /* and nothing can be sent any more */
         Link calls;     /* GrpcCall.on_conn, oldest first */
         size_t n_calls;
+        Mono opened;
         Mono since;   /* when the phase began; in H2_OPEN, when the last call ended */
         Mono served;  /* when a call was last answered; 0: never */
         Mono blocked; /* since when the socket takes nothing; 0: it does */

@@ -134,9 +134,8 @@ void h2_conn_go(H2Conn *c)
         if (c->phase == H2_HANDSHAKE)
                 c->is_done = true;
         if (c->phase == H2_OPEN) {
-                bool ok = nghttp2_submit_shutdown_notice(c->session) == 0 &&
-                          nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL) == 0;
-                c->is_broken = c->is_broken || !ok;
+                if (nghttp2_submit_shutdown_notice(c->session) != 0)
+                        c->is_broken = true;
                 enter(c, H2_GOING);
         }
         h2_conn_mark(c);
@@ -254,7 +253,10 @@ void h2_conn_flush(H2Conn *c)
         }
 
         bool writes = !h2_out_is_empty(&c->out) || nghttp2_session_want_write(c->session) != 0;
-        if (!writes && (c->is_done || nghttp2_session_want_read(c->session) == 0)) {
+        /* nghttp2 wants nothing more after the first of the two GOAWAYs where no stream is open. */
+        bool ends =
+                c->is_done || (c->phase != H2_GOING && nghttp2_session_want_read(c->session) == 0);
+        if (!writes && ends) {
                 linger(c);
                 return;
         }
@@ -338,6 +340,7 @@ void h2_conn_open(GrpcServer *s, int fd)
         H2Conn *c = mem_new(sizeof(*c));
 
         c->server = s;
+        c->opened = now_of(c);
         h2_transport_init(&c->transport, fd);
         list_init(&c->calls);
         list_add(&s->conns, &c->link);

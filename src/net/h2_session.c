@@ -163,6 +163,9 @@ static void on_reset_sent(H2Conn *c, uint32_t code)
 
 static void on_goaway_sent(H2Conn *c, uint32_t code)
 {
+        /* Not before: nghttp2 sends a PING ahead of a GOAWAY that was submitted earlier. */
+        if (c->phase == H2_GOING && nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL) != 0)
+                c->is_broken = true;
         /* nghttp2 says INTERNAL_ERROR where its own limits are passed (resets, continuations). */
         if (code == NGHTTP2_ENHANCE_YOUR_CALM || code == NGHTTP2_INTERNAL_ERROR)
                 c->server->n.floods++;
