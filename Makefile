@@ -29,9 +29,11 @@ build-asan/build.ninja: | deps
 
 build: build/build.ninja
 	@ninja -C build
+	@ln -sf src/app/tailscale-gateway build/tailscale-gateway
 
 build-asan: build-asan/build.ninja
 	@ninja -C build-asan
+	@ln -sf src/app/tailscale-gateway build-asan/tailscale-gateway
 
 run: build
 	@$(PYTHON) tools/run.py
