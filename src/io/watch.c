@@ -138,7 +138,8 @@ static uint64_t take_fingerprint(const char *path)
         return sum;
 }
 
-static bool needs_fingerprint(const DirWatch *w)
+/* There is a directory, and inotify does not tell all that happens in it. */
+static bool is_blind(const DirWatch *w)
 {
         return w->seen.ino != 0 && (w->wd < 0 || w->is_remote);
 }
@@ -189,22 +190,24 @@ static void detach(DirWatch *w)
 }
 
 /* Brings the watch to the directory that the path means now. True where that is another one, or
- * its fingerprint has changed. */
+ * where its entries have changed while inotify could not be relied on. */
 static bool look(DirWatch *w)
 {
-        Identity now = identify(w->path);
-        bool moved = !same(now, w->seen);
+        bool was_blind = is_blind(w), moved;
         uint64_t was = w->fingerprint;
+        Identity now = identify(w->path);
 
-        if (moved)
+        moved = !same(now, w->seen);
+        if (moved) {
                 detach(w);
+                w->is_remote = now.ino != 0 && is_on_remote(w->path);
+        }
         w->seen = now;
         if (w->wd < 0 && now.ino != 0)
                 attach(w);
-        if (moved)
-                w->is_remote = now.ino != 0 && is_on_remote(w->path);
-        w->fingerprint = needs_fingerprint(w) ? take_fingerprint(w->path) : 0;
-        return moved || (was != w->fingerprint && was != 0);
+        /* Once more where the watch has just been had: it does not tell what was before it. */
+        w->fingerprint = was_blind || is_blind(w) ? take_fingerprint(w->path) : 0;
+        return moved || (was_blind && was != w->fingerprint);
 }
 
 static void on_poll(Timer *t)
