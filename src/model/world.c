@@ -74,6 +74,7 @@ void world_drop(Leaf *leaf)
         table_unref(w->eg_routes);
         table_unref(w->tailnet_states);
         table_unref(w->entries);
+        table_unref(w->bindings);
         table_unref(w->proxy_names);
 }
 

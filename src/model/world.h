@@ -7,6 +7,7 @@
  */
 
 #include "base/table.h"
+#include "model/binding_spec.h"
 #include "model/device.h"
 #include "model/eg_spec.h"
 #include "model/endpoint.h"
@@ -76,6 +77,7 @@ typedef struct World {
         const Table *eg_routes;      /* of EgRoute */
         const Table *tailnet_states; /* of TailnetState */
         const Table *entries;        /* of EntryView */
+        const Table *bindings;       /* of BindingSpec: those that are written; NULL: not known */
         const Table *proxy_names;    /* of ProxyName */
 } World;
 

@@ -22,7 +22,7 @@ static void reads_every_wire_type(void **state)
 {
         (void)state;
         Str m = BYTES(0x08, 0x96, 0x01, 0x12, 2, 'h', 'i', 0x1d, 1, 0, 0, 0, 0x21, 2, 0, 0, 0, 0, 0,
-                      0, 0x80, 0xa2, 0x80, 0x80, 0x80, 0x00, 1);
+                      0, 0, 0xa2, 0x80, 0x80, 0x80, 0x00, 1);
         PbReader r = pb_reader(m);
         PbField f;
         assert_true(pb_next(&r, &f));

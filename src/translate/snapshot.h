@@ -32,3 +32,14 @@ bool snapshot_has(const Snapshot *s, ObjectKey eg_gateway, Str revision);
 /* Bytes held by the Snapshot that it does not share with `other` (may be NULL), for accounting and
  * tests. */
 size_t snapshot_bytes(const Snapshot *s, const Snapshot *other);
+
+/* What the hooks answer from. */
+typedef struct Contribution Contribution;
+/* The contribution of that revision (empty: the newest) to a Gateway; NULL where it is not kept, or
+ * no TailscaleGateway refers to the Gateway. Borrowed. */
+const Contribution *snapshot_contribution(const Snapshot *s, ObjectKey eg_gateway, Str revision);
+/* The revision of a contribution without content, which a Binding names before it goes. */
+const char *snapshot_empty_revision(const Snapshot *s);
+/* The Gateways that a TailscaleGateway refers to, in order of their keys. */
+size_t snapshot_n_gateways(const Snapshot *s);
+const Contribution *snapshot_gateway_at(const Snapshot *s, size_t i);

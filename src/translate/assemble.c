@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "translate/assemble.h"
+
+#include <stdlib.h>
+
+typedef struct Work {
+        Arena *arena;
+        Contribution *c;
+        const EgGateway *gateway;
+        const Contribution *before;
+        Buf scratch;
+} Work;
+
+static int on_cluster_order(const void *a, const void *b)
+{
+        const ServicePort *const *x = a, *const *y = b;
+        return str_cmp((*x)->pack.cluster, (*y)->pack.cluster);
+}
+
+static void pack_clusters(Work *w, EntryPlan *plans, size_t n_plans, Claims *claims)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < n_plans; i++)
+                n += plans[i].n_services;
+        ServicePort **wanted = arena_new_array(w->arena, n, sizeof(ServicePort *));
+        n = 0;
+        for (size_t i = 0; i < n_plans; i++) {
+                for (size_t j = 0; j < plans[i].n_services; j++)
+                        plans[i].services[j].wanted = false;
+        }
+        for (size_t i = 0; i < claims->n; i++) {
+                ServicePort *s = claims->at[i].port;
+                if (!claims->at[i].won || s->wanted)
+                        continue;
+                s->wanted = true;
+                wanted[n++] = s;
+        }
+        if (n > 1)
+                qsort(wanted, n, sizeof(ServicePort *), on_cluster_order);
+        w->c->clusters = leaf_alloc(&w->c->leaf, n * sizeof(const Pack *));
+        for (size_t i = 0; i < n; i++) {
+                const Pack *before = contribution_find_cluster(w->before, wanted[i]->pack.cluster);
+                Pack *p = pack_cluster(&wanted[i]->pack, before, &w->scratch);
+                wanted[i]->cluster = p;
+                if (p != NULL)
+                        w->c->clusters[w->c->n_clusters++] = p;
+        }
+}
+
+static void make_target(Work *w, const EgListener *l, Target *t)
+{
+        Leaf *leaf = &w->c->leaf;
+        const ObjectKey *key = &w->gateway->meta.key;
+        t->port = l->port;
+        t->tls = l->protocol != PROTOCOL_HTTP;
+        Str *names = leaf_alloc(leaf, w->gateway->n_listeners * sizeof(Str));
+        size_t n = 0;
+        for (size_t i = 0; i < w->gateway->n_listeners; i++) {
+                if (claims_share_routes(&w->gateway->listeners[i], l))
+                        names[n++] = leaf_str(leaf, w->gateway->listeners[i].name);
+        }
+        t->listeners = (StrList){names, n};
+        /* The first of those that share it names it. */
+        t->name_v1 =
+                leaf_str(leaf, arena_printf(w->arena, "%.*s/%.*s/%.*s", STR_FMT(key->namespace),
+                                            STR_FMT(key->name), STR_FMT(names[0])));
+        t->name_v2 =
+                t->tls ? t->name_v1 : leaf_str(leaf, arena_printf(w->arena, "http-%u", l->port));
+        map_init(&t->by_domain);
+}
+
+static PackPlace place_of(const Work *w, const Claim *c, uint32_t rank)
+{
+        return (PackPlace){.eg_namespace = w->c->gateway.namespace,
+                           .eg_gateway = w->c->gateway.name,
+                           .name = c->name,
+                           .listener = c->listener->name,
+                           .rank = rank,
+                           .named = c->by->attached.named,
+                           .override = c->by->entry->egress.override_hosts};
+}
+
+static void too_large(Claim *c)
+{
+        c->won = false;
+        c->reason = "TooLarge";
+        c->text = STR("its configuration is larger than one resource may be");
+        (*(c->is_path ? &c->by->paths : &c->by->hosts))--;
+}
+
+/* Claims [at, at + n) are those of one target, hosts before paths. */
+static void pack_hosts(Work *w, Claim **at, size_t n, Target *t)
+{
+        const Target *before = contribution_find_target(w->before, t);
+        t->hosts = leaf_alloc(&w->c->leaf, n * sizeof(const Pack *));
+        for (size_t i = 0; i < n && !at[i]->is_path; i++) {
+                PackPlace p = place_of(w, at[i], 0);
+                const Pack *old = contribution_find_host(before, p.name);
+                const Pack *host = at[i]->port->cluster != NULL
+                                           ? pack_host(&at[i]->port->pack, &p, old, &w->scratch)
+                                           : NULL;
+                if (host == NULL) {
+                        too_large(at[i]);
+                        continue;
+                }
+                const Pack **slot = &t->hosts[t->n_hosts++];
+                *slot = host;
+                IGNORE(map_put(&t->by_domain, host->name, slot), "a host is claimed once");
+        }
+}
+
+static PathGroup group_of(const Claim *c)
+{
+        return (PathGroup){.listener = c->listener->name,
+                           .domain = c->domain,
+                           .namespace = c->by->spec->meta.key.namespace,
+                           .catch_all = c->catch_all,
+                           .named = c->by->attached.named};
+}
+
+/* By group, then longest path first. */
+static int on_path_order(const void *a, const void *b)
+{
+        const Claim *x = *(Claim *const *)a, *y = *(Claim *const *)b;
+        PathGroup g = group_of(x), h = group_of(y);
+        int c = str_cmp(g.listener, h.listener);
+        if (c == 0)
+                c = str_cmp(g.domain, h.domain);
+        if (c == 0)
+                c = str_cmp(g.namespace, h.namespace);
+        if (c == 0)
+                c = ((int)g.catch_all * 2 + (int)g.named) - ((int)h.catch_all * 2 + (int)h.named);
+        if (c == 0)
+                c = x->name.n > y->name.n ? -1 : x->name.n < y->name.n;
+        return c != 0 ? c : str_cmp(x->name, y->name);
+}
+
+static void start_group(Work *w, const PathGroup *like, size_t room, PathGroup *ret)
+{
+        Leaf *leaf = &w->c->leaf;
+        *ret = *like;
+        ret->listener = leaf_str(leaf, like->listener);
+        ret->domain = leaf_str(leaf, like->domain);
+        ret->namespace = leaf_str(leaf, like->namespace);
+        ret->paths = leaf_alloc(leaf, room * sizeof(const Pack *));
+}
+
+/* Paths of one target. */
+static void pack_paths(Work *w, Claim **at, size_t n, Target *t)
+{
+        if (n == 0)
+                return;
+        const Target *before = contribution_find_target(w->before, t);
+        qsort(at, n, sizeof(Claim *), on_path_order);
+        size_t groups = 1;
+        for (size_t i = 1; i < n; i++) {
+                PathGroup g = group_of(at[i - 1]), h = group_of(at[i]);
+                groups += contribution_same_group(&g, &h) ? 0 : 1;
+        }
+        t->groups = leaf_alloc(&w->c->leaf, groups * sizeof(PathGroup));
+        PathGroup *current = NULL;
+        for (size_t i = 0; i < n; i++) {
+                PathGroup like = group_of(at[i]);
+                PackPlace p = place_of(w, at[i], at[i]->by->rank);
+                const Pack *old = contribution_find_path(before, &like, p.name);
+                const Pack *path = at[i]->port->cluster != NULL
+                                           ? pack_path(&at[i]->port->pack, &p, old, &w->scratch)
+                                           : NULL;
+                if (path == NULL) {
+                        too_large(at[i]);
+                        continue;
+                }
+                if (current == NULL || !contribution_same_group(current, &like)) {
+                        current = &t->groups[t->n_groups++];
+                        start_group(w, &like, n - i, current);
+                }
+                current->paths[current->n++] = path;
+        }
+}
+
+static void pack_routes(Work *w, Claims *claims)
+{
+        Claim **at = arena_new_array(w->arena, claims->n, sizeof(Claim *));
+        size_t n = 0, targets = 0;
+        for (size_t i = 0; i < claims->n; i++) {
+                if (!claims->at[i].won)
+                        continue;
+                at[n++] = &claims->at[i];
+                targets += n == 1 || !claims_share_routes(at[n - 2]->listener, at[n - 1]->listener);
+        }
+        w->c->targets = leaf_alloc(&w->c->leaf, targets * sizeof(Target));
+        for (size_t from = 0, to; from < n; from = to) {
+                size_t paths = from;
+                for (to = from; to < n && claims_share_routes(at[from]->listener, at[to]->listener);
+                     to++)
+                        paths += at[to]->is_path ? 0 : 1;
+                Target *t = &w->c->targets[w->c->n_targets++];
+                make_target(w, at[from]->listener, t);
+                pack_hosts(w, at + from, paths - from, t);
+                pack_paths(w, at + paths, to - paths, t);
+        }
+}
+
+Contribution *assemble(Arena *a, ObjectKey key, const EgGateway *gateway, EntryPlan *plans,
+                       size_t n_plans, Claims *claims, const Contribution *before)
+{
+        Contribution *c = leaf_new(sizeof(*c), 0, contribution_drop);
+        c->gateway = (ObjectKey){leaf_str(&c->leaf, key.namespace), leaf_str(&c->leaf, key.name)};
+        if (gateway != NULL) {
+                Work w = {.arena = a, .c = c, .gateway = gateway, .before = before};
+                buf_init(&w.scratch, PACK_BYTES_MAX);
+                pack_clusters(&w, plans, n_plans, claims);
+                pack_routes(&w, claims);
+                buf_done(&w.scratch);
+        }
+        contribution_seal(c);
+        return c;
+}

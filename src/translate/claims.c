@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who gets a host or a path that several ask for: of several namespaces the first by name (ages are
+ * not known without Kubernetes), within it the higher priority, then name, then order in tailnets,
+ * then the service. The order is total, so every replica decides alike. A user's own HTTPRoute that
+ * names the host stands above all of them.
+ */
+#include "translate/claims.h"
+
+#include "translate/hostname.h"
+
+#include <stdlib.h>
+
+typedef struct ClaimList {
+        Arena *arena;
+        Claim *at;
+        size_t n, room;
+} ClaimList;
+
+bool claims_share_routes(const EgListener *a, const EgListener *b)
+{
+        if (a->protocol != b->protocol || a->port != b->port)
+                return false;
+        return a->protocol == PROTOCOL_HTTP || str_eq(a->name, b->name);
+}
+
+static Claim *add(ClaimList *l, EntryPlan *by, ServicePort *port)
+{
+        if (l->n == l->room) {
+                size_t room = l->room > 0 ? l->room * 2 : 256;
+                Claim *at = arena_new_array(l->arena, room, sizeof(*at));
+                if (l->n > 0)
+                        memcpy(at, l->at, l->n * sizeof(*at));
+                l->at = at;
+                l->room = room;
+        }
+        Claim *c = &l->at[l->n++];
+        *c = (Claim){.by = by, .port = port, .listener = by->attached.listener};
+        if (by->reason != NULL) {
+                c->reason = by->reason;
+                c->text = by->text;
+        }
+        return c;
+}
+
+static void lose(Claim *c, const char *reason, Str text)
+{
+        if (c->reason != NULL)
+                return;
+        c->reason = reason;
+        c->text = text;
+}
+
+static HostVars vars_of(const EntryPlan *p, const PackService *s)
+{
+        return (HostVars){.service = s->service,
+                          .tailnet = p->entry->name,
+                          .namespace = p->spec->meta.key.namespace,
+                          .gateway = p->spec->meta.key.name,
+                          .port = s->port};
+}
+
+static bool has_port(Str pattern)
+{
+        return str_find_str(pattern, STR("{port}")) >= 0;
+}
+
+static void claim_host(ClaimList *l, EntryPlan *p, ServicePort *s)
+{
+        Str pattern = p->entry->egress.host_pattern;
+        if (pattern.n == 0)
+                return;
+        Claim *c = add(l, p, s);
+        if (!protocol_is_http_like(s->pack.protocol)) {
+                lose(c, "NoHost",
+                     arena_printf(l->arena, "%.*s has no host",
+                                  STR_FMT(protocol_name(s->pack.protocol))));
+                return;
+        }
+        if (!s->has_host && !has_port(pattern)) {
+                lose(c, "NoHost", STR("another port of the service has the host"));
+                return;
+        }
+        HostVars v = vars_of(p, &s->pack);
+        c->name = hostname_expand(l->arena, pattern, &v);
+        if (c->name.n == 0)
+                lose(c, "InvalidHost",
+                     arena_printf(l->arena, "hostPattern %.*s gives no DNS name for it",
+                                  STR_FMT(pattern)));
+        else if (c->listener != NULL && !hostname_within(c->listener->hostname, c->name))
+                lose(c, "NoMatchingListenerHostname",
+                     arena_printf(l->arena, "listener %.*s serves %.*s only",
+                                  STR_FMT(c->listener->name), STR_FMT(c->listener->hostname)));
+}
+
+static void claim_paths(ClaimList *l, EntryPlan *p, ServicePort *s)
+{
+        const RouteRules *rules = &p->entry->egress;
+        if (str_find_str(rules->path_prefix, STR("{service}")) < 0 ||
+            !protocol_is_http_like(s->pack.protocol) ||
+            (!s->has_host && !has_port(rules->path_prefix)))
+                return;
+        HostVars v = vars_of(p, &s->pack);
+        Str path = hostname_expand_path(l->arena, rules->path_prefix, &v);
+        for (size_t i = 0; i < rules->path_hosts.n; i++) {
+                Claim *c = add(l, p, s);
+                c->is_path = true;
+                c->name = path;
+                c->domain = rules->path_hosts.at[i];
+                if (str_eq(c->domain, STR("*"))) {
+                        c->catch_all = true;
+                        if (c->listener != NULL && c->listener->hostname.n > 0)
+                                c->domain = c->listener->hostname;
+                }
+                if (path.n == 0)
+                        lose(c, "InvalidPath",
+                             arena_printf(l->arena, "pathPrefix %.*s gives no path for it",
+                                          STR_FMT(rules->path_prefix)));
+        }
+}
+
+static int order_numbers(uint64_t a, uint64_t b)
+{
+        return a < b ? -1 : a > b;
+}
+
+/* Who comes first among claims of the same thing. */
+static int order_claimants(const Claim *a, const Claim *b)
+{
+        const ObjectMeta *x = &a->by->spec->meta, *y = &b->by->spec->meta;
+        int c = str_cmp(x->key.namespace, y->key.namespace);
+        if (c == 0)
+                c = -order_numbers((uint64_t)((int64_t)a->by->spec->priority - INT32_MIN),
+                                   (uint64_t)((int64_t)b->by->spec->priority - INT32_MIN));
+        if (c == 0)
+                c = str_cmp(x->key.name, y->key.name);
+        if (c == 0)
+                c = order_numbers(a->by->index, b->by->index);
+        if (c == 0)
+                c = str_cmp(a->port->pack.service, b->port->pack.service);
+        if (c == 0)
+                c = order_numbers(a->port->pack.port, b->port->pack.port);
+        return c != 0 ? c : order_numbers(a->port->pack.protocol, b->port->pack.protocol);
+}
+
+static int order_routes(const EgListener *a, const EgListener *b)
+{
+        if (a == NULL || b == NULL)
+                return (a == NULL) - (b == NULL);
+        int c = order_numbers(a->protocol, b->protocol);
+        if (c == 0)
+                c = order_numbers(a->port, b->port);
+        if (c == 0 && a->protocol != PROTOCOL_HTTP)
+                c = str_cmp(a->name, b->name);
+        return c;
+}
+
+/* Do both ask for the same host, or the same path in the same hosts? */
+static int order_things(const Claim *a, const Claim *b)
+{
+        int c = order_routes(a->listener, b->listener);
+        if (c == 0)
+                c = (int)a->is_path - (int)b->is_path;
+        if (c == 0)
+                c = str_cmp(a->domain, b->domain);
+        return c != 0 ? c : str_cmp(a->name, b->name);
+}
+
+static int on_order(const void *a, const void *b)
+{
+        int c = order_things(a, b);
+        return c != 0 ? c : order_claimants(a, b);
+}
+
+/* An exact host of a user's HTTPRoute or GRPCRoute that is attached to this Gateway. */
+typedef struct UserHost {
+        Str host;
+        const EgRoute *route;
+        const EgParent *parent;
+} UserHost;
+
+static int on_user_order(const void *a, const void *b)
+{
+        const UserHost *x = a, *y = b;
+        int c = str_cmp(x->host, y->host);
+        if (c == 0)
+                c = object_key_cmp(x->route->meta.key, y->route->meta.key);
+        if (c == 0)
+                c = str_cmp(x->route->kind, y->route->kind);
+        return c != 0 ? c
+                      : order_numbers((uint64_t)(uintptr_t)(x->parent - x->route->parents),
+                                      (uint64_t)(uintptr_t)(y->parent - y->route->parents));
+}
+
+static UserHost *user_hosts(Arena *a, const World *w, ObjectKey gateway, size_t *ret_n)
+{
+        size_t n = 0;
+        TABLE_FOREACH (EgRoute, r, w->eg_routes) {
+                for (size_t i = 0; i < r->n_parents; i++)
+                        n += object_key_eq(r->parents[i].gateway, gateway) ? r->hostnames.n : 0;
+        }
+        UserHost *at = arena_new_array(a, n, sizeof(*at));
+        n = 0;
+        TABLE_FOREACH (EgRoute, r, w->eg_routes) {
+                for (size_t i = 0; i < r->n_parents; i++) {
+                        if (!object_key_eq(r->parents[i].gateway, gateway))
+                                continue;
+                        for (size_t j = 0; j < r->hostnames.n; j++)
+                                at[n++] = (UserHost){r->hostnames.at[j], r, &r->parents[i]};
+                }
+        }
+        if (n > 1)
+                qsort(at, n, sizeof(*at), on_user_order);
+        *ret_n = n;
+        return at;
+}
+
+/* Does a route with this parent have its hosts in the RouteConfiguration of `l`? */
+static bool reaches(const EgGateway *gateway, const EgParent *parent, const EgListener *l)
+{
+        for (size_t i = 0; i < gateway->n_listeners; i++) {
+                const EgListener *at = &gateway->listeners[i];
+                if (claims_share_routes(at, l) &&
+                    (parent->section_name.n == 0 || str_eq(parent->section_name, at->name)) &&
+                    (parent->port == 0 || parent->port == at->port))
+                        return true;
+        }
+        return false;
+}
+
+/* The user's route that keeps this host from us, or NULL. */
+static const EgRoute *taken_by_user(const Claim *c, const EgGateway *gateway, const UserHost *hosts,
+                                    size_t n)
+{
+        size_t low = 0, high = n;
+        while (low < high) {
+                size_t mid = low + (high - low) / 2;
+                if (str_cmp(hosts[mid].host, c->name) < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        bool override = c->by->entry->egress.override_hosts;
+        for (; low < n && str_eq(hosts[low].host, c->name); low++) {
+                const EgRoute *r = hosts[low].route;
+                bool own = str_eq(r->meta.key.namespace, c->by->spec->meta.key.namespace);
+                if (reaches(gateway, hosts[low].parent, c->listener) && !(override && own))
+                        return r;
+        }
+        return NULL;
+}
+
+static Str name_claimant(Arena *a, const Claim *c)
+{
+        return arena_printf(a, "TailscaleGateway %.*s/%.*s, tailnet %.*s, service %.*s",
+                            STR_FMT(c->by->spec->meta.key.namespace),
+                            STR_FMT(c->by->spec->meta.key.name), STR_FMT(c->by->entry->name),
+                            STR_FMT(c->port->pack.service));
+}
+
+static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, size_t n_users,
+                   Claims *all)
+{
+        size_t hosts = 0, paths = 0;
+        const Claim *winner = NULL; /* of the thing before */
+        for (size_t i = 0; i < all->n; i++) {
+                Claim *c = &all->at[i];
+                if (c->reason != NULL)
+                        continue;
+                if (winner != NULL && order_things(winner, c) == 0) {
+                        lose(c, "Conflicted",
+                             arena_printf(a, "%.*s has it", STR_FMT(name_claimant(a, winner))));
+                        c->by->conflicts++;
+                        continue;
+                }
+                const EgRoute *user = c->is_path ? NULL : taken_by_user(c, gateway, users, n_users);
+                if (user != NULL) {
+                        lose(c, "Conflicted",
+                             arena_printf(a, "%.*s %.*s/%.*s names the host", STR_FMT(user->kind),
+                                          STR_FMT(user->meta.key.namespace),
+                                          STR_FMT(user->meta.key.name)));
+                        c->by->conflicts++;
+                        continue;
+                }
+                size_t max = c->is_path ? CLAIMS_PATHS_MAX : CLAIMS_HOSTS_MAX;
+                if ((c->is_path ? paths++ : hosts++) >= max) {
+                        lose(c, "TooManyRoutes",
+                             arena_printf(a, "one Gateway takes %zu at most", max));
+                        continue;
+                }
+                c->won = true;
+                winner = c;
+                (*(c->is_path ? &c->by->paths : &c->by->hosts))++;
+        }
+}
+
+Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPlan *plans, size_t n)
+{
+        ClaimList l = {.arena = a};
+        for (size_t i = 0; i < n; i++) {
+                for (size_t j = 0; j < plans[i].n_services; j++) {
+                        claim_host(&l, &plans[i], &plans[i].services[j]);
+                        claim_paths(&l, &plans[i], &plans[i].services[j]);
+                }
+        }
+        if (l.n > 1)
+                qsort(l.at, l.n, sizeof(*l.at), on_order);
+        Claims all = {l.at, l.n};
+        size_t n_users = 0;
+        UserHost *users = gateway != NULL ? user_hosts(a, w, gateway->meta.key, &n_users) : NULL;
+        settle(a, gateway, users, n_users, &all);
+        return all;
+}

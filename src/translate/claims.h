@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Claims: every host and path that the services of one Gateway ask for, and who gets which. A claim
+ * that loses keeps its reason; never half a route.
+ */
+
+#include "translate/contribution.h"
+#include "translate/entry_plan.h"
+
+enum {
+        CLAIMS_HOSTS_MAX = 20000, /* of one Gateway: Envoy needs seconds for so many clusters */
+        CLAIMS_PATHS_MAX = 10000, /* the same, and each is repeated in every host that it goes to */
+};
+
+typedef struct Claim {
+        EntryPlan *by;
+        ServicePort *port;
+        const EgListener *listener; /* NULL: the entry has none */
+        Str name;                   /* host, or path; empty: nothing was asked for (NoHost) */
+        Str domain;                 /* of a path: the hosts that it goes to, in Envoy's notation */
+        bool is_path, catch_all;
+        bool won;
+        const char *reason; /* where it has not won */
+        Str text;
+} Claim;
+
+typedef struct Claims {
+        Claim *at; /* sorted: RouteConfiguration, hosts before paths, domain, name, winner first */
+        size_t n;
+} Claims;
+
+/* Of all entries of one Gateway (`gateway` NULL: not found; nothing wins then). Counts hosts, paths
+ * and conflicts in the plans. */
+Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPlan *plans,
+                     size_t n);
+/* Are both listeners of one RouteConfiguration? */
+bool claims_share_routes(const EgListener *a, const EgListener *b);

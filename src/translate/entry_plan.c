@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "translate/entry_plan.h"
+
+#include "model/cidr.h"
+
+static void refuse(EntryPlan *p, const char *reason, Str text)
+{
+        if (p->reason != NULL)
+                return;
+        p->reason = reason;
+        p->text = text;
+}
+
+static void find_proxies(Arena *a, const World *w, EntryPlan *p)
+{
+        const Connectivity *c = &p->entry->connectivity;
+        if (c->mode == CONNECT_DIRECT)
+                return;
+        StrList given = c->proxies;
+        if (given.n == 0) {
+                ObjectKey key = {p->spec->meta.key.namespace, p->entry->tailnet_name};
+                const TailnetSpec *t = table_find(w->tailnets, &key, tailnet_spec_find);
+                if (t == NULL) {
+                        refuse(p, "TailnetNotFound",
+                               arena_printf(a, "there is no TailscaleTailnet %.*s/%.*s",
+                                            STR_FMT(key.namespace), STR_FMT(key.name)));
+                        return;
+                }
+                given = t->proxies;
+        }
+        ProxyAddr *found = arena_new_array(a, PACK_PROXIES_MAX, sizeof(*found));
+        Str unusable = {0};
+        for (size_t i = 0; i < given.n && p->n_proxies < PACK_PROXIES_MAX; i++) {
+                if (pack_parse_proxy(given.at[i], &found[p->n_proxies]))
+                        p->n_proxies++;
+                else
+                        unusable = given.at[i];
+        }
+        p->proxies = found;
+        if (p->n_proxies == 0)
+                refuse(p, "NoProxy",
+                       unusable.n > 0
+                               ? arena_printf(a,
+                                              "proxy %.*s is neither IP:port nor a socket's path",
+                                              STR_FMT(unusable))
+                               : STR("connectivity.mode is Proxy, and neither the entry nor its "
+                                     "TailscaleTailnet has proxyAddresses"));
+}
+
+/* Order of the rules that give ports: a user's own endpoint, the Tailscale Service's, ports[] in
+ * turn, tags, defaultPort. */
+static uint64_t rule_rank(Str source)
+{
+        enum {
+                RANK_SERVICE = 1,
+                RANK_PORTS = 2,
+                RANK_TAG = 1 << 20,
+                RANK_DEFAULT,
+                RANK_OTHER
+        };
+        uint64_t index = 0;
+        if (str_eq(source, STR("static")))
+                return 0;
+        if (str_starts(source, STR("service")))
+                return RANK_SERVICE;
+        if (str_starts(source, STR("ports[")) && str_ends(source, STR("]")) &&
+            str_to_u64(str_sub(source, 6, source.n - 7), RANK_TAG / 2, &index))
+                return RANK_PORTS + index;
+        if (str_starts(source, STR("tag:")))
+                return RANK_TAG;
+        return str_eq(source, STR("defaultPort")) ? RANK_DEFAULT : RANK_OTHER;
+}
+
+static bool same_port(const Endpoint *a, const Endpoint *b)
+{
+        return a->port == b->port && a->protocol == b->protocol && str_eq(a->service, b->service);
+}
+
+/* Among the ports [from, to) of one service, the one that has the host. */
+static void choose_host(ServicePort *at, size_t from, size_t to)
+{
+        ServicePort *best = NULL;
+        uint64_t best_rank = UINT64_MAX;
+        for (size_t i = from; i < to; i++) {
+                uint64_t rank = rule_rank(at[i].pack.endpoints[0]->port_source);
+                if (protocol_is_http_like(at[i].pack.protocol) && rank < best_rank) {
+                        best = &at[i];
+                        best_rank = rank;
+                }
+        }
+        if (best != NULL)
+                best->has_host = true;
+}
+
+static void fill_service(Arena *a, const EntryPlan *p, Str suffix, const Endpoint *const *at,
+                         size_t n, ServicePort *ret)
+{
+        PackService *s = &ret->pack;
+        s->gateway_namespace = p->spec->meta.key.namespace;
+        s->gateway = p->spec->meta.key.name;
+        s->tailnet = p->entry->name;
+        s->service = at[0]->service;
+        s->port = at[0]->port;
+        s->protocol = at[0]->protocol;
+        s->endpoints = at;
+        s->n_endpoints = n;
+        s->proxies = p->proxies;
+        s->n_proxies = p->n_proxies;
+        s->host_header = p->entry->egress.host_header;
+        s->retry = p->entry->connectivity.retry;
+        s->cluster = pack_cluster_name(a, s);
+        s->host = pack_host_of(a, s, suffix);
+}
+
+static void find_services(Arena *a, const World *w, EntryPlan *p)
+{
+        ObjectKey key = {p->spec->meta.key.namespace, p->entry->tailnet_name};
+        const TailnetState *state = table_find(w->tailnet_states, &key, tailnet_state_find);
+        Str suffix = state != NULL ? state->suffix : (Str){0};
+        size_t n = 0, room = table_n(p->view->endpoints);
+        const Endpoint **at = arena_new_array(a, room, sizeof(const Endpoint *));
+        IpAddr ip;
+        TABLE_FOREACH (Endpoint, e, p->view->endpoints) {
+                /* Discovery has refused what is no address; Envoy must never see one. */
+                if (ip_parse(e->ip, &ip) && e->port > 0 && str_is_printable_utf8(e->service))
+                        at[n++] = e;
+        }
+        p->services = arena_new_array(a, n, sizeof(ServicePort));
+        size_t first = 0; /* port of the current service */
+        for (size_t i = 0, to; i < n; i = to) {
+                for (to = i + 1; to < n && same_port(at[i], at[to]); to++)
+                        ;
+                if (p->n_services > 0 && !str_eq(p->services[first].pack.service, at[i]->service)) {
+                        choose_host(p->services, first, p->n_services);
+                        first = p->n_services;
+                }
+                fill_service(a, p, suffix, at + i, to - i, &p->services[p->n_services++]);
+        }
+        choose_host(p->services, first, p->n_services);
+}
+
+EntryPlan entry_plan_make(Arena *a, const World *w, const GatewaySpec *spec, size_t index,
+                          const EgGateway *gateway)
+{
+        EntryPlan p = {.spec = spec, .entry = &spec->tailnets[index], .index = index};
+        EntryKey key = {spec->meta.key, p.entry->name};
+        p.view = table_find(w->entries, &key, entry_view_find);
+        if (!p.entry->egress.enabled)
+                refuse(&p, p.entry->ingress.enabled ? "IngressNotSupported" : "NoDirection",
+                       p.entry->ingress.enabled
+                               ? STR("ingress is accepted, but this version does not program it")
+                               : STR("routeGeneration names no direction"));
+        else
+                p.attached = attach_choose(a, spec, &p.entry->egress, gateway);
+        if (p.attached.listener == NULL && p.attached.reason != NULL)
+                refuse(&p, p.attached.reason, p.attached.text);
+        find_proxies(a, w, &p);
+        if (p.view != NULL && p.view->known && p.entry->egress.enabled)
+                find_services(a, w, &p);
+        return p;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * EntryPlan: what one tailnets[] entry of a TailscaleGateway offers to its Gateway: the listener it
+ * attaches to, the proxies it goes through, and its services, one for each name, port and protocol.
+ * Arena memory: lives while a Snapshot is made.
+ */
+
+#include "model/world.h"
+#include "translate/attach.h"
+#include "translate/pack.h"
+
+typedef struct ServicePort {
+        PackService pack;
+        bool has_host; /* of several ports of a service the first HTTP-like one by rule order */
+        bool wanted;   /* set by assemble: a route leads to it */
+        const Pack *cluster; /* set by assemble, borrowed from the Contribution */
+} ServicePort;
+
+typedef struct EntryPlan {
+        const GatewaySpec *spec;
+        const TailnetEntry *entry;
+        size_t index;          /* in spec->tailnets */
+        uint32_t rank;         /* among the entries of the Gateway, by who wins: set by snapshot */
+        const EntryView *view; /* NULL: nothing is known of it yet */
+        Attached attached;
+        const ProxyAddr *proxies;
+        size_t n_proxies;
+        const char *reason; /* why nothing of it can be programmed, or NULL */
+        Str text;
+        ServicePort *services; /* by name, port, protocol */
+        size_t n_services;
+        uint64_t hosts, paths, conflicts; /* counted by claims */
+} EntryPlan;
+
+/* Of entry `index` of `spec`; `gateway` NULL: not among what was read. */
+EntryPlan entry_plan_make(Arena *a, const World *w, const GatewaySpec *spec, size_t index,
+                          const EgGateway *gateway);

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What we tell Envoy of one service. Values that are not said here are Envoy's defaults.
+ *
+ * Health checks are timed so that a dead device costs one request (docs/hook-path.md): a healthy
+ * host is asked every 5 s (60 s where its cluster never had a connection), and once a check has
+ * failed the next comes after 1 s (unhealthy_edge_interval; 5 s without traffic), so a host is out
+ * 5 + 1 + 1 + 1 s after its death under traffic, 60 + 1 + 5 + 1 s without.
+ *
+ * 1. The same service gives the same bytes: fields stand in the order of these functions, endpoints
+ *    and proxies in the order given.
+ * 2. No endpoint has a hostname: http_11_proxy would send it in CONNECT instead of the address, and
+ *    tailscaled dials names outside its tailnet directly.
+ */
+#include "translate/pack.h"
+
+#include <stdio.h>
+
+#include "model/cidr.h"
+#include "proto/pb_writer.h"
+#include "translate/hostname.h"
+
+#include "pb_tokens.h"
+
+enum {
+        CONNECT_TIMEOUT_S = 5,
+        REQUEST_TIMEOUT_S = 15,
+        MAX_RETRIES = 1024, /* Envoy's 3 makes most of a burst fail when a proxy dies */
+        HEALTH_INTERVAL_S = 5,
+        HEALTH_TIMEOUT_S = 1,
+        HEALTH_EDGE_S = 1,
+        HEALTH_IDLE_S = 60,
+        HEALTH_IDLE_UNHEALTHY_S = 5,
+        HEALTH_FAILURES = 2,
+        HOST_SELECTION_ATTEMPTS = 3,
+        SOCKET_PATH_MAX = 107, /* sun_path without its NUL */
+};
+
+bool pack_parse_proxy(Str s, ProxyAddr *ret)
+{
+        if (str_starts(s, STR("unix:")))
+                s = str_sub(s, 5, s.n);
+        if (str_starts(s, STR("/"))) {
+                if (s.n > SOCKET_PATH_MAX || !str_is_printable_utf8(s))
+                        return false;
+                *ret = (ProxyAddr){.path = s};
+                return true;
+        }
+        size_t colon = s.n;
+        while (colon > 0 && s.p[colon - 1] != ':')
+                colon--;
+        uint64_t port = 0;
+        if (colon == 0 || !str_to_u64(str_sub(s, colon, s.n), UINT16_MAX, &port) || port == 0)
+                return false;
+        Str ip = str_sub(s, 0, colon - 1);
+        bool bracketed = str_starts(ip, STR("[")) && str_ends(ip, STR("]"));
+        if (bracketed)
+                ip = str_sub(ip, 1, ip.n - 2);
+        IpAddr parsed;
+        if (!ip_parse(ip, &parsed) || (str_find(ip, ':') >= 0) != bracketed)
+                return false;
+        *ret = (ProxyAddr){.ip = ip, .port = (uint16_t)port};
+        return true;
+}
+
+Str pack_cluster_name(Arena *a, const PackService *s)
+{
+        char protocol[16] = {0};
+        Str name = protocol_name(s->protocol);
+        for (size_t i = 0; i < name.n && i < sizeof(protocol) - 1; i++)
+                protocol[i] = (char)(name.p[i] | 0x20);
+        return arena_printf(a, PACK_PREFIX "egress/%.*s/%.*s/%.*s/%.*s/%s-%u",
+                            STR_FMT(s->gateway_namespace), STR_FMT(s->gateway), STR_FMT(s->tailnet),
+                            STR_FMT(s->service), protocol, s->port);
+}
+
+static bool is_one_device(const PackService *s)
+{
+        for (size_t i = 1; i < s->n_endpoints; i++) {
+                const Endpoint *a = s->endpoints[0], *b = s->endpoints[i];
+                if (!str_eq(a->fqdn, b->fqdn) || !str_eq(a->short_name, b->short_name))
+                        return false;
+        }
+        return true;
+}
+
+Str pack_host_of(Arena *a, const PackService *s, Str suffix)
+{
+        const Endpoint *e = s->endpoints[0];
+        Str host = s->service;
+        if (is_one_device(s))
+                host = e->fqdn.n > 0 ? e->fqdn : e->short_name.n > 0 ? e->short_name : s->service;
+        else if (suffix.n > 0)
+                host = arena_printf(a, "%.*s.%.*s", STR_FMT(s->service), STR_FMT(suffix));
+        return hostname_is_valid(host) ? host : (Str){0};
+}
+
+static void write_seconds(PbWriter *w, PbMsg field, uint64_t seconds)
+{
+        pb_begin(w, field);
+        if (seconds > 0)
+                pb_varint(w, PB_Duration_seconds, seconds);
+        pb_end(w);
+}
+
+static void write_u32(PbWriter *w, PbMsg field, uint32_t v)
+{
+        pb_begin(w, field);
+        pb_varint(w, PB_UInt32Value_value, v);
+        pb_end(w);
+}
+
+static void write_struct_field(PbWriter *w, Str key, Str value)
+{
+        pb_begin(w, PB_Struct_fields);
+        pb_str(w, PB_Struct_fields_key, key);
+        pb_begin(w, PB_Struct_fields_value);
+        pb_str(w, PB_Value_string_value, value);
+        pb_end(w);
+        pb_end(w);
+}
+
+/* filter_metadata[PACK_METADATA]: who made this, and of what (`s` NULL: of several). */
+static void write_mark(PbWriter *w, PbMsg metadata, Str kind, const PackService *s)
+{
+        pb_begin(w, metadata);
+        pb_begin(w, PB_Metadata_filter_metadata);
+        pb_str(w, PB_Metadata_filter_metadata_key, STR(PACK_METADATA));
+        pb_begin(w, PB_Metadata_filter_metadata_value);
+        write_struct_field(w, STR("kind"), kind);
+        if (s != NULL) {
+                write_struct_field(w, STR("namespace"), s->gateway_namespace);
+                write_struct_field(w, STR("gateway"), s->gateway);
+                write_struct_field(w, STR("tailnet"), s->tailnet);
+                write_struct_field(w, STR("service"), s->service);
+        }
+        pb_end(w);
+        pb_end(w);
+        pb_end(w);
+}
+
+static void write_socket_address(PbWriter *w, Str ip, uint16_t port)
+{
+        pb_begin(w, PB_Address_socket_address);
+        pb_str(w, PB_SocketAddress_address, ip);
+        pb_varint(w, PB_SocketAddress_port_value, port);
+        pb_end(w);
+}
+
+static void write_proxy(PbWriter *w, const ProxyAddr *p)
+{
+        pb_begin(w, PB_LbEndpoint_metadata);
+        pb_begin(w, PB_Metadata_typed_filter_metadata);
+        pb_str(w, PB_Metadata_typed_filter_metadata_key,
+               STR("envoy.http11_proxy_transport_socket.proxy_address"));
+        pb_any_begin(w, PB_Metadata_typed_filter_metadata_value, PB_TYPE_Address);
+        if (p->path.n > 0) {
+                pb_begin(w, PB_Address_pipe);
+                pb_str(w, PB_Pipe_path, p->path);
+                pb_end(w);
+        } else {
+                write_socket_address(w, p->ip, p->port);
+        }
+        pb_any_end(w);
+        pb_end(w);
+        pb_end(w);
+}
+
+static void write_endpoint(PbWriter *w, const Endpoint *e, const ProxyAddr *proxy)
+{
+        pb_begin(w, PB_LocalityLbEndpoints_lb_endpoints);
+        pb_begin(w, PB_LbEndpoint_endpoint);
+        pb_begin(w, PB_Endpoint_address);
+        write_socket_address(w, e->ip, e->port);
+        pb_end(w);
+        pb_end(w);
+        if (proxy != NULL)
+                write_proxy(w, proxy);
+        if (e->weight > 1)
+                write_u32(w, PB_LbEndpoint_load_balancing_weight, e->weight);
+        pb_end(w);
+}
+
+static void write_load_assignment(PbWriter *w, const PackService *s)
+{
+        pb_begin(w, PB_Cluster_load_assignment);
+        pb_str(w, PB_ClusterLoadAssignment_cluster_name, s->cluster);
+        pb_begin(w, PB_ClusterLoadAssignment_endpoints);
+        for (size_t i = 0; i < s->n_endpoints; i++) {
+                if (s->n_proxies == 0)
+                        write_endpoint(w, s->endpoints[i], NULL);
+                for (size_t j = 0; j < s->n_proxies; j++)
+                        write_endpoint(w, s->endpoints[i], &s->proxies[j]);
+        }
+        pb_end(w);
+        pb_end(w);
+}
+
+static void write_health_check(PbWriter *w, const PackService *s)
+{
+        pb_begin(w, PB_Cluster_health_checks);
+        write_seconds(w, PB_HealthCheck_timeout, HEALTH_TIMEOUT_S);
+        write_seconds(w, PB_HealthCheck_interval, HEALTH_INTERVAL_S);
+        write_u32(w, PB_HealthCheck_unhealthy_threshold, HEALTH_FAILURES);
+        write_u32(w, PB_HealthCheck_healthy_threshold, 1);
+        pb_begin(w, PB_HealthCheck_http_health_check);
+        if (s->host.n > 0)
+                pb_str(w, PB_HealthCheck_HttpHealthCheck_host, s->host);
+        pb_str(w, PB_HealthCheck_HttpHealthCheck_path, STR("/"));
+        pb_begin(w, PB_HealthCheck_HttpHealthCheck_expected_statuses);
+        pb_varint(w, PB_Int64Range_start, 100);
+        pb_varint(w, PB_Int64Range_end, 600);
+        pb_end(w);
+        if (s->protocol == PROTOCOL_GRPC)
+                pb_enum(w, PB_HealthCheck_HttpHealthCheck_codec_client_type,
+                        PB_CodecClientType_HTTP2);
+        pb_end(w);
+        write_seconds(w, PB_HealthCheck_no_traffic_interval, HEALTH_IDLE_UNHEALTHY_S);
+        write_seconds(w, PB_HealthCheck_unhealthy_edge_interval, HEALTH_EDGE_S);
+        write_seconds(w, PB_HealthCheck_no_traffic_healthy_interval, HEALTH_IDLE_S);
+        pb_end(w);
+}
+
+/* The device is known by its address, which WireGuard has authenticated, and often has a
+ * certificate of its own making: the name is sent, the certificate not verified. */
+static void write_tls(PbWriter *w, PbMsg field, const PackService *s)
+{
+        pb_begin(w, field);
+        pb_str(w, PB_TransportSocket_name, STR("envoy.transport_sockets.tls"));
+        pb_any_begin(w, PB_TransportSocket_typed_config, PB_TYPE_UpstreamTlsContext);
+        if (s->host.n > 0)
+                pb_str(w, PB_UpstreamTlsContext_sni, s->host);
+        pb_any_end(w);
+        pb_end(w);
+}
+
+static void write_transport(PbWriter *w, const PackService *s)
+{
+        bool tls = s->protocol == PROTOCOL_HTTPS;
+        if (s->n_proxies == 0) {
+                if (tls)
+                        write_tls(w, PB_Cluster_transport_socket, s);
+                return;
+        }
+        pb_begin(w, PB_Cluster_transport_socket);
+        pb_str(w, PB_TransportSocket_name, STR("envoy.transport_sockets.http_11_proxy"));
+        pb_any_begin(w, PB_TransportSocket_typed_config, PB_TYPE_Http11ProxyUpstreamTransport);
+        if (tls)
+                write_tls(w, PB_Http11ProxyUpstreamTransport_transport_socket, s);
+        pb_any_end(w);
+        pb_end(w);
+}
+
+static void write_http2(PbWriter *w)
+{
+        pb_begin(w, PB_Cluster_typed_extension_protocol_options);
+        pb_str(w, PB_Cluster_typed_extension_protocol_options_key,
+               STR("envoy.extensions.upstreams.http.v3.HttpProtocolOptions"));
+        pb_any_begin(w, PB_Cluster_typed_extension_protocol_options_value,
+                     PB_TYPE_HttpProtocolOptions);
+        pb_begin(w, PB_HttpProtocolOptions_explicit_http_config);
+        pb_begin(w, PB_HttpProtocolOptions_ExplicitHttpConfig_http2_protocol_options);
+        pb_end(w);
+        pb_end(w);
+        pb_any_end(w);
+        pb_end(w);
+}
+
+static void write_cluster(PbWriter *w, const PackService *s)
+{
+        pb_begin(w, PB_PostTranslateModifyResponse_clusters);
+        pb_str(w, PB_Cluster_name, s->cluster);
+        pb_enum(w, PB_Cluster_type, PB_Cluster_DiscoveryType_STATIC);
+        write_seconds(w, PB_Cluster_connect_timeout, CONNECT_TIMEOUT_S);
+        pb_enum(w, PB_Cluster_lb_policy, PB_Cluster_LbPolicy_LEAST_REQUEST);
+        write_health_check(w, s);
+        pb_begin(w, PB_Cluster_circuit_breakers);
+        pb_begin(w, PB_CircuitBreakers_thresholds);
+        write_u32(w, PB_CircuitBreakers_Thresholds_max_retries, MAX_RETRIES);
+        pb_end(w);
+        pb_end(w);
+        write_transport(w, s);
+        write_mark(w, PB_Cluster_metadata, STR("service"), s);
+        /* A panic threshold of 0: a request fails at once where every device is dead, instead of
+         * being sent to one of them. */
+        pb_begin(w, PB_Cluster_common_lb_config);
+        pb_begin(w, PB_Cluster_CommonLbConfig_healthy_panic_threshold);
+        pb_end(w);
+        pb_end(w);
+        write_load_assignment(w, s);
+        if (s->protocol == PROTOCOL_GRPC)
+                write_http2(w);
+        pb_end(w);
+}
+
+static void write_retry(PbWriter *w, const PackService *s)
+{
+        pb_begin(w, PB_RouteAction_retry_policy);
+        pb_str(w, PB_RetryPolicy_retry_on,
+               s->retry == RETRY_AT_LEAST_ONCE
+                       ? STR("connect-failure,refused-stream,reset-before-request,reset")
+                       : STR("connect-failure,refused-stream,reset-before-request"));
+        write_u32(w, PB_RetryPolicy_num_retries, 1);
+        pb_begin(w, PB_RetryPolicy_retry_host_predicate);
+        pb_str(w, PB_RetryPolicy_RetryHostPredicate_name,
+               STR("envoy.retry_host_predicates.previous_hosts"));
+        pb_any_begin(w, PB_RetryPolicy_RetryHostPredicate_typed_config,
+                     PB_TYPE_PreviousHostsPredicate);
+        pb_any_end(w);
+        pb_end(w);
+        pb_varint(w, PB_RetryPolicy_host_selection_retry_max_attempts, HOST_SELECTION_ATTEMPTS);
+        pb_end(w);
+}
+
+static void write_action(PbWriter *w, const PackService *s, bool strip)
+{
+        pb_begin(w, PB_Route_route);
+        pb_str(w, PB_RouteAction_cluster, s->cluster);
+        if (strip)
+                pb_str(w, PB_RouteAction_prefix_rewrite, STR("/"));
+        if (s->host_header == HOST_HEADER_DEVICE && s->host.n > 0)
+                pb_str(w, PB_RouteAction_host_rewrite_literal, s->host);
+        /* Envoy starts the route's timeout when the request has ended, which an upgraded one never
+         * does; a gRPC stream ends when its caller's grpc-timeout says. */
+        bool grpc = s->protocol == PROTOCOL_GRPC;
+        write_seconds(w, PB_RouteAction_timeout, grpc ? 0 : REQUEST_TIMEOUT_S);
+        write_retry(w, s);
+        if (!grpc) {
+                pb_begin(w, PB_RouteAction_upgrade_configs);
+                pb_str(w, PB_RouteAction_UpgradeConfig_upgrade_type, STR("websocket"));
+                pb_end(w);
+        } else {
+                pb_begin(w, PB_RouteAction_max_stream_duration);
+                write_seconds(w, PB_RouteAction_MaxStreamDuration_grpc_timeout_header_max, 0);
+                pb_end(w);
+        }
+        pb_end(w);
+}
+
+static void write_route(PbWriter *w, const PackService *s, PbStr match, Str path, bool strip)
+{
+        pb_begin(w, PB_VirtualHost_routes);
+        pb_begin(w, PB_Route_match);
+        pb_str(w, match, path);
+        pb_end(w);
+        write_action(w, s, strip);
+        write_mark(w, PB_Route_metadata, STR("service"), s);
+        pb_begin(w, PB_Route_decorator);
+        pb_str(w, PB_Decorator_operation, s->cluster);
+        pb_end(w);
+        pb_str(w, PB_Route_name, s->cluster);
+        pb_end(w);
+}
+
+/* "tailscale/egress/<namespace>/<gateway>/<domain>": five parts, where Envoy Gateway's own names of
+ * virtual hosts have one, four or six. */
+static void write_vhost_head(PbWriter *w, Str eg_namespace, Str eg_gateway, Str domain)
+{
+        char name[2 * HOSTNAME_MAX + HOSTNAME_PATH_MAX];
+        int n = snprintf(name, sizeof(name), PACK_PREFIX "egress/%.*s/%.*s/%.*s",
+                         STR_FMT(eg_namespace), STR_FMT(eg_gateway), STR_FMT(domain));
+        size_t used = n < 0 ? 0 : (size_t)n < sizeof(name) ? (size_t)n : sizeof(name) - 1;
+        pb_str(w, PB_VirtualHost_name, str_make(name, used));
+        pb_str(w, PB_VirtualHost_domains, domain);
+}
+
+void pack_catch_all(Str eg_namespace, Str eg_gateway, Str domain, Buf *out)
+{
+        PbWriter w;
+        pb_writer_init(&w, out);
+        write_vhost_head(&w, eg_namespace, eg_gateway, domain);
+        write_mark(&w, PB_VirtualHost_metadata, STR("paths"), NULL);
+        pb_writer_done(&w);
+}
+
+static Digest digest_pack(const Pack *p, Str bytes)
+{
+        Digester *d = digester_new();
+        digester_add(d, p->name);
+        digester_add(d, p->cluster);
+        digester_add(d, p->namespace);
+        digester_add(d, p->listener);
+        digester_add(d, bytes);
+        digester_add_u64(d, p->rank);
+        digester_add_u64(d, (uint64_t)p->named << 1 | (uint64_t)p->override);
+        return digester_finish(d);
+}
+
+static bool is_same(const Pack *a, const Pack *b, Str bytes)
+{
+        return str_eq(a->bytes, bytes) && str_eq(a->name, b->name) &&
+               str_eq(a->cluster, b->cluster) && str_eq(a->namespace, b->namespace) &&
+               str_eq(a->listener, b->listener) && a->rank == b->rank && a->named == b->named &&
+               a->override == b->override;
+}
+
+/* `like` holds what is borrowed; routes [from, to) of the bytes. */
+static Pack *keep(const Pack *like, const Pack *before, const Buf *bytes, size_t from, size_t to)
+{
+        if (bytes->failed)
+                return NULL;
+        Str s = buf_str(bytes);
+        if (before != NULL && is_same(before, like, s))
+                return leaf_ref(before);
+        size_t room = leaf_room_str(like->name) + leaf_room_str(like->cluster) +
+                      leaf_room_str(like->namespace) + leaf_room_str(like->listener) +
+                      leaf_room_str(s);
+        Pack *p = leaf_new(sizeof(*p), room, NULL);
+        p->name = leaf_str(&p->leaf, like->name);
+        p->cluster = leaf_str(&p->leaf, like->cluster);
+        p->namespace = leaf_str(&p->leaf, like->namespace);
+        p->listener = leaf_str(&p->leaf, like->listener);
+        p->bytes = leaf_str(&p->leaf, s);
+        p->routes = str_sub(p->bytes, from, to - from);
+        p->rank = like->rank;
+        p->named = like->named;
+        p->override = like->override;
+        p->digest = digest_pack(p, s);
+        return p;
+}
+
+Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch)
+{
+        buf_reset(scratch);
+        PbWriter w;
+        pb_writer_init(&w, scratch);
+        write_cluster(&w, s);
+        pb_writer_done(&w);
+        Pack like = {.name = s->cluster, .cluster = s->cluster, .namespace = s->gateway_namespace};
+        return keep(&like, before, scratch, 0, 0);
+}
+
+static Pack place(const PackService *s, const PackPlace *p)
+{
+        return (Pack){.name = p->name,
+                      .cluster = s->cluster,
+                      .namespace = s->gateway_namespace,
+                      .listener = p->listener,
+                      .rank = p->rank,
+                      .named = p->named,
+                      .override = p->override};
+}
+
+Pack *pack_host(const PackService *s, const PackPlace *p, const Pack *before, Buf *scratch)
+{
+        buf_reset(scratch);
+        PbWriter w;
+        pb_writer_init(&w, scratch);
+        pb_begin(&w, PB_RouteConfiguration_virtual_hosts);
+        size_t body = scratch->n;
+        write_vhost_head(&w, p->eg_namespace, p->eg_gateway, p->name);
+        size_t from = scratch->n;
+        write_route(&w, s, PB_RouteMatch_prefix, STR("/"), false);
+        size_t to = scratch->n;
+        write_mark(&w, PB_VirtualHost_metadata, STR("service"), s);
+        size_t n = scratch->n - body;
+        pb_end(&w);
+        pb_writer_done(&w);
+        /* The length took its room in front of the body. */
+        size_t moved = scratch->n - n - body;
+        Pack like = place(s, p);
+        return keep(&like, before, scratch, from + moved, to + moved);
+}
+
+Pack *pack_path(const PackService *s, const PackPlace *p, const Pack *before, Buf *scratch)
+{
+        buf_reset(scratch);
+        PbWriter w;
+        pb_writer_init(&w, scratch);
+        /* "/tailscale/x" is "/tailscale/x/"; the root has no form without its slash. */
+        if (p->name.n > 1)
+                write_route(&w, s, PB_RouteMatch_path, str_sub(p->name, 0, p->name.n - 1), true);
+        write_route(&w, s, PB_RouteMatch_prefix, p->name, true);
+        pb_writer_done(&w);
+        Pack like = place(s, p);
+        return keep(&like, before, scratch, 0, scratch->n);
+}

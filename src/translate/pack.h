@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Pack: one resource of one service, packed as Envoy reads it, with the tag of the message it is
+ * copied into: a cluster of an answer, a virtual host of a RouteConfiguration, the routes of a path
+ * in a VirtualHost. A leaf: shared by all generations whose bytes are the same.
+ */
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/digest.h"
+#include "model/endpoint.h"
+#include "model/gateway_spec.h"
+
+enum {
+        /* Part of every revision: raise it where the same World gives other bytes. */
+        PACK_TRANSLATOR = 1,
+        PACK_BYTES_MAX = 1 << 20, /* one resource: some 5,000 endpoints */
+        PACK_PROXIES_MAX = 16,    /* CONNECT proxies of one tailnet */
+};
+
+/* Mark of what we inject: metadata.filter_metadata has this key. */
+#define PACK_METADATA "gateway.tailscale.com"
+/* Names of clusters and routes begin with this. */
+#define PACK_PREFIX "tailscale/"
+
+typedef struct Pack {
+        Leaf leaf;
+        Digest digest; /* of all below */
+        Str name;      /* cluster name, host, or path */
+        Str cluster;   /* that it is routed to, or is */
+        Str namespace; /* of the TailscaleGateway */
+        Str listener;  /* of a host: the listener that it was claimed on */
+        Str bytes;     /* with tag and length */
+        Str routes;    /* of a host: its run of routes inside `bytes`, as fields of a VirtualHost */
+        uint32_t rank; /* of a path: who wins where two meet in one host; lower first */
+        bool named;    /* the user named the listener: a host without EG's policies is meant */
+        bool override; /* overrideHosts */
+} Pack;
+
+/* Where a CONNECT proxy listens. */
+typedef struct ProxyAddr {
+        Str ip; /* literal; empty: a unix socket */
+        uint16_t port;
+        Str path;
+} ProxyAddr;
+
+/* "IP:port", "[IPv6]:port" or the path of a unix socket (also "unix:/path"). False for anything
+ * else, a name among them: who makes the World resolves names. Borrows from `s`. */
+bool pack_parse_proxy(Str s, ProxyAddr *ret);
+
+/* One port of one service: what a cluster is made of. */
+typedef struct PackService {
+        Str gateway_namespace, gateway, tailnet; /* the TailscaleGateway and its entry */
+        Str service;
+        Str cluster; /* name */
+        Str host;    /* what devices are asked for; empty: nothing fit to be sent is known */
+        uint16_t port;
+        Protocol protocol;
+        const Endpoint *const *endpoints; /* sorted; at least one */
+        size_t n_endpoints;
+        const ProxyAddr *proxies; /* none: direct */
+        size_t n_proxies;
+        HostHeader host_header;
+        RetryMode retry;
+} PackService;
+
+/* "tailscale/egress/<namespace>/<gateway>/<tailnet>/<service>/<protocol>-<port>" */
+Str pack_cluster_name(Arena *a, const PackService *s);
+/* What the route writes as host: of one device its full name, else its short one; of several
+ * "<service>.<suffix>", which is how MagicDNS names a Tailscale Service, else the service's name.
+ * Empty where that is no host name. */
+Str pack_host_of(Arena *a, const PackService *s, Str suffix);
+
+/* Each renders, and gives `before` (may be NULL) with one more reference where it is the same. NULL
+ * above PACK_BYTES_MAX. `scratch` is overwritten. */
+Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch) MUST_USE;
+
+typedef struct PackPlace {
+        Str eg_namespace, eg_gateway; /* the Gateway */
+        Str name;                     /* host, or path with '/' at both ends */
+        Str listener;
+        uint32_t rank;
+        bool named, override;
+} PackPlace;
+
+Pack *pack_host(const PackService *s, const PackPlace *p, const Pack *before,
+                Buf *scratch) MUST_USE;
+Pack *pack_path(const PackService *s, const PackPlace *p, const Pack *before,
+                Buf *scratch) MUST_USE;
+/* Name, domain and mark of the virtual host that holds paths where Envoy Gateway has none: the body
+ * of a VirtualHost without its routes. */
+void pack_catch_all(Str eg_namespace, Str eg_gateway, Str domain, Buf *out);

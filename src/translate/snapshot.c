@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A Snapshot holds, for each Gateway that a TailscaleGateway refers to, its last contributions,
+ * newest first. Making one goes through all services each time (some microseconds a service);
+ * what lasts, the packed bytes, is taken over from the Snapshot before wherever it is the same.
+ *
+ * 1. Equal Worlds give equal revisions, whatever came before.
+ * 2. A contribution whose revision is kept already is not kept twice: a change that is taken back
+ *    gives the old leaf.
+ */
+#include "translate/snapshot.h"
+
+#include "base/mem.h"
+#include "translate/assemble.h"
+#include "translate/verdicts.h"
+
+#include <stdlib.h>
+
+typedef struct GatewayState {
+        ObjectKey key; /* of kept[0] */
+        const Contribution *kept[SNAPSHOT_REVISIONS];
+        size_t n;
+} GatewayState;
+
+struct Snapshot {
+        Leaf leaf;
+        const World *world;
+        GatewayState *states; /* owned; by key */
+        size_t n_states;
+        const Contribution *empty;
+};
+
+static void on_drop(Leaf *leaf)
+{
+        Snapshot *s = (Snapshot *)leaf;
+        for (size_t i = 0; i < s->n_states; i++) {
+                for (size_t j = 0; j < s->states[i].n; j++)
+                        leaf_unref(s->states[i].kept[j]);
+        }
+        mem_free(s->states);
+        leaf_unref(s->empty);
+        leaf_unref(s->world);
+}
+
+static const GatewayState *find_state(const Snapshot *s, ObjectKey key)
+{
+        size_t low = 0, high = s != NULL ? s->n_states : 0;
+        while (low < high) {
+                size_t mid = low + (high - low) / 2;
+                int c = object_key_cmp(s->states[mid].key, key);
+                if (c == 0)
+                        return &s->states[mid];
+                if (c < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        return NULL;
+}
+
+/* `newest` (whose reference is taken over) in front of what `before` kept. */
+static void keep(GatewayState *state, Contribution *newest, const GatewayState *before)
+{
+        const Contribution *first = newest;
+        for (size_t i = 0; before != NULL && i < before->n; i++) {
+                if (strcmp(before->kept[i]->revision, newest->revision) == 0) {
+                        first = leaf_ref(before->kept[i]);
+                        leaf_unref(newest);
+                        break;
+                }
+        }
+        state->kept[state->n++] = first;
+        for (size_t i = 0; before != NULL && i < before->n && state->n < SNAPSHOT_REVISIONS; i++) {
+                if (before->kept[i] != first)
+                        state->kept[state->n++] = leaf_ref(before->kept[i]);
+        }
+        state->key = first->gateway;
+}
+
+/* A TailscaleGateway and the Gateway that it refers to. */
+typedef struct Reference {
+        const GatewaySpec *spec;
+} Reference;
+
+static int on_reference_order(const void *a, const void *b)
+{
+        const GatewaySpec *x = ((const Reference *)a)->spec, *y = ((const Reference *)b)->spec;
+        int c = object_key_cmp(x->gateway, y->gateway);
+        /* Within a Gateway by who wins (claims.c). */
+        if (c == 0)
+                c = str_cmp(x->meta.key.namespace, y->meta.key.namespace);
+        if (c == 0)
+                c = x->priority > y->priority ? -1 : x->priority < y->priority;
+        return c != 0 ? c : str_cmp(x->meta.key.name, y->meta.key.name);
+}
+
+/* References [0, n) are those to one Gateway. */
+static void make_state(Snapshot *s, const Reference *refs, size_t n, const Snapshot *before,
+                       Verdicts *verdicts)
+{
+        Arena a;
+        arena_init(&a, 0);
+        ObjectKey key = refs[0].spec->gateway;
+        const EgGateway *gateway = table_find(s->world->eg_gateways, &key, eg_gateway_find);
+        size_t n_plans = 0;
+        for (size_t i = 0; i < n; i++)
+                n_plans += refs[i].spec->n_tailnets;
+        EntryPlan *plans = arena_new_array(&a, n_plans, sizeof(*plans));
+        n_plans = 0;
+        for (size_t i = 0; i < n; i++) {
+                for (size_t j = 0; j < refs[i].spec->n_tailnets; j++) {
+                        plans[n_plans] = entry_plan_make(&a, s->world, refs[i].spec, j, gateway);
+                        plans[n_plans].rank = (uint32_t)n_plans;
+                        n_plans++;
+                }
+        }
+        Claims claims = claims_settle(&a, s->world, gateway, plans, n_plans);
+        const GatewayState *old = find_state(before, key);
+        Contribution *c = assemble(&a, key, gateway, plans, n_plans, &claims,
+                                   old != NULL ? old->kept[0] : NULL);
+        verdicts_add_gateway(verdicts, c, gateway != NULL);
+        for (size_t i = 0; i < n_plans; i++)
+                verdicts_add_entry(verdicts, &plans[i]);
+        for (size_t i = 0; i < claims.n; i++)
+                verdicts_add_claim(verdicts, &claims.at[i], key);
+        keep(&s->states[s->n_states++], c, old);
+        arena_done(&a);
+}
+
+Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_report)
+{
+        Snapshot *s = leaf_new(sizeof(*s), 0, on_drop);
+        Verdicts verdicts = {0};
+        s->world = leaf_ref(world);
+        Arena a;
+        arena_init(&a, 0);
+        s->empty = assemble(&a, (ObjectKey){0}, NULL, NULL, 0, &(Claims){0}, NULL);
+        size_t n = table_n(world->gateways);
+        Reference *refs = arena_new_array(&a, n, sizeof(*refs));
+        for (size_t i = 0; i < n; i++)
+                refs[i].spec = world->gateways->at[i];
+        if (n > 1)
+                qsort(refs, n, sizeof(*refs), on_reference_order);
+        s->states = mem_new_array(n > 0 ? n : 1, sizeof(*s->states));
+        for (size_t from = 0, to; from < n; from = to) {
+                for (to = from + 1; to < n; to++) {
+                        if (!object_key_eq(refs[from].spec->gateway, refs[to].spec->gateway))
+                                break;
+                }
+                make_state(s, refs + from, to - from, before, &verdicts);
+        }
+        arena_done(&a);
+        *ret_report = verdicts_report(&verdicts, world);
+        return s;
+}
+
+Snapshot *snapshot_ref(const Snapshot *s)
+{
+        return leaf_ref(s);
+}
+
+Snapshot *snapshot_unref(const Snapshot *s)
+{
+        return leaf_unref(s);
+}
+
+const World *snapshot_world(const Snapshot *s)
+{
+        return s->world;
+}
+
+const Contribution *snapshot_contribution(const Snapshot *s, ObjectKey eg_gateway, Str revision)
+{
+        const GatewayState *state = find_state(s, eg_gateway);
+        for (size_t i = 0; state != NULL && i < state->n; i++) {
+                if (revision.n == 0 || str_eq(str_of(state->kept[i]->revision), revision))
+                        return state->kept[i];
+        }
+        return NULL;
+}
+
+const char *snapshot_revision(const Snapshot *s, ObjectKey eg_gateway)
+{
+        const Contribution *c = snapshot_contribution(s, eg_gateway, (Str){0});
+        return c != NULL ? c->revision : NULL;
+}
+
+bool snapshot_has(const Snapshot *s, ObjectKey eg_gateway, Str revision)
+{
+        return revision.n > 0 && snapshot_contribution(s, eg_gateway, revision) != NULL;
+}
+
+const char *snapshot_empty_revision(const Snapshot *s)
+{
+        return s->empty->revision;
+}
+
+size_t snapshot_n_gateways(const Snapshot *s)
+{
+        return s->n_states;
+}
+
+const Contribution *snapshot_gateway_at(const Snapshot *s, size_t i)
+{
+        return s->states[i].kept[0];
+}
+
+/* Bytes of the leaf, if it is not in `seen`, where it is from now on. */
+static size_t count_leaf(Map *seen, const void *const *leaf)
+{
+        Str key = str_make(leaf, sizeof(*leaf));
+        return map_put(seen, key, seen) == NULL ? leaf_bytes(*leaf) : 0;
+}
+
+static size_t count_packs(Map *seen, const Pack *const *packs, size_t n)
+{
+        size_t bytes = 0;
+        for (size_t i = 0; i < n; i++)
+                bytes += count_leaf(seen, (const void *const *)&packs[i]);
+        return bytes;
+}
+
+static size_t count(Map *seen, const Snapshot *s)
+{
+        size_t bytes = sizeof(*s) + s->n_states * sizeof(*s->states);
+        for (size_t i = 0; i < s->n_states; i++) {
+                for (size_t j = 0; j < s->states[i].n; j++) {
+                        const Contribution *c = s->states[i].kept[j];
+                        bytes += count_leaf(seen, (const void *const *)&s->states[i].kept[j]);
+                        bytes += count_packs(seen, c->clusters, c->n_clusters);
+                        for (size_t k = 0; k < c->n_targets; k++) {
+                                const Target *t = &c->targets[k];
+                                bytes += count_packs(seen, t->hosts, t->n_hosts);
+                                for (size_t g = 0; g < t->n_groups; g++)
+                                        bytes += count_packs(seen, t->groups[g].paths,
+                                                             t->groups[g].n);
+                        }
+                }
+        }
+        return bytes;
+}
+
+size_t snapshot_bytes(const Snapshot *s, const Snapshot *other)
+{
+        Map seen;
+        map_init(&seen);
+        if (other != NULL)
+                IGNORE(count(&seen, other), "only what it holds matters");
+        size_t bytes = count(&seen, s);
+        map_done(&seen);
+        return bytes;
+}

@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two passes over the bytes. The first notes the virtual hosts that something happens to: ours of
+ * before go, a host of ours may find its domain taken, a path may belong in. The second copies runs
+ * of what is untouched in one piece each and writes what is not.
+ *
+ * 1. A domain is in the answer once: a host of ours whose domain is there already is left out, or,
+ *    with overrideHosts and where every route there is of its own namespace, its route goes in
+ *    front of them.
+ * 2. Authentication that Envoy Gateway gave to a host or to all of a listener is not undone by
+ *    accident: routes that we put in do not have it, so they need the user's explicit word.
+ * 3. What is not ours keeps its bytes and its order.
+ */
+#include "translate/splice.h"
+
+#include "proto/pb_reader.h"
+#include "proto/pb_writer.h"
+#include "translate/hostname.h"
+#include "translate/xds_view.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pb_tokens.h"
+
+typedef struct Note Note;
+/* A virtual host that something happens to. */
+struct Note {
+        Note *next;
+        Str span, body;
+        bool ours;           /* taken out */
+        bool has_our_routes; /* of before: taken out */
+        bool overridden;     /* a host of ours stands in front of it */
+        const Pack **in;     /* routes put in front, in order */
+        size_t n_in;
+};
+
+/* What is known of the authentication of a listener. */
+typedef enum Auth {
+        AUTH_UNKNOWN,
+        AUTH_NOT_ALL,
+        AUTH_ALL
+} Auth;
+
+typedef struct Splice {
+        Arena *arena;
+        Str body; /* of the RouteConfiguration */
+        ObjectKey gateway;
+        const Target *target; /* may be NULL */
+        StrList taken;        /* names of clusters */
+        Note *first, **last;  /* in the order of the bytes */
+        Note **owners;        /* of each of target->hosts: the virtual host that has its domain */
+        Auth *auth;           /* of each of target->listeners */
+        Note **catch_alls;    /* of each of target->groups: the virtual host that is it */
+        size_t paths;         /* put in so far */
+        SpliceResult *result;
+} Splice;
+
+void splice_left_out(SpliceResult *r, uint64_t n, const char *fmt, ...)
+{
+        if (r->left_out == 0 && n > 0) {
+                va_list ap;
+                va_start(ap, fmt);
+                IGNORE(vsnprintf(r->text, sizeof(r->text), fmt, ap), "cut where it is long");
+                va_end(ap);
+        }
+        r->left_out += n;
+}
+
+/* -- What a virtual host is ------------------------------------------------------------------ */
+
+static bool has_auth(Str vhost)
+{
+        if (xds_view_has_auth(vhost, PBN_VirtualHost_typed_per_filter_config))
+                return true;
+        PbReader r = pb_reader(vhost);
+        for (Str route; pb_next_len(&r, PBN_VirtualHost_routes, &route);) {
+                if (!xds_view_is_our_route(route) &&
+                    xds_view_has_auth(route, PBN_Route_typed_per_filter_config))
+                        return true;
+        }
+        return false;
+}
+
+/* Do all routes there come from HTTPRoutes and GRPCRoutes of that namespace? */
+static bool is_of_namespace(Str vhost, Str namespace)
+{
+        PbReader r = pb_reader(vhost);
+        Str of = {0};
+        for (Str route; pb_next_len(&r, PBN_VirtualHost_routes, &route);) {
+                if (!xds_view_is_our_route(route) &&
+                    (!xds_view_route_namespace(route, &of) || !str_eq(of, namespace)))
+                        return false;
+        }
+        return true;
+}
+
+/* Does the virtual host stand for that listener? One whose listener is not known might. */
+static bool is_on_listener(const Splice *s, Str vhost, Str listener)
+{
+        EgResource made_by;
+        if (s->target->listeners.n < 2 ||
+            !xds_view_resource(vhost, PBN_VirtualHost_metadata, &made_by) || made_by.section.n == 0)
+                return true;
+        return str_eq(made_by.section, listener);
+}
+
+/* Counts Envoy Gateway's routes; false at the first without authentication. */
+static bool count_auth(Str vhost, size_t *n)
+{
+        bool whole = xds_view_has_auth(vhost, PBN_VirtualHost_typed_per_filter_config);
+        PbReader r = pb_reader(vhost);
+        for (Str route; pb_next_len(&r, PBN_VirtualHost_routes, &route);) {
+                if (xds_view_is_our_route(route))
+                        continue;
+                if (!whole && !xds_view_has_auth(route, PBN_Route_typed_per_filter_config))
+                        return false;
+                ++*n;
+        }
+        return true;
+}
+
+/* Do all of Envoy Gateway's routes of the listener (at least one) carry authentication? */
+static bool is_all_auth(Splice *s, Str listener)
+{
+        size_t i = 0;
+        while (i < s->target->listeners.n && !str_eq(s->target->listeners.at[i], listener))
+                i++;
+        if (i == s->target->listeners.n)
+                return false;
+        if (s->auth[i] != AUTH_UNKNOWN)
+                return s->auth[i] == AUTH_ALL;
+        size_t n = 0;
+        bool all = true;
+        PbReader r = pb_reader(s->body);
+        for (Str vhost; all && pb_next_len(&r, PBN_RouteConfiguration_virtual_hosts, &vhost);) {
+                if (!xds_view_is_ours(vhost, PBN_VirtualHost_metadata) &&
+                    is_on_listener(s, vhost, listener))
+                        all = count_auth(vhost, &n);
+        }
+        s->auth[i] = all && n > 0 ? AUTH_ALL : AUTH_NOT_ALL;
+        return s->auth[i] == AUTH_ALL;
+}
+
+/* -- First pass: notes ----------------------------------------------------------------------- */
+
+/* The domain in lower case; Envoy compares them so. `room` holds HOSTNAME_MAX bytes. */
+static Str fold(Str domain, char *room)
+{
+        size_t upper = 0;
+        for (size_t i = 0; i < domain.n; i++)
+                upper += domain.p[i] >= 'A' && domain.p[i] <= 'Z';
+        if (upper == 0 || domain.n > HOSTNAME_MAX)
+                return domain;
+        for (size_t i = 0; i < domain.n; i++) {
+                char c = domain.p[i];
+                room[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        }
+        return str_make(room, domain.n);
+}
+
+static bool group_names(const PathGroup *g, Str domain)
+{
+        return g->catch_all ? str_eq_fold(g->domain, domain) : hostname_names(g->domain, domain);
+}
+
+/* What one domain means for us: a bit set. */
+enum {
+        MEANS_HOST = 1,
+        MEANS_PATHS = 2
+};
+
+static unsigned meaning(const Splice *s, Str domain, size_t *ret_host)
+{
+        unsigned means = 0;
+        char room[HOSTNAME_MAX];
+        if (s->target == NULL)
+                return 0;
+        const Pack **slot = map_get(&s->target->by_domain, fold(domain, room));
+        if (slot != NULL) {
+                means |= MEANS_HOST;
+                *ret_host = (size_t)(slot - s->target->hosts);
+        }
+        for (size_t i = 0; i < s->target->n_groups; i++) {
+                if (group_names(&s->target->groups[i], domain))
+                        means |= MEANS_PATHS;
+        }
+        return means;
+}
+
+static Note *add_note(Splice *s, const PbField *f)
+{
+        Note *n = arena_try(s->arena, sizeof(*n));
+        if (n == NULL)
+                return NULL;
+        *n = (Note){.span = f->span, .body = f->body};
+        *s->last = n;
+        s->last = &n->next;
+        return n;
+}
+
+/* Looks at one virtual host; notes it where something happens to it. */
+static SpliceVerdict note_vhost(Splice *s, const PbField *vhost)
+{
+        bool named_like_ours = false, has_our_routes = false;
+        size_t host = SIZE_MAX;
+        unsigned means = 0;
+        PbReader r = pb_reader(vhost->body);
+        for (PbField f; pb_next(&r, &f);) {
+                if (f.wire != PB_LEN)
+                        continue;
+                if (f.number == PBN_VirtualHost_name)
+                        named_like_ours = str_starts(f.body, STR(PACK_PREFIX));
+                else if (f.number == PBN_VirtualHost_domains)
+                        means |= meaning(s, f.body, &host);
+                else if (f.number == PBN_VirtualHost_routes)
+                        has_our_routes = has_our_routes || xds_view_is_our_route(f.body);
+        }
+        if (r.bad)
+                return SPLICE_INVALID;
+        bool ours = named_like_ours && xds_view_is_ours(vhost->body, PBN_VirtualHost_metadata);
+        if (!ours && !has_our_routes && means == 0)
+                return SPLICE_DONE;
+        Note *n = add_note(s, vhost);
+        if (n == NULL)
+                return SPLICE_TOO_LARGE;
+        n->ours = ours;
+        n->has_our_routes = has_our_routes;
+        if (!ours && (means & MEANS_HOST) != 0)
+                s->owners[host] = n;
+        return SPLICE_DONE;
+}
+
+static SpliceVerdict note_all(Splice *s)
+{
+        PbReader r = pb_reader(s->body);
+        for (PbField f; pb_next(&r, &f);) {
+                if (f.number != PBN_RouteConfiguration_virtual_hosts)
+                        continue;
+                if (f.wire != PB_LEN)
+                        return SPLICE_INVALID;
+                SpliceVerdict v = note_vhost(s, &f);
+                if (v != SPLICE_DONE)
+                        return v;
+        }
+        return r.bad ? SPLICE_INVALID : SPLICE_DONE;
+}
+
+/* -- What is put in -------------------------------------------------------------------------- */
+
+/* May this host of ours be in the answer? `owner`: who has its domain, or NULL. */
+static bool admit_host(Splice *s, const Pack *host, const Note *owner)
+{
+        if (strlist_has(s->taken, host->cluster)) {
+                splice_left_out(s->result, 1, "the name of cluster %.*s is taken",
+                                STR_FMT(host->cluster));
+                return false;
+        }
+        if (owner != NULL && (owner->overridden || !host->override ||
+                              !is_of_namespace(owner->body, host->namespace))) {
+                splice_left_out(s->result, 1, "host %.*s has a virtual host already",
+                                STR_FMT(host->name));
+                return false;
+        }
+        if (!host->named && is_all_auth(s, host->listener)) {
+                splice_left_out(
+                        s->result, 1,
+                        "AuthNotInherited: all routes of listener %.*s carry authentication, which "
+                        "host %.*s would not have; sectionName must name the listener",
+                        STR_FMT(host->listener), STR_FMT(host->name));
+                return false;
+        }
+        return true;
+}
+
+/* May the group's paths be put into this virtual host, which it names? */
+static bool admit_group(Splice *s, const PathGroup *g, Str vhost)
+{
+        bool exact = !g->catch_all && !str_starts(g->domain, STR("*"));
+        if (!is_on_listener(s, vhost, g->listener))
+                return false;
+        if (!g->catch_all && !is_of_namespace(vhost, g->namespace)) {
+                splice_left_out(s->result, g->n,
+                                "pathHosts %.*s: a route there is of another namespace",
+                                STR_FMT(g->domain));
+                return false;
+        }
+        if (g->catch_all ? !g->named && (has_auth(vhost) || is_all_auth(s, g->listener))
+                         : !exact && has_auth(vhost)) {
+                splice_left_out(
+                        s->result, g->n,
+                        "AuthNotInherited: routes of host %.*s carry authentication, which paths "
+                        "would not have; %s",
+                        STR_FMT(g->domain),
+                        g->catch_all ? "sectionName must name the listener" : "name it exactly");
+                return false;
+        }
+        return true;
+}
+
+static bool names_any(const PathGroup *g, Str vhost)
+{
+        PbReader r = pb_reader(vhost);
+        for (Str domain; pb_next_len(&r, PBN_VirtualHost_domains, &domain);) {
+                if (group_names(g, domain))
+                        return true;
+        }
+        return false;
+}
+
+static int on_path_order(const void *a, const void *b)
+{
+        const Pack *x = *(const Pack *const *)a, *y = *(const Pack *const *)b;
+        if (x->name.n != y->name.n)
+                return x->name.n > y->name.n ? -1 : 1;
+        int c = str_cmp(x->name, y->name);
+        return c != 0 ? c : x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/* Paths of several groups in one host: longest first, and of one path the first by rank. */
+static size_t merge(const Pack **at, size_t n)
+{
+        qsort(at, n, sizeof(*at), on_path_order);
+        size_t kept = 0;
+        for (size_t i = 0; i < n; i++) {
+                if (kept == 0 || !str_eq(at[kept - 1]->name, at[i]->name))
+                        at[kept++] = at[i];
+        }
+        return kept;
+}
+
+/* The paths that the groups chosen by `admitted` put into one host. False above a cap. */
+static bool gather(Splice *s, const bool *admitted, const Pack ***ret, size_t *ret_n)
+{
+        size_t n = 0, groups = 0;
+        for (size_t i = 0; i < s->target->n_groups; i++) {
+                n += admitted[i] ? s->target->groups[i].n : 0;
+                groups += admitted[i];
+        }
+        const Pack **at = arena_try(s->arena, n * sizeof(const Pack *));
+        if (at == NULL)
+                return false;
+        n = 0;
+        for (size_t i = 0; i < s->target->n_groups; i++) {
+                const PathGroup *g = &s->target->groups[i];
+                for (size_t j = 0; admitted[i] && j < g->n; j++) {
+                        if (!strlist_has(s->taken, g->paths[j]->cluster))
+                                at[n++] = g->paths[j];
+                }
+        }
+        n = groups > 1 ? merge(at, n) : n;
+        if (s->paths + n > SPLICE_PATHS_MAX) {
+                splice_left_out(s->result, n, "more than %d path routes in one RouteConfiguration",
+                                SPLICE_PATHS_MAX);
+                n = 0;
+        }
+        s->paths += n;
+        *ret = at;
+        *ret_n = n;
+        return true;
+}
+
+/* Puts paths into one virtual host that is there. */
+static bool put_paths(Splice *s, Note *note, bool *admitted)
+{
+        bool any = false;
+        for (size_t i = 0; i < s->target->n_groups; i++) {
+                const PathGroup *g = &s->target->groups[i];
+                admitted[i] = names_any(g, note->body);
+                if (admitted[i] && g->catch_all && s->catch_alls[i] == NULL)
+                        s->catch_alls[i] = note;
+                admitted[i] = admitted[i] && !note->overridden && admit_group(s, g, note->body);
+                any = any || admitted[i];
+        }
+        if (!any)
+                return true;
+        if (!gather(s, admitted, &note->in, &note->n_in))
+                return false;
+        s->result->paths += note->n_in;
+        return true;
+}
+
+static bool names_catch_all(const Splice *s, const Note *note)
+{
+        for (size_t i = 0; i < s->target->n_groups; i++) {
+                if (s->target->groups[i].catch_all && names_any(&s->target->groups[i], note->body))
+                        return true;
+        }
+        return false;
+}
+
+/* Puts paths into the virtual hosts that are there: the catch-all first, as the cap is to hit
+ * others. */
+static bool put_all_paths(Splice *s, bool *admitted)
+{
+        for (int catch_all = 1; catch_all >= 0; catch_all--) {
+                for (Note *n = s->first; n != NULL; n = n->next) {
+                        if (!n->ours && names_catch_all(s, n) == (catch_all == 1) &&
+                            !put_paths(s, n, admitted))
+                                return false;
+                }
+        }
+        return true;
+}
+
+/* -- Second pass: bytes ---------------------------------------------------------------------- */
+
+static size_t routes_size(const Pack *const *packs, size_t n)
+{
+        size_t bytes = 0;
+        for (size_t i = 0; i < n; i++)
+                bytes += packs[i]->routes.n;
+        return bytes;
+}
+
+static void put_routes(const Pack *const *packs, size_t n, Buf *out)
+{
+        for (size_t i = 0; i < n; i++)
+                buf_add_str(out, packs[i]->routes);
+}
+
+/* Bytes of the virtual host without our routes of before. */
+static size_t kept_size(const Note *n)
+{
+        size_t bytes = n->body.n;
+        if (!n->has_our_routes)
+                return bytes;
+        PbReader r = pb_reader(n->body);
+        for (PbField f; pb_next(&r, &f);) {
+                if (f.number == PBN_VirtualHost_routes && f.wire == PB_LEN &&
+                    xds_view_is_our_route(f.body))
+                        bytes -= f.span.n;
+        }
+        return bytes;
+}
+
+static void put_kept(const Note *n, Buf *out)
+{
+        if (!n->has_our_routes) {
+                buf_add_str(out, n->body);
+                return;
+        }
+        PbReader r = pb_reader(n->body);
+        for (PbField f; pb_next(&r, &f);) {
+                if (f.number != PBN_VirtualHost_routes || f.wire != PB_LEN ||
+                    !xds_view_is_our_route(f.body))
+                        buf_add_str(out, f.span);
+        }
+}
+
+static bool is_touched(const Note *n)
+{
+        return n->ours || n->has_our_routes || n->n_in > 0;
+}
+
+static size_t vhost_size(const Note *n, uint32_t field)
+{
+        size_t bytes = routes_size(n->in, n->n_in) + kept_size(n);
+        return n->ours ? 0 : pb_len_size(field, bytes) + bytes;
+}
+
+static void put_vhost(const Note *n, uint32_t field, Buf *out)
+{
+        if (n->ours)
+                return;
+        pb_put_len(out, field, routes_size(n->in, n->n_in) + kept_size(n));
+        put_routes(n->in, n->n_in, out);
+        put_kept(n, out);
+}
+
+/* A catch-all host that Envoy Gateway has not made. */
+typedef struct Added {
+        Buf head; /* body of the VirtualHost without routes */
+        const Pack **in;
+        size_t n_in;
+} Added;
+
+static size_t added_body(const Added *a)
+{
+        return a->head.n + routes_size(a->in, a->n_in);
+}
+
+static SpliceVerdict write_routes(Splice *s, const Pack *const *hosts, size_t n_hosts,
+                                  const Added *added, size_t n_added, uint32_t field, Buf *out)
+{
+        const uint32_t vhosts = PBN_RouteConfiguration_virtual_hosts;
+        size_t n = s->body.n;
+        for (const Note *note = s->first; note != NULL; note = note->next)
+                n = is_touched(note) ? n - note->span.n + vhost_size(note, vhosts) : n;
+        for (size_t i = 0; i < n_hosts; i++)
+                n += hosts[i]->bytes.n;
+        for (size_t i = 0; i < n_added; i++)
+                n += pb_len_size(vhosts, added_body(&added[i])) + added_body(&added[i]);
+        pb_put_len(out, field, n);
+        if (!buf_reserve(out, n))
+                return SPLICE_TOO_LARGE;
+        const char *from = s->body.p;
+        for (const Note *note = s->first; note != NULL; note = note->next) {
+                if (!is_touched(note))
+                        continue;
+                buf_add(out, from, (size_t)(note->span.p - from));
+                put_vhost(note, vhosts, out);
+                from = note->span.p + note->span.n;
+        }
+        buf_add(out, from, (size_t)(s->body.p + s->body.n - from));
+        for (size_t i = 0; i < n_hosts; i++)
+                buf_add_str(out, hosts[i]->bytes);
+        for (size_t i = 0; i < n_added; i++) {
+                pb_put_len(out, vhosts, added_body(&added[i]));
+                buf_add_str(out, buf_str(&added[i].head));
+                put_routes(added[i].in, added[i].n_in, out);
+        }
+        return out->failed ? SPLICE_TOO_LARGE : SPLICE_DONE;
+}
+
+/* -- One RouteConfiguration ------------------------------------------------------------------ */
+
+/* Hosts of ours that are appended; those in front of a user's are put into its note. */
+static size_t put_hosts(Splice *s, const Pack **ret)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < s->target->n_hosts; i++) {
+                const Pack *host = s->target->hosts[i];
+                Note *owner = s->owners[i];
+                if (!admit_host(s, host, owner))
+                        continue;
+                s->result->hosts++;
+                if (owner == NULL) {
+                        ret[n++] = host;
+                        continue;
+                }
+                owner->overridden = true;
+                owner->in = &s->target->hosts[i];
+                owner->n_in = 1;
+        }
+        return n;
+}
+
+/* The catch-all host of group `i` and of others with the same domain, where there is none. */
+static bool add_catch_all(Splice *s, size_t i, bool *admitted, Added *ret)
+{
+        const PathGroup *g = &s->target->groups[i];
+        bool any = false;
+        for (size_t j = 0; j < s->target->n_groups; j++) {
+                const PathGroup *h = &s->target->groups[j];
+                admitted[j] = h->catch_all && str_eq(h->domain, g->domain);
+                if (admitted[j] && !h->named && is_all_auth(s, h->listener)) {
+                        splice_left_out(s->result, h->n,
+                                        "AuthNotInherited: all routes of listener %.*s carry "
+                                        "authentication; sectionName must name it",
+                                        STR_FMT(h->listener));
+                        admitted[j] = false;
+                }
+                any = any || admitted[j];
+        }
+        if (!any)
+                return true;
+        if (map_get(&s->target->by_domain, g->domain) != NULL) {
+                splice_left_out(s->result, g->n, "%.*s is a generated host", STR_FMT(g->domain));
+                return true;
+        }
+        if (!gather(s, admitted, &ret->in, &ret->n_in))
+                return false;
+        if (ret->n_in > 0)
+                pack_catch_all(s->gateway.namespace, s->gateway.name, g->domain, &ret->head);
+        s->result->paths += ret->n_in;
+        return true;
+}
+
+static bool is_first_of_domain(const Target *t, size_t i)
+{
+        for (size_t j = 0; j < i; j++) {
+                if (t->groups[j].catch_all && str_eq(t->groups[j].domain, t->groups[i].domain))
+                        return false;
+        }
+        return true;
+}
+
+static bool add_catch_alls(Splice *s, bool *admitted, Added *added, size_t *n_added)
+{
+        for (size_t i = 0; i < s->target->n_groups; i++) {
+                if (!s->target->groups[i].catch_all || s->catch_alls[i] != NULL ||
+                    !is_first_of_domain(s->target, i))
+                        continue;
+                Added *at = &added[*n_added];
+                buf_init(&at->head, PACK_BYTES_MAX);
+                if (!add_catch_all(s, i, admitted, at))
+                        return false;
+                *n_added += at->n_in > 0;
+        }
+        return true;
+}
+
+static SpliceVerdict splice_target(Splice *s, uint32_t field, Buf *answer)
+{
+        size_t n_groups = s->target->n_groups, n_added = 0;
+        const Pack **hosts = arena_new_array(s->arena, s->target->n_hosts, sizeof(const Pack *));
+        bool *admitted = arena_new_array(s->arena, n_groups, sizeof(bool));
+        Added *added = arena_new_array(s->arena, n_groups, sizeof(*added));
+        size_t n_hosts = put_hosts(s, hosts);
+        SpliceVerdict v = SPLICE_TOO_LARGE;
+        if (put_all_paths(s, admitted) && add_catch_alls(s, admitted, added, &n_added))
+                v = write_routes(s, hosts, n_hosts, added, n_added, field, answer);
+        for (size_t i = 0; i < n_groups; i++)
+                buf_done(&added[i].head);
+        return v;
+}
+
+static void init(Splice *s, Arena *a, Str body, const Target *target, SpliceResult *result)
+{
+        *s = (Splice){.arena = a, .body = body, .target = target, .result = result};
+        s->last = &s->first;
+        if (target == NULL)
+                return;
+        s->owners = arena_new_array(a, target->n_hosts, sizeof(Note *));
+        s->auth = arena_new_array(a, target->listeners.n, sizeof(Auth));
+        s->catch_alls = arena_new_array(a, target->n_groups, sizeof(Note *));
+}
+
+SpliceVerdict splice_routes(Arena *a, Str body, ObjectKey gateway, const Target *target,
+                            StrList taken, uint32_t field, Buf *answer, SpliceResult *ret)
+{
+        Splice s;
+        init(&s, a, body, target, ret);
+        s.gateway = gateway;
+        s.taken = taken;
+        SpliceVerdict v = note_all(&s);
+        if (v != SPLICE_DONE)
+                return v;
+        return target != NULL ? splice_target(&s, field, answer)
+                              : write_routes(&s, NULL, 0, NULL, 0, field, answer);
+}
+
+SpliceVerdict splice_vhost(Arena *a, Str body, const Target *target, uint32_t field, Buf *answer,
+                           SpliceResult *ret)
+{
+        /* One virtual host as if it were all of its RouteConfiguration. */
+        Buf whole;
+        buf_init(&whole, body.n + 2 * PB_VARINT_MAX);
+        pb_put_len(&whole, PBN_RouteConfiguration_virtual_hosts, body.n);
+        buf_add_str(&whole, body);
+        Splice s;
+        init(&s, a, buf_str(&whole), target, ret);
+        SpliceVerdict v = whole.failed ? SPLICE_TOO_LARGE : note_all(&s);
+        bool *admitted = arena_new_array(a, target->n_groups, sizeof(bool));
+        for (size_t i = 0; i < target->n_hosts && v == SPLICE_DONE; i++) {
+                /* A generated host takes no paths, and PostTranslate alone decides on hosts. */
+                if (s.owners[i] != NULL)
+                        s.owners[i]->overridden = true;
+        }
+        if (v == SPLICE_DONE && !put_all_paths(&s, admitted))
+                v = SPLICE_TOO_LARGE;
+        if (v == SPLICE_DONE) {
+                Note plain = {.body = body};
+                put_vhost(s.first != NULL ? s.first : &plain, field, answer);
+                v = answer->failed ? SPLICE_TOO_LARGE : SPLICE_DONE;
+        }
+        buf_done(&whole);
+        return v;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "translate/verdicts.h"
+
+#include "base/mem.h"
+
+static void add(VerdictList *l, const void *leaf)
+{
+        if (l->n == l->room) {
+                l->room = l->room > 0 ? l->room * 2 : 64;
+                l->at = mem_resize(l->at, l->room * sizeof(void *));
+        }
+        l->at[l->n++] = leaf;
+}
+
+static void list_done(VerdictList *l)
+{
+        for (size_t i = 0; i < l->n; i++)
+                leaf_unref(l->at[i]);
+        mem_free(l->at);
+        *l = (VerdictList){0};
+}
+
+void verdicts_done(Verdicts *v)
+{
+        list_done(&v->routes);
+        list_done(&v->entries);
+        list_done(&v->gateways);
+}
+
+static ObjectKey keep_key(Leaf *leaf, ObjectKey key)
+{
+        return (ObjectKey){leaf_str(leaf, key.namespace), leaf_str(leaf, key.name)};
+}
+
+void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found)
+{
+        GatewayReport *r = leaf_new(
+                sizeof(*r), leaf_room_str(c->gateway.namespace) + leaf_room_str(c->gateway.name),
+                NULL);
+        r->eg_gateway = keep_key(&r->leaf, c->gateway);
+        r->found = found;
+        memcpy(r->revision, c->revision, sizeof(r->revision));
+        r->hosts = c->n_hosts;
+        r->paths = c->n_paths;
+        r->clusters = c->n_clusters;
+        r->bytes = c->bytes;
+        add(&v->gateways, r);
+}
+
+void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
+{
+        EntryReport *r = leaf_new(sizeof(*r), p->text.n + 256, NULL);
+        r->gateway = keep_key(&r->leaf, p->spec->meta.key);
+        r->tailnet = leaf_str(&r->leaf, p->entry->name);
+        r->selected = p->view != NULL ? table_n(p->view->endpoints) : 0;
+        r->excluded = p->view != NULL ? p->view->n_left_out : 0;
+        r->hosts = p->hosts;
+        r->paths = p->paths;
+        r->conflicts = p->conflicts;
+        r->programmed = p->hosts + p->paths > 0;
+        if (p->reason != NULL) {
+                r->reason = leaf_str(&r->leaf, str_of(p->reason));
+                r->text = leaf_str(&r->leaf, p->text);
+        } else if (p->entry->ingress.enabled) {
+                /* Egress works; the user asked for ingress too and must not think that it does. */
+                r->reason = leaf_str(&r->leaf, STR("IngressNotSupported"));
+                r->text = leaf_str(
+                        &r->leaf, STR("ingress is accepted, but this version does not program it"));
+        }
+        add(&v->entries, r);
+}
+
+void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
+{
+        const PackService *s = &c->port->pack;
+        const ObjectKey *key = &c->by->spec->meta.key;
+        Str listener = c->listener != NULL ? c->listener->name : (Str){0};
+        Str reason = c->won ? (Str){0} : str_of(c->reason);
+        Str text = c->won ? (Str){0} : c->text;
+        const Str all[] = {key->namespace,  key->name,  eg_gateway.namespace,
+                           eg_gateway.name, s->tailnet, s->service,
+                           listener,        c->name,    c->domain,
+                           s->cluster,      reason,     text};
+        size_t room = 0;
+        for (size_t i = 0; i < LENGTH_OF(all); i++)
+                room += leaf_room_str(all[i]);
+        RouteReport *r = leaf_new(sizeof(*r), room, NULL);
+        r->gateway = keep_key(&r->leaf, *key);
+        r->eg_gateway = keep_key(&r->leaf, eg_gateway);
+        r->tailnet = leaf_str(&r->leaf, s->tailnet);
+        r->service = leaf_str(&r->leaf, s->service);
+        r->listener = leaf_str(&r->leaf, listener);
+        r->host = leaf_str(&r->leaf, c->is_path ? c->domain : c->name);
+        r->path = c->is_path ? leaf_str(&r->leaf, c->name) : (Str){0};
+        r->cluster = leaf_str(&r->leaf, s->cluster);
+        r->port = s->port;
+        r->protocol = s->protocol;
+        r->programmed = c->won;
+        r->reason = leaf_str(&r->leaf, reason);
+        r->text = leaf_str(&r->leaf, text);
+        add(&v->routes, r);
+}
+
+static Table *take_table(VerdictList *l, TableOrder *order)
+{
+        Table *t = table_new(l->at, l->n, order);
+        mem_free(l->at);
+        *l = (VerdictList){0};
+        return t;
+}
+
+Report *verdicts_report(Verdicts *v, const World *w)
+{
+        Report *r = leaf_new(sizeof(*r), 0, report_drop);
+        r->generation = w->generation;
+        r->complete = w->complete;
+        r->routes = take_table(&v->routes, route_report_order);
+        r->entries = take_table(&v->entries, entry_report_order);
+        r->gateways = take_table(&v->gateways, gateway_report_order);
+        return r;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Verdicts: the Report that tells what was decided while a Snapshot was made. */
+
+#include "model/report.h"
+#include "translate/claims.h"
+
+/* Rows as they are found; each with one reference. */
+typedef struct VerdictList {
+        const void **at; /* owned */
+        size_t n, room;
+} VerdictList;
+
+typedef struct Verdicts {
+        VerdictList routes, entries, gateways;
+} Verdicts;
+
+void verdicts_done(Verdicts *v);
+void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found);
+void verdicts_add_entry(Verdicts *v, const EntryPlan *p);
+void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway);
+/* All rows so far as a Report, one reference; the lists are empty after. */
+Report *verdicts_report(Verdicts *v, const World *w) MUST_USE;
