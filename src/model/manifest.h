@@ -23,6 +23,7 @@ typedef enum ManifestKind {
 enum {
         MANIFEST_BYTES_MAX = 16 << 20, /* one file */
         MANIFEST_OBJECTS_MAX = 20000,  /* one set */
+        MANIFEST_SECRETS_MAX = 1024,   /* one set; each value has pages of its own */
 };
 
 /* Collects what several files hold. */
@@ -31,8 +32,9 @@ typedef struct ManifestSet {
                 const void **at; /* owned, each with one reference, in the order read */
                 size_t n, room;
         } kinds[MANIFEST_KINDS];
-        size_t n_skipped; /* documents of other kinds */
-        Str last_skipped; /* "v1 Service", static or in the faults' arena */
+        size_t n_skipped;   /* documents of other kinds */
+        Str last_skipped;   /* "v1 Service": the last of them; until the set is done */
+        char *skipped_text; /* owned: the bytes of last_skipped */
 } ManifestSet;
 
 void manifest_set_init(ManifestSet *s);

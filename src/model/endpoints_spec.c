@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/endpoints_spec.h"
+
+#include "model/cidr.h"
+#include "model/decode.h"
+#include "model/value_check.h"
+
+enum {
+        PORT_MAX = 65535,
+        WEIGHT_MAX = 1000000, /* Envoy sums the weights of a locality in 32 bits */
+        TAGS_MAX = 64,
+};
+
+static const EnumName protocols[] = {{"HTTP", PROTOCOL_HTTP},
+                                     {"HTTPS", PROTOCOL_HTTPS},
+                                     {"GRPC", PROTOCOL_GRPC},
+                                     {"TCP", PROTOCOL_TCP},
+                                     {"TLS", PROTOCOL_TLS},
+                                     {"UDP", PROTOCOL_UDP},
+                                     {NULL, 0}};
+
+static const EnumName directions[] = {{"Egress", 0}, {NULL, 0}};
+
+/* One address has one text, as in the device lists. */
+static void after_endpoint(Decoder *d, const Tree *node, void *out)
+{
+        char text[IP_TEXT];
+        Endpoint *e = out;
+        IpAddr ip;
+
+        (void)node;
+        if (ip_parse(e->ip, &ip) && !str_eq(e->ip, str_of(ip_format(&ip, text))))
+                e->ip = leaf_str(d->leaf, str_of(text));
+        if (e->short_name.n == 0)
+                e->short_name = e->service;
+}
+
+/* What a control server calls a host is not measured by the rules of DNS. */
+static bool check_host(Str value, char expected[EXPECTED_MAX])
+{
+        return value.n == 0 || check_service(value, expected);
+}
+
+static const Field endpoint_fields[] = {
+        {.name = "name",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(Endpoint, service),
+         .check = check_service},
+        {.name = "tailscaleIP",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(Endpoint, ip),
+         .check = check_ip},
+        {.name = "tailscaleFQDN", .type = FIELD_STR, FIELD_TO(Endpoint, fqdn), .check = check_host},
+        {.name = "port",
+         .type = FIELD_INT,
+         .required = true,
+         FIELD_TO(Endpoint, port),
+         .min = 1,
+         .max = PORT_MAX},
+        {.name = "protocol",
+         .type = FIELD_ENUM,
+         FIELD_TO(Endpoint, protocol),
+         .fallback = "HTTP",
+         .names = protocols},
+        {.name = "tags",
+         .type = FIELD_STRS,
+         FIELD_TO(Endpoint, tags),
+         .max_items = TAGS_MAX,
+         .check = check_tag},
+        {.name = "nodeID", .type = FIELD_STR, FIELD_TO(Endpoint, node_id), .check = check_word},
+        {.name = "shortName",
+         .type = FIELD_STR,
+         FIELD_TO(Endpoint, short_name),
+         .check = check_service},
+        {.name = "portSource", .type = FIELD_STR, FIELD_TO(Endpoint, port_source)},
+        {.name = "rule", .type = FIELD_STR, FIELD_TO(Endpoint, rule)},
+        {.name = "health", .type = FIELD_STR, FIELD_TO(Endpoint, health)},
+        {.name = "weight",
+         .type = FIELD_INT,
+         FIELD_TO(Endpoint, weight),
+         .min = 1,
+         .max = WEIGHT_MAX,
+         .fallback = "1"},
+};
+
+static const Schema endpoint =
+        SCHEMA(endpoint_fields, .size = sizeof(Endpoint), .after = after_endpoint);
+
+static bool same_place(const Endpoint *a, const Endpoint *b)
+{
+        return a->port == b->port && a->protocol == b->protocol && str_eq(a->ip, b->ip) &&
+               str_eq(a->service, b->service);
+}
+
+/* name, port, protocol and tailscaleIP are the keys of the list. */
+static void after_endpoints(Decoder *d, const Tree *node, void *out)
+{
+        EndpointsFields *s = out;
+        const Tree *list = tree_get(node, STR("endpoints"));
+        size_t i = 0, where = decode_enter(d, STR("endpoints"));
+
+        TREE_FOREACH (item, list) {
+                for (size_t j = 0; j < i && i < s->n; j++) {
+                        size_t here;
+
+                        if (s->endpoints[i].ip.n == 0 ||
+                            !same_place(&s->endpoints[i], &s->endpoints[j]))
+                                continue;
+                        here = decode_enter_item(d, i);
+                        decode_fault(d, item->at,
+                                     "the same name, port, protocol and tailscaleIP as "
+                                     "endpoints[%zu], expected another",
+                                     j);
+                        decode_leave(d, here);
+                        break;
+                }
+                i++;
+        }
+        decode_leave(d, where);
+}
+
+static const Field endpoints_fields[] = {
+        {.name = "tailnet",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(EndpointsFields, tailnet),
+         .check = check_label},
+        {.name = "direction", .type = FIELD_ENUM, .names = directions},
+        {.name = "endpoints",
+         .type = FIELD_LIST,
+         FIELD_TO(EndpointsFields, endpoints),
+         FIELD_COUNT_TO(EndpointsFields, n),
+         .max_items = ENDPOINTS_MAX,
+         .schema = &endpoint},
+};
+
+const Schema endpoints_spec_schema =
+        SCHEMA(endpoints_fields, .size = sizeof(EndpointsFields), .after = after_endpoints);
+
+int endpoints_spec_order(const void *a, const void *b)
+{
+        const EndpointsSpec *x = a, *y = b;
+
+        return object_key_cmp(x->meta.key, y->meta.key);
+}
+
+bool endpoints_spec_same(const void *a, const void *b)
+{
+        const EndpointsSpec *x = a, *y = b;
+
+        if (!object_meta_same(&x->meta, &y->meta) || !str_eq(x->tailnet, y->tailnet) ||
+            !str_eq(x->gateway, y->gateway) || x->n != y->n ||
+            x->held_confirmations != y->held_confirmations ||
+            !str_eq(x->held_digest, y->held_digest))
+                return false;
+        for (size_t i = 0; i < x->n; i++)
+                if (!endpoint_same(x->endpoints[i], y->endpoints[i]))
+                        return false;
+        return true;
+}
+
+void endpoints_spec_drop(Leaf *leaf)
+{
+        const EndpointsSpec *s = (const EndpointsSpec *)leaf;
+
+        for (size_t i = 0; i < s->n; i++)
+                leaf_unref(s->endpoints[i]);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Documents of our own kinds: metadata and spec by tables, into leaves. */
+#include "model/binding_spec.h"
+#include "model/endpoints_spec.h"
+#include "model/gateway_spec.h"
+#include "model/manifest_kinds.h"
+#include "model/tailnet_spec.h"
+#include "model/value_check.h"
+
+#include "base/mem.h"
+
+#define LABEL_GATEWAY   "gateway.tailscale.com/gateway"
+#define APPROVE_REMOVAL "gateway.tailscale.com/approve-removal"
+
+enum {
+        DIGEST_TEXT_MAX = 128,
+        CONFIRMATIONS_MAX = 1000000,
+};
+
+/* What Kubernetes puts there; of labels and annotations only ours are read. */
+static const Field meta_fields[] = {
+        {.name = "name",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(ObjectMeta, key.name),
+         .check = check_name},
+        {.name = "namespace",
+         .type = FIELD_STR,
+         FIELD_TO(ObjectMeta, key.namespace),
+         .fallback = MODEL_DEFAULT_NAMESPACE,
+         .check = check_label},
+        {.name = "generation",
+         .type = FIELD_INT,
+         FIELD_TO(ObjectMeta, generation),
+         .max = INT64_MAX},
+        {.name = "labels", .type = FIELD_MAP},
+        {.name = "annotations", .type = FIELD_FREE},
+        {.name = "generateName", .type = FIELD_STR},
+        {.name = "uid", .type = FIELD_STR},
+        {.name = "resourceVersion", .type = FIELD_STR},
+        {.name = "creationTimestamp", .type = FIELD_STR},
+        {.name = "deletionTimestamp", .type = FIELD_STR},
+        {.name = "deletionGracePeriodSeconds", .type = FIELD_INT, .max = INT64_MAX},
+        {.name = "selfLink", .type = FIELD_STR},
+        {.name = "finalizers", .type = FIELD_STRS},
+        {.name = "ownerReferences", .type = FIELD_ANY},
+        {.name = "managedFields", .type = FIELD_ANY},
+};
+
+static const Schema meta_schema = SCHEMA(meta_fields, .size = sizeof(ObjectMeta));
+
+void manifest_read_meta(Decoder *d, const Tree *root, ObjectMeta *ret)
+{
+        const Tree *meta = tree_get(root, STR("metadata"));
+        Str approved = tree_get_str(tree_get(meta, STR("annotations")), STR(APPROVE_REMOVAL));
+        size_t where = decode_enter(d, STR("metadata"));
+
+        if (meta == NULL)
+                decode_fault(d, root->at, "missing, expected an object with a name");
+        else
+                decode_object(d, &meta_schema, meta, ret);
+        if (approved.n <= DIGEST_TEXT_MAX && str_is_printable_utf8(approved))
+                ret->approve_removal = leaf_str(d->leaf, approved);
+        ret->file = leaf_str(d->leaf, d->file);
+        ret->line = root->at.line;
+        decode_leave(d, where);
+}
+
+/* A status that a user wrote is ignored, whatever it holds. */
+static void check_top(Decoder *d, const Tree *root)
+{
+        static const Str known[] = {STR_INIT("apiVersion"), STR_INIT("kind"), STR_INIT("metadata"),
+                                    STR_INIT("spec"), STR_INIT("status")};
+        char suggestion[EXPECTED_MAX];
+
+        TREE_FOREACH (member, root) {
+                Str shown = str_sub(member->key, 0, STRING_MAX / 8);
+
+                if (member->duplicate)
+                        decode_fault(d, member->key_at, "field %.*s a second time", STR_FMT(shown));
+                else if (!strlist_has((StrList){known, LENGTH_OF(known)}, member->key))
+                        decode_fault(d, member->key_at, "unknown field %.*s%s", STR_FMT(shown),
+                                     d->faults->n < FAULTS_MAX
+                                             ? decode_suggestion(member->key, known,
+                                                                 LENGTH_OF(known), suggestion)
+                                             : "");
+        }
+}
+
+/* All of a document of ours but its status: `meta` and `out` are within one leaf, `out` begins with
+ * it. Returns whether there was no fault. */
+static bool read_object(const ManifestDoc *doc, const Schema *schema, ObjectMeta *meta, void *out)
+{
+        size_t before = doc->faults->n_total;
+        const Tree *spec = tree_get(doc->root, STR("spec"));
+        Decoder d;
+        size_t where;
+
+        decoder_init(&d, doc->file, doc->faults, out);
+        check_top(&d, doc->root);
+        manifest_read_meta(&d, doc->root, meta);
+        where = decode_enter(&d, STR("spec"));
+        if (spec == NULL || spec->type == TREE_NULL)
+                decode_fault(&d, doc->root->at, "missing, expected an object");
+        else
+                decode_object(&d, schema, spec, out);
+        decode_leave(&d, where);
+        return doc->faults->n_total == before;
+}
+
+void *manifest_read_tailnet(const ManifestDoc *doc)
+{
+        TailnetSpec *s = leaf_new(sizeof(*s), decode_room(doc->root) + doc->file.n, NULL);
+
+        return read_object(doc, &tailnet_spec_schema, &s->meta, s) ? s : leaf_unref(s);
+}
+
+void *manifest_read_gateway(const ManifestDoc *doc)
+{
+        GatewaySpec *s = leaf_new(sizeof(*s), decode_room(doc->root) + doc->file.n, NULL);
+
+        return read_object(doc, &gateway_spec_schema, &s->meta, s) ? s : leaf_unref(s);
+}
+
+static void take_endpoints(EndpointsSpec *s, EndpointsFields *fields)
+{
+        CLEANUP(mem_cleanup) const void **leaves = mem_new_array(fields->n + 1, sizeof(void *));
+        const Endpoint **at = leaf_alloc(&s->leaf, (fields->n + 1) * sizeof(*at));
+        Table *sorted;
+
+        for (size_t i = 0; i < fields->n; i++) {
+                Endpoint *e = &fields->endpoints[i];
+
+                e->origin = s->gateway.n > 0 ? ENDPOINT_DISCOVERED : ENDPOINT_STATIC;
+                if (e->port_source.n == 0)
+                        e->port_source = STR("static");
+                if (e->rule.n == 0)
+                        e->rule = STR("static");
+                leaves[i] = endpoint_new(e);
+        }
+        sorted = table_new(leaves, fields->n, endpoint_order);
+        for (size_t i = 0; i < sorted->n; i++)
+                at[i] = leaf_ref(sorted->at[i]);
+        s->endpoints = at;
+        s->n = sorted->n;
+        table_unref(sorted);
+}
+
+/* What the removal guard was holding, of objects that we wrote. */
+static void take_held(EndpointsSpec *s, const Tree *root)
+{
+        const Tree *held = tree_get(tree_get(root, STR("status")), STR("held"));
+        Str digest = tree_get_str(held, STR("digest"));
+        int64_t confirmations = 0;
+
+        if (s->gateway.n == 0 || digest.n == 0 || digest.n > DIGEST_TEXT_MAX ||
+            !str_is_printable_utf8(digest) ||
+            !tree_i64(tree_get(held, STR("confirmations")), 0, CONFIRMATIONS_MAX, false,
+                      &confirmations))
+                return;
+        s->held_digest = leaf_str(&s->leaf, digest);
+        s->held_confirmations = (unsigned)confirmations;
+}
+
+void *manifest_read_endpoints(const ManifestDoc *doc)
+{
+        CLEANUP(leaf_cleanup)
+        EndpointsFields *fields = leaf_new(sizeof(*fields), decode_room(doc->root), NULL);
+        const Tree *labels = tree_get(tree_get(doc->root, STR("metadata")), STR("labels"));
+        ObjectMeta meta = {0};
+        EndpointsSpec *s;
+
+        if (!read_object(doc, &endpoints_spec_schema, &meta, fields))
+                return NULL;
+        s = leaf_new(sizeof(*s), 512, endpoints_spec_drop);
+        s->meta = meta;
+        s->meta.key.name = leaf_str(&s->leaf, meta.key.name);
+        s->meta.key.namespace = leaf_str(&s->leaf, meta.key.namespace);
+        s->meta.approve_removal = leaf_str(&s->leaf, meta.approve_removal);
+        s->meta.file = leaf_str(&s->leaf, meta.file);
+        s->tailnet = leaf_str(&s->leaf, fields->tailnet);
+        s->gateway = leaf_str(&s->leaf, tree_get_str(labels, STR(LABEL_GATEWAY)));
+        take_endpoints(s, fields);
+        take_held(s, doc->root);
+        return s;
+}
+
+static const Field target_fields[] = {
+        {.name = "group", .type = FIELD_STR},
+        {.name = "kind", .type = FIELD_STR},
+        {.name = "name", .type = FIELD_STR, .required = true, .check = check_name},
+        {.name = "sectionName", .type = FIELD_STR},
+};
+
+static const Schema target_schema = SCHEMA(target_fields, .size = 0);
+
+static bool check_revision(Str value, char expected[EXPECTED_MAX])
+{
+        static const char words[] = "a revision, at most 32 bytes";
+
+        memcpy(expected, words, sizeof(words));
+        return value.n > 0 && value.n <= REVISION_MAX;
+}
+
+static const Field binding_fields[] = {
+        {.name = "targetRefs", .type = FIELD_LIST, .required = true, .schema = &target_schema},
+        {.name = "revision",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(BindingSpec, revision),
+         .check = check_revision},
+        {.name = "attempt", .type = FIELD_INT, FIELD_TO(BindingSpec, attempt), .max = INT64_MAX},
+};
+
+static const Schema binding_schema = SCHEMA(binding_fields, .size = sizeof(BindingSpec));
+
+void *manifest_read_binding(const ManifestDoc *doc)
+{
+        BindingSpec *s = leaf_new(sizeof(*s), decode_room(doc->root) + doc->file.n, NULL);
+
+        return read_object(doc, &binding_schema, &s->meta, s) ? s : leaf_unref(s);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/tailnet_spec.h"
+
+#include "model/decode.h"
+#include "model/value_check.h"
+
+enum {
+        MINUTE_MS = 60 * 1000,
+        DAY_MS = 24 * 60 * MINUTE_MS,
+        TAILSCALE_POLL_S = 15, /* api.tailscale.com answers 429 to those who ask more often */
+};
+
+static const EnumName types[] = {{"Auto", TAILNET_AUTO},
+                                 {"Tailscale", TAILNET_TAILSCALE},
+                                 {"Headscale", TAILNET_HEADSCALE},
+                                 {NULL, 0}};
+
+static const Field secret_ref_fields[] = {
+        {.name = "name",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(TailnetSpec, secret_name),
+         .check = check_name},
+};
+
+/* Offsets are those of the whole spec: its members are flat. */
+static const Schema secret_ref = SCHEMA(secret_ref_fields, .size = sizeof(TailnetSpec));
+
+static bool has(const Tree *node, Str key)
+{
+        const Tree *member = tree_get(node, key);
+
+        return member != NULL && member->type != TREE_NULL;
+}
+
+static void after_credentials(Decoder *d, const Tree *node, void *out)
+{
+        bool ref = has(node, STR("secretRef"));
+        bool env = has(node, STR("env"));
+        bool id = has(node, STR("clientID"));
+        bool token = has(node, STR("tokenFile"));
+
+        (void)out;
+        if (node == NULL)
+                return;
+        if (id != token)
+                decode_fault(d, node->at, "only %s, expected clientID and tokenFile together",
+                             id ? "clientID" : "tokenFile");
+        if (ref + env + (id || token) > 1)
+                decode_fault(d, node->at,
+                             "several of them, expected one of secretRef, env, clientID with "
+                             "tokenFile");
+        if (ref + env + (id || token) == 0)
+                decode_fault(d, node->at,
+                             "empty, expected secretRef, env, or clientID with tokenFile");
+}
+
+static const Field credentials_fields[] = {
+        {.name = "secretRef", .type = FIELD_OBJECT, .kept = true, .schema = &secret_ref},
+        {.name = "env",
+         .type = FIELD_STR,
+         .is_private = true,
+         FIELD_TO(TailnetSpec, credentials_env),
+         .check = check_env},
+        {.name = "clientID", .type = FIELD_STR, .is_private = true, .check = check_word},
+        {.name = "tokenFile", .type = FIELD_STR, .check = check_path},
+};
+
+static const Schema credentials =
+        SCHEMA(credentials_fields, .size = sizeof(TailnetSpec), .after = after_credentials);
+
+static const Field guard_fields[] = {
+        {.name = "maxPercent",
+         .type = FIELD_INT,
+         FIELD_TO(RemovalGuard, max_percent),
+         .max = 100,
+         .fallback = "50"},
+        {.name = "fromEndpoints",
+         .type = FIELD_INT,
+         FIELD_TO(RemovalGuard, from_endpoints),
+         .max = 1000000,
+         .fallback = "5"},
+        {.name = "confirmations",
+         .type = FIELD_INT,
+         FIELD_TO(RemovalGuard, confirmations),
+         .min = 1,
+         .max = 1000,
+         .fallback = "3"},
+};
+
+static const Schema guard = SCHEMA(guard_fields, .size = sizeof(RemovalGuard));
+
+static const Field local_api_fields[] = {
+        {.name = "socket", .type = FIELD_STR, .check = check_path},
+};
+
+static const Schema local_api = SCHEMA(local_api_fields, .size = 0);
+
+static const Field file_fields[] = {
+        {.name = "path",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(TailnetSpec, file_path),
+         .check = check_path},
+};
+
+static const Schema file_schema = SCHEMA(file_fields, .size = sizeof(TailnetSpec));
+
+static char *writable(Str s)
+{
+        return (char *)(uintptr_t)s.p;
+}
+
+/* The path as it is found from where we stand: beside the manifest that names it. */
+static Str beside(Leaf *leaf, Str manifest, Str path)
+{
+        size_t n = manifest.n;
+        Str joined;
+
+        while (n > 0 && manifest.p[n - 1] != '/')
+                n--;
+        if (n == 0 || path.n == 0 || path.p[0] == '/')
+                return path;
+        joined = (Str){leaf_alloc(leaf, n + path.n + 1), n + path.n};
+        memcpy(writable(joined), manifest.p, n);
+        memcpy(writable(joined) + n, path.p, path.n);
+        return joined;
+}
+
+/* Lower case, without dots at the ends. */
+static Str plain_suffix(Leaf *leaf, Str s)
+{
+        Str lower;
+
+        while (str_starts(s, STR(".")))
+                s = str_sub(s, 1, s.n);
+        while (str_ends(s, STR(".")))
+                s = str_sub(s, 0, s.n - 1);
+        lower = leaf_str(leaf, s);
+        for (size_t i = 0; i < lower.n; i++)
+                if (lower.p[i] >= 'A' && lower.p[i] <= 'Z')
+                        writable(lower)[i] = (char)(lower.p[i] - 'A' + 'a');
+        return lower;
+}
+
+static void after_tailnet(Decoder *d, const Tree *node, void *out)
+{
+        TailnetSpec *s = out;
+        const Tree *interval = tree_get(node, STR("pollInterval"));
+
+        while (str_ends(s->api_url, STR("/")))
+                s->api_url = leaf_str(d->leaf, str_sub(s->api_url, 0, s->api_url.n - 1));
+        s->magic_dns_suffix = plain_suffix(d->leaf, s->magic_dns_suffix);
+        s->file_path = beside(d->leaf, d->file, s->file_path);
+        if (node == NULL)
+                return;
+        if (interval != NULL && s->poll_interval.ns < SPAN_S(TAILSCALE_POLL_S).ns &&
+            str_eq_fold(value_url_host(s->api_url), STR("api.tailscale.com")) &&
+            s->file_path.n == 0) {
+                size_t where = decode_enter(d, STR("pollInterval"));
+
+                decode_unexpected(d, interval, "at least 15s for api.tailscale.com");
+                decode_leave(d, where);
+        }
+        if (!has(node, STR("credentials")) && !has(node, STR("file")) &&
+            !has(node, STR("localAPI")))
+                decode_fault(d, node->at, "nothing to ask, expected credentials, localAPI or file");
+}
+
+static const Field tailnet_fields[] = {
+        {.name = "apiURL",
+         .type = FIELD_STR,
+         FIELD_TO(TailnetSpec, api_url),
+         .fallback = "https://api.tailscale.com",
+         .check = check_api_url},
+        {.name = "type",
+         .type = FIELD_ENUM,
+         FIELD_TO(TailnetSpec, type),
+         .fallback = "Auto",
+         .names = types},
+        {.name = "tailnet",
+         .type = FIELD_STR,
+         FIELD_TO(TailnetSpec, tailnet),
+         .fallback = "-",
+         .check = check_service},
+        {.name = "magicDNSSuffix",
+         .type = FIELD_STR,
+         FIELD_TO(TailnetSpec, magic_dns_suffix),
+         .check = check_dns_suffix},
+        {.name = "credentials", .type = FIELD_OBJECT, .kept = true, .schema = &credentials},
+        {.name = "proxyAddresses",
+         .type = FIELD_STRS,
+         FIELD_TO(TailnetSpec, proxies),
+         .max_items = 16,
+         .check = check_proxy},
+        {.name = "pollInterval",
+         .type = FIELD_SPAN,
+         FIELD_TO(TailnetSpec, poll_interval),
+         .min = 1000,
+         .max = DAY_MS,
+         .fallback = "30s"},
+        {.name = "removalGuard",
+         .type = FIELD_OBJECT,
+         FIELD_TO(TailnetSpec, guard),
+         .schema = &guard},
+        {.name = "localAPI", .type = FIELD_OBJECT, .schema = &local_api},
+        {.name = "file", .type = FIELD_OBJECT, .kept = true, .schema = &file_schema},
+};
+
+const Schema tailnet_spec_schema =
+        SCHEMA(tailnet_fields, .size = sizeof(TailnetSpec), .after = after_tailnet);
+
+int tailnet_spec_order(const void *a, const void *b)
+{
+        const TailnetSpec *x = a, *y = b;
+
+        return object_key_cmp(x->meta.key, y->meta.key);
+}
+
+int tailnet_spec_find(const void *key, const void *leaf)
+{
+        const TailnetSpec *s = leaf;
+
+        return object_key_cmp(*(const ObjectKey *)key, s->meta.key);
+}
+
+bool tailnet_spec_same(const void *a, const void *b)
+{
+        const TailnetSpec *x = a, *y = b;
+
+        return object_meta_same(&x->meta, &y->meta) && schema_same(&tailnet_spec_schema, x, y);
+}
