@@ -11,6 +11,7 @@ import (
 	"github.com/envoyproxy/gateway/proto/extension"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -33,7 +34,7 @@ func gen(flags *flag.FlagSet, args []string) error {
 		return fmt.Errorf("%s does not hold one cluster and one virtual host", *like)
 	}
 	multiply(&request, *routes, *hosts)
-	if err := bind(&request, *revision, *attempt); err != nil {
+	if err := setRevision(request.PostTranslateContext, *revision, *attempt); err != nil {
 		return err
 	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(&request)
@@ -94,14 +95,61 @@ func number(m protoreflect.Message, i int) {
 	})
 }
 
-// bind sets what the Binding of the request asks for.
-func bind(request *extension.PostTranslateModifyRequest, revision string, attempt int) error {
-	context := request.PostTranslateContext
+// bind copies a request with another revision in its Binding; all else stays byte for byte.
+func bind(flags *flag.FlagSet, args []string) error {
+	file := flags.String("request", "", "recorded PostTranslateModify request")
+	out := flags.String("out", "", "file to write")
+	revision := flags.String("revision", "", "spec.revision of the Binding; none: as it is, -: without Binding")
+	attempt := flags.Int("attempt", 1, "spec.attempt of the Binding")
+	parse(flags, args, "request", "out")
+	b, err := os.ReadFile(*file)
+	if err != nil {
+		return err
+	}
+	if b, err = rebind(b, *revision, *attempt); err != nil {
+		return err
+	}
+	return os.WriteFile(*out, b, 0o644)
+}
+
+func rebind(request []byte, revision string, attempt int) ([]byte, error) {
+	var out []byte
+	for at := 0; at < len(request); {
+		num, _, size := protowire.ConsumeField(request[at:])
+		if size < 0 {
+			return nil, fmt.Errorf("bad field at byte %d", at)
+		}
+		field := request[at : at+size]
+		at += size
+		if num != 1 {
+			out = append(out, field...)
+			continue
+		}
+		_, _, tag := protowire.ConsumeTag(field)
+		value, _ := protowire.ConsumeBytes(field[tag:])
+		var context extension.PostTranslateExtensionContext
+		if err := proto.Unmarshal(value, &context); err != nil {
+			return nil, err
+		}
+		if err := setRevision(&context, revision, attempt); err != nil {
+			return nil, err
+		}
+		b, err := proto.Marshal(&context)
+		if err != nil {
+			return nil, err
+		}
+		out = protowire.AppendTag(out, 1, protowire.BytesType)
+		out = protowire.AppendBytes(out, b)
+	}
+	return out, nil
+}
+
+func setRevision(context *extension.PostTranslateExtensionContext, revision string, attempt int) error {
 	if revision == "-" {
 		context.ExtensionResources = nil
 		return nil
 	}
-	for _, resource := range context.GetExtensionResources() {
+	for _, resource := range context.ExtensionResources {
 		var object map[string]any
 		if err := json.Unmarshal(resource.UnstructuredBytes, &object); err != nil {
 			return err

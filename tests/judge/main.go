@@ -20,6 +20,7 @@ const usage = `usage: judge COMMAND [flags]
   dump          print a request or an answer as JSON, sorted and stable
   call          call an extension server as Envoy Gateway does; with -n, time it
   gen           make a PostTranslateModify request of a Gateway with many routes
+  bind          copy a PostTranslateModify request with another revision in its Binding
   serve-copy    serve one prepared answer, unparsed (for comparison)
   serve-decode  decode the request, append what is ours in an answer, encode (for comparison)
   memcpy        time the plain copy of a file's bytes (for comparison)
@@ -38,6 +39,7 @@ var commands = map[string]command{
 	"dump":         dump,
 	"call":         call,
 	"gen":          gen,
+	"bind":         bind,
 	"serve-copy":   serveCopy,
 	"serve-decode": serveDecode,
 	"memcpy":       memcpy,

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Is memory flat while endpoints change, come and go? Each change goes all the way: a new list,
+ * discovery, World, Snapshot, the hook's answer.
+ *
+ *   churn N CHANGES REQUEST    prints one JSON object; memory (RssAnon) in KiB, ten samples
+ *
+ * REQUEST is a PostTranslateModify request for the Gateway demo/gw.
+ */
+#include <stdio.h>
+
+#include "base/macros.h"
+#include "bench_world.h"
+#include "io/file.h"
+#include "translate/hook.h"
+
+enum {
+        DEVICES_MAX = 20000,
+        CHANGES_MAX = 10000000,
+        SAMPLES = 10,
+        ROOM = 1000, /* devices that come and go beside the N */
+        STATUS_MAX = 64 << 10,
+};
+
+static uint64_t rss_anon_kib(void)
+{
+        Buf b;
+        buf_init(&b, STATUS_MAX);
+        uint64_t kib = 0;
+        Err err = {0};
+        if (file_read("/proc/self/status", &b, &err)) {
+                Str rest = buf_str(&b), line;
+                while (kib == 0 && rest.n > 0) {
+                        str_cut(&rest, '\n', &line);
+                        if (!str_starts(line, STR("RssAnon:")))
+                                continue;
+                        Str value = str_trim(str_sub(line, 8, line.n)), number;
+                        str_cut(&value, ' ', &number);
+                        INSIST(str_to_u64(number, UINT64_MAX, &kib));
+                }
+        }
+        buf_done(&b);
+        return kib;
+}
+
+/* Two addresses change, a device comes, one goes: in runs, so that the number of devices moves. */
+static void change(BenchWorld *b, size_t i, size_t n)
+{
+        bool growing = i / ROOM % 2 == 0;
+        switch (i % 4) {
+        case 0:
+                if (growing)
+                        bench_world_add(b);
+                else
+                        bench_world_remove(b);
+                break;
+        default:
+                bench_world_move(b, i * 7919 % n, (uint32_t)(n + i % (1 << 20)));
+                break;
+        }
+}
+
+static bool answer(const BenchWorld *b, Str request, Buf *out)
+{
+        HookResult result;
+        buf_reset(out);
+        return hook_answer(b->snapshot, HOOK_TRANSLATE, request, false, out, &result) ==
+               HOOK_ANSWERED;
+}
+
+static int run(size_t n, size_t changes, Str request)
+{
+        BenchWorld b;
+        Buf out;
+        uint64_t samples[SAMPLES] = {0}, before = rss_anon_kib();
+        buf_init(&out, HOOK_ANSWER_MAX);
+        bench_world_init(&b, n, n + ROOM);
+        bool good = answer(&b, request, &out);
+        uint64_t first = rss_anon_kib();
+        for (size_t i = 0; good && i < changes; i++) {
+                change(&b, i, n);
+                bench_world_poll(&b);
+                bench_world_translate(&b);
+                good = answer(&b, request, &out);
+                if ((i + 1) % (changes / SAMPLES) == 0)
+                        samples[(i + 1) / (changes / SAMPLES) - 1] = rss_anon_kib();
+        }
+        printf("{\"endpoints\": %zu, \"changes\": %zu, \"answered\": %s, \"empty_kib\": %llu, "
+               "\"first_kib\": %llu, \"kib\": [",
+               n, changes, good ? "true" : "false", (unsigned long long)before,
+               (unsigned long long)first);
+        for (size_t i = 0; i < SAMPLES; i++)
+                printf("%s%llu", i > 0 ? ", " : "", (unsigned long long)samples[i]);
+        printf("]}\n");
+        bench_world_done(&b);
+        buf_done(&out);
+        return good ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+        uint64_t n = 0, changes = 0;
+        if (argc != 4 || !str_to_u64(str_of(argv[1]), DEVICES_MAX, &n) ||
+            !str_to_u64(str_of(argv[2]), CHANGES_MAX, &changes) || n == 0 || changes < SAMPLES) {
+                fprintf(stderr, "usage: churn DEVICES CHANGES REQUEST\n");
+                return 2;
+        }
+        Buf request;
+        Err err = {0};
+        buf_init(&request, HOOK_ANSWER_MAX);
+        if (!file_read(argv[3], &request, &err)) {
+                fprintf(stderr, "%s: %s\n", argv[3], err.text);
+                return 2;
+        }
+        int code = run(n, changes, buf_str(&request));
+        buf_done(&request);
+        return code;
+}

@@ -1,0 +1,354 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`make bench`: figures of this machine, printed and written into bench/README.md.
+
+    bench/run.py                  everything
+    bench/run.py hook memory …    some of: hook memory churn snapshot (README.md is then left alone)
+    TSGW_BUILD=DIR                build folder (default: build, a build without sanitizers)
+
+What is compared with what, and why, stands in bench/README.md.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.abspath(os.environ.get("TSGW_BUILD") or os.path.join(ROOT, "build"))
+README = os.path.join(ROOT, "bench", "README.md")
+RECORDED = os.path.join(ROOT, "tests", "corpus", "hooks", "v1-one-route", "PostTranslateModify.bin")
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+import peers  # noqa: E402
+
+HOSTS = [0, 100, 1000, 5000]
+ROUTES = 1000
+ROUNDS = 5            # each server is called in turn, so that load of the machine meets all alike
+CALLS = 100           # of a round
+WAIT_SECONDS = 60
+BEGIN, END = "<!-- figures: written by bench/run.py -->", "<!-- end of figures -->"
+
+MANIFESTS = """
+apiVersion: gateway.tailscale.com/v1alpha1
+kind: TailscaleTailnet
+metadata: {name: corp-tailnet, namespace: demo}
+spec: {file: {path: devices.json}, pollInterval: 1s, proxyAddresses: ["127.0.0.1:3128"]}
+---
+apiVersion: gateway.tailscale.com/v1alpha1
+kind: TailscaleGateway
+metadata: {name: corp-gateway, namespace: demo}
+spec:
+  gatewayRef: {name: gw}
+  tailnets:
+  - name: corp
+    tailscaleTailnetRef: {name: corp-tailnet}
+    serviceDiscovery: {enabled: true, defaultPort: {port: 80, protocol: HTTP}}
+    routeGeneration: {egress: {hostPattern: "{service}.tailscale.local", pathPrefix: "%s"}}
+"""
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw, namespace: demo}
+spec: {gatewayClassName: eg, listeners: [{name: http, protocol: HTTP, port: 10080}]}
+"""
+
+
+def fail(text):
+    sys.exit(f"bench: {text}")
+
+
+def write(path, text):
+    """Whole or not at all, as the program writes its own files: its watch must not see half a list."""
+    part = os.path.join(os.path.dirname(path), "." + os.path.basename(path) + ".part")
+    with open(part, "w", encoding="utf-8") as f:
+        f.write(text)
+    os.rename(part, path)
+
+
+def devices(n, salt=0):
+    return json.dumps({"devices": [
+        {"id": f"{i}", "nodeId": f"n{i:06}", "name": f"api-{i:06}.corp.ts.net", "hostname": f"api-{i:06}", "os": "linux",
+         "addresses": [f"100.{64 + (a >> 16 & 63)}.{a >> 8 & 255}.{a & 255}"], "user": "alice@example.com",
+         "authorized": True, "tags": ["tag:web"]} for i, a in ((i, i + 1 + (salt if i == 0 else 0)) for i in range(n))]})
+
+
+def stop(proc):
+    if proc.poll() is None:
+        proc.send_signal(signal.SIGTERM)
+        try:
+            proc.wait(15)
+        except subprocess.TimeoutExpired:
+            proc.kill()
+            proc.wait()
+
+
+def rss_anon(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        return dict(re.findall(r"^(Rss\w+|VmRSS):\s+(\d+) kB", f.read(), re.M))
+
+
+class Program:
+    """tailscale-gateway run, on a directory of its own."""
+
+    def __init__(self, hosts, path_prefix="/"):
+        self.dir = tempfile.mkdtemp(prefix="tsgw-bench-", dir="/tmp")
+        for sub in ("res", "eg", "gen"):
+            os.mkdir(os.path.join(self.dir, sub))
+        self.socket = os.path.join(self.dir, "ext.sock")
+        self.log = os.path.join(self.dir, "log")
+        self.requests = 0
+        write(self.path("eg", "gw.yaml"), GATEWAY)
+        write(self.path("res", "corp.yaml"), MANIFESTS % path_prefix)
+        self.set_devices(hosts)
+        with open(self.log, "wb") as log:
+            self.proc = subprocess.Popen(
+                [os.environ.get("TSGW_PROGRAM") or find_program(), "run", "--resources", self.path("res"), "--gateway-resources",
+                 self.path("eg"), "--generated", self.path("gen"), "--extension-address", "unix://" + self.socket,
+                 "--admin-address", "unix://" + self.path("admin.sock"), "--metrics-address", ""],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def set_devices(self, n, salt=0):
+        write(self.path("res", "devices.json"), devices(n, salt))
+
+    def close(self):
+        stop(self.proc)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def revision(self):
+        """What the Binding asks for, or None before there is one."""
+        folder = self.path("gen", "envoy-gateway")
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if not name.startswith("."):
+                with open(os.path.join(folder, name), encoding="utf-8") as f:
+                    m = re.search(r"^\s*\"?revision\"?:\s*\"?([0-9A-Za-z]+)", f.read(), re.M)
+                return m.group(1) if m else None
+        return None
+
+    def request(self, routes):
+        """A PostTranslateModify request whose Binding asks for the revision in force."""
+        path, revision = self.path("request.bin"), self.revision()
+        judge("gen", "-like", RECORDED, "-routes", str(routes), "-out", path, *(["-revision", revision] if revision else []))
+        return path
+
+    def wait_hosts(self, hosts):
+        """Until that many hosts are served; returns the request and the answer that shows it."""
+        deadline, answer, last = time.monotonic() + WAIT_SECONDS, self.path("answer.bin"), ""
+        while True:
+            if self.proc.poll() is not None:
+                fail("the program ended:\n" + open(self.log, encoding="utf-8").read()[-3000:])
+            if self.revision():
+                request = self.request(ROUTES)
+                if judge("call", "-target", "unix://" + self.socket, "-request", request, "-answer", answer, check=False):
+                    last = judge("check", "-request", request, "-answer", answer, check=False)
+                    if last and last["ours"].get("virtual_hosts", 0) == hosts:
+                        return request, answer
+            if time.monotonic() > deadline:
+                fail(f"{hosts} hosts are not served after {WAIT_SECONDS} s: {last}\n" + open(self.log, encoding="utf-8").read()[-3000:])
+            time.sleep(0.1)
+
+
+def find_program():
+    for path in (os.path.join(BUILD, "tailscale-gateway"), os.path.join(BUILD, "src", "app", "tailscale-gateway")):
+        if os.path.exists(path):
+            return path
+    return fail(f"no program in {BUILD}: make build")
+
+
+JUDGE = []
+
+
+def judge(*args, check=True):
+    """Runs a judge command; its JSON (True where it prints none), or None where it failed."""
+    if not JUDGE:
+        JUDGE.append(peers.get("judge"))
+    done = subprocess.run(JUDGE + list(args), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        if check:
+            fail(f"judge {' '.join(args)}: {done.stdout}{done.stderr}")
+        return None
+    return json.loads(done.stdout) if done.stdout else True
+
+
+def serve(command, folder, answer):
+    socket = os.path.join(folder, command + ".sock")
+    proc = subprocess.Popen([JUDGE[0], command, "-unix", socket, "-answer", answer], stdin=subprocess.DEVNULL)
+    while not os.path.exists(socket):
+        if proc.poll() is not None:
+            fail(f"judge {command} ended")
+        time.sleep(0.01)
+    return proc, socket
+
+
+def worst(figures):
+    """One figure of several rounds: the median of the p50, the largest p99 and max."""
+    p50 = sorted(f["p50"] for f in figures)
+    return {"p50": p50[len(p50) // 2], "p99": max(f["p99"] for f in figures), "max": max(f["max"] for f in figures),
+            "bytes": figures[0]["bytes"]}
+
+
+def hook_row(hosts, path_prefix="/"):
+    with Program(hosts, path_prefix) as program:
+        request, answer = program.wait_hosts(hosts)
+        checked = judge("check", "-request", request, "-answer", answer)
+        servers = {"ours": (program.proc, program.socket)}
+        figures = {"ours": [], "copy": [], "decode": []}
+        try:
+            servers["copy"] = serve("serve-copy", program.dir, answer)
+            servers["decode"] = serve("serve-decode", program.dir, answer)
+            for _ in range(ROUNDS):
+                for name, (_, socket) in servers.items():
+                    figures[name].append(judge("call", "-target", "unix://" + socket, "-request", request, "-n", str(CALLS)))
+        finally:
+            for name in ("copy", "decode"):
+                if name in servers:
+                    stop(servers[name][0])
+        row = {name: worst(f) for name, f in figures.items()}
+        row["memcpy"] = judge("memcpy", "-file", answer, "-n", "1000")
+        row["ours_in_answer"] = checked["ours"]
+        row["request_bytes"] = os.path.getsize(request)
+        return row
+
+
+def hook():
+    rows = [(h, "/", hook_row(h)) for h in HOSTS] + [(1000, "/tailscale/{service}/", hook_row(1000, "/tailscale/{service}/"))]
+    out = ["| hosts (and paths) | request | answer | ours p50 / p99 / max | copy p50 / p99 | decode+encode p50 / p99 | memcpy p50 | "
+           "ours : copy | decode : ours |", "|---|---|---|---|---|---|---|---|---|"]
+    for hosts, prefix, r in rows:
+        o, c, d = r["ours"], r["copy"], r["decode"]
+        label = f"{hosts:,}" + (f" + {r['ours_in_answer'].get('routes', 0) - hosts:,} paths" if prefix != "/" else "")
+        out.append(f"| {label} | {r['request_bytes']:,} | {o['bytes']:,} | {o['p50']:.2f} / {o['p99']:.2f} / {o['max']:.2f} ms "
+                   f"| {c['p50']:.2f} / {c['p99']:.2f} ms | {d['p50']:.2f} / {d['p99']:.2f} ms | {r['memcpy']['p50']:.3f} ms "
+                   f"| {o['p50'] / c['p50']:.2f} | {d['p50'] / o['p50']:.1f} |")
+    return ["### PostTranslateModify, 1,000 own routes", "", *out]
+
+
+def settle(program):
+    """Memory once nothing moves: three equal looks in a row."""
+    seen, deadline = [], time.monotonic() + WAIT_SECONDS
+    while len(seen) < 3 or len(set(seen[-3:])) > 1:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+        seen.append(rss_anon(program.proc.pid)["RssAnon"])
+    return rss_anon(program.proc.pid)
+
+
+def memory_line(what, figures):
+    kib = {k: int(v) for k, v in figures.items()}
+    return f"| {what} | {kib['RssAnon'] / 1024:.2f} MiB | {kib['VmRSS'] / 1024:.2f} MiB |"
+
+
+def memory():
+    out = ["| state | RssAnon | RSS |", "|---|---|---|"]
+    with Program(0) as program:
+        time.sleep(3)
+        out.append(memory_line("idle: no endpoint, no hook call yet", settle(program)))
+        program.set_devices(1000)
+        deadline = time.monotonic() + WAIT_SECONDS
+        small = program.path("small.bin")
+        while True:  # small requests, so that what is measured is ours and not the size of Envoy Gateway's
+            revision = program.revision()
+            if revision:
+                judge("gen", "-like", RECORDED, "-routes", "1", "-out", small, "-revision", revision)
+                answer = program.path("answer.bin")
+                if judge("call", "-target", "unix://" + program.socket, "-request", small, "-answer", answer, check=False):
+                    checked = judge("check", "-request", small, "-answer", answer, check=False)
+                    if checked and checked["ours"].get("virtual_hosts") == 1000:
+                        break
+            if time.monotonic() > deadline:
+                fail("1,000 endpoints are not served")
+            time.sleep(0.2)
+        out.append(memory_line("1,000 endpoints", settle(program)))
+        request = program.request(ROUTES)
+        judge("call", "-target", "unix://" + program.socket, "-request", request, "-n", "200")
+        out.append(memory_line("and 200 hook calls with 1,000 own routes", settle(program)))
+        program.set_devices(1000, salt=1)
+        time.sleep(3)
+        first = settle(program)
+        out.append(memory_line("and one change", first))
+        changes = 60
+        for i in range(changes):
+            program.set_devices(1000, salt=i + 2)
+            time.sleep(1.1)
+        out.append(memory_line(f"and {changes} further changes of the list, one a second", settle(program)))
+    return ["### Memory of the program", "", *out]
+
+
+def bench_program(name, *args):
+    subprocess.run(["ninja", "-C", BUILD, f"bench/{name}"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    done = subprocess.run([os.path.join(BUILD, "bench", name), *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        fail(f"{name} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def churn():
+    with tempfile.TemporaryDirectory(prefix="tsgw-bench-") as folder:
+        request = os.path.join(folder, "request.bin")
+        judge("gen", "-like", RECORDED, "-routes", str(ROUTES), "-out", request)
+        r = bench_program("churn", "1000", "10000", request)
+    kib = r["kib"]
+    drift = 100.0 * (max(kib[1:]) - kib[0]) / kib[0]
+    return ["### Memory under change", "",
+            f"10,000 changes among 1,000 to 1,250 endpoints, each through discovery, World, Snapshot and a hook answer: RssAnon "
+            f"{r['first_kib'] / 1024:.2f} MiB at first, then after each 1,000: {', '.join(f'{k / 1024:.2f}' for k in kib)} MiB. "
+            f"From the first 1,000 on the largest is {drift:+.1f} % (goal: within 5 %)."]
+
+
+def snapshot():
+    out = ["| endpoints | bytes of ours | first of all | discovery p50 / p99 | Snapshot p50 / p99 / max |", "|---|---|---|---|---|"]
+    for n in (100, 1000, 5000):
+        r = bench_program("snapshot_bench", str(n), "300")
+        d, s = r["discovery"], r["snapshot"]
+        out.append(f"| {n:,} | {r['bytes']:,} | {r['first_ms']:.1f} ms | {d['p50']:.2f} / {d['p99']:.2f} ms "
+                   f"| {s['p50']:.2f} / {s['p99']:.2f} / {s['max']:.2f} ms |")
+    return ["### One changed endpoint", "", *out]
+
+
+PARTS = {"hook": hook, "memory": memory, "churn": churn, "snapshot": snapshot}
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = re.search(r"model name\s*: (.*)", f.read())
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    return (f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit}, {os.cpu_count()} × {model.group(1) if model else platform.machine()}, "
+            f"Linux {platform.release()}, load average {os.getloadavg()[0]:.1f} at the start.")
+
+
+def main(names):
+    if not set(names) <= set(PARTS):
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    judge("memcpy", "-file", RECORDED, "-n", "1")
+    lines = [machine(), ""]
+    for name, part in PARTS.items():
+        if not names or name in names:
+            text = part()
+            print("\n".join(text) + "\n", flush=True)
+            lines += text + [""]
+    if not names:
+        with open(README, encoding="utf-8") as f:
+            old = f.read()
+        head, rest = old.split(BEGIN)
+        write(README, head + BEGIN + "\n" + "\n".join(lines) + END + rest.split(END)[1])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
