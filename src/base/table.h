@@ -34,6 +34,10 @@ static inline size_t table_n(const Table *t)
 {
         return t != NULL ? t->n : 0;
 }
+static inline const void *table_at(const Table *t, size_t i)
+{
+        return t->at[i];
+}
 static inline Table *table_ref(const Table *t)
 {
         return leaf_ref(t);
@@ -45,7 +49,7 @@ static inline Table *table_unref(const Table *t)
 
 /* for (each `const type *var` of `t`); `t` may be NULL. `break` and `continue` do what they say:
  * `in_` is 1 from when a body begins until it has ended, so a body that is left ends both loops. */
-#define TABLE_FOREACH(type, var, t)                                                           \
-        for (size_t i_##var = 0, in_##var = 0; !in_##var && i_##var < table_n(t); i_##var++)  \
-                for (const type *var = (in_##var = 1, (t)->at[i_##var]); (void)var, in_##var; \
-                     in_##var = 0)
+#define TABLE_FOREACH(type, var, t)                                                          \
+        for (size_t i_##var = 0, in_##var = 0; !in_##var && i_##var < table_n(t); i_##var++) \
+                for (const type *var = (in_##var = 1, table_at((t), i_##var));               \
+                     (void)var, in_##var; in_##var = 0)
