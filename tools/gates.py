@@ -40,6 +40,7 @@ TIDY_FLAGS = ["-Wno-unknown-warning-option"]
 CPPCHECK = ["cppcheck", "--quiet", "--std=c11", "--enable=warning,portability", "--error-exitcode=1", "--inline-suppr",
             "--suppress=missingIncludeSystem", "--suppress=unknownMacro", "--suppress=preprocessorErrorDirective",
             "--suppress=internalAstError", "--suppress=nullPointer", "--suppress=ctunullpointer", "--suppress=uninitvar",
+            "--suppress=arrayIndexThenCheck",
             "--template={file}:{line}: {message} [{id}]", "-D__GNUC__=12", "-DNULL=0"]
 
 

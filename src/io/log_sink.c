@@ -41,6 +41,7 @@ struct LogSink {
         int fd;  /* borrowed */
         int own; /* owned, the reopened one; -1: none */
         Way way;
+        bool can_be_watched;
         Loop *loop; /* NULL: none */
         FdSource source;
         char *buffer; /* owned; [from, to) waits; NULL until it is needed */
@@ -113,6 +114,13 @@ static bool drain(LogSink *s)
         return true;
 }
 
+/* A file on a full disk takes half a line, and cannot be polled: the next line tries again. */
+static void watch(LogSink *s)
+{
+        if (s->loop != NULL && s->can_be_watched && s->to > 0)
+                fd_source_want(&s->source, FD_WRITE);
+}
+
 static bool keep(LogSink *s, Str bytes)
 {
         if (s->buffer == NULL)
@@ -126,8 +134,7 @@ static bool keep(LogSink *s, Str bytes)
                 return false;
         memcpy(s->buffer + s->to, bytes.p, bytes.n);
         s->to += bytes.n;
-        if (s->loop != NULL)
-                fd_source_want(&s->source, FD_WRITE);
+        watch(s);
         return true;
 }
 
@@ -183,6 +190,7 @@ static void choose_way(LogSink *s)
         s->way = WAY_POLL;
         if (fstat(s->fd, &st) != 0)
                 return;
+        s->can_be_watched = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || isatty(s->fd);
         if (S_ISREG(st.st_mode))
                 s->way = WAY_WRITE;
         if (S_ISSOCK(st.st_mode))
@@ -219,8 +227,7 @@ void log_sink_attach(LogSink *s, Loop *l)
         if (l == NULL)
                 return;
         fd_source_init(&s->source, l, target(s), on_writable);
-        if (s->to > 0)
-                fd_source_want(&s->source, FD_WRITE);
+        watch(s);
 }
 
 LogSink *log_sink_close(LogSink *s)

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
@@ -222,6 +223,38 @@ static void a_file_takes_all(void **state)
         test_dir_done(&dir);
 }
 
+/* The limit of a file's size stands in for a full disk: a line is taken in part, the next not at
+ * all. */
+static void a_full_disk_costs_lines_alone(void **state)
+{
+        Fixture *f = *state;
+        struct rlimit before, small;
+        TestDir dir;
+        char path[TEST_PATH];
+        LogSink *s;
+
+        test_dir_init(&dir);
+        test_dir_join(&dir, "log", path);
+        f->fds[1] = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(f->fds[1] >= 0);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+        small = (struct rlimit){first_line.n * 3 / 2, before.rlim_max};
+        next_number = 100000;
+        s = log_sink_open(&f->log, f->fds[1], &f->clock);
+        log_sink_attach(s, f->loop);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        write_lines(f, 4);
+        loop_turn(f->loop, SPAN_MS(0));
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_true(f->log.dropped >= 3);
+        write_lines(f, 1);
+        f->fds[0] = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(read_some(f));
+        assert_true(str_ends(buf_str(&f->got), STR("n=100004\n")));
+        log_sink_close(s);
+        test_dir_done(&dir);
+}
+
 static void nobody_reads_any_more(void **state)
 {
         Fixture *f = *state;
@@ -271,10 +304,12 @@ int main(void)
                 SINK_TEST(it_works_without_a_loop),
                 SINK_TEST(a_full_socket_never_blocks),
                 SINK_TEST(a_file_takes_all),
+                SINK_TEST(a_full_disk_costs_lines_alone),
                 SINK_TEST(nobody_reads_any_more),
                 SINK_TEST(closing_writes_what_it_can),
         };
 
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
