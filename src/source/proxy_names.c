@@ -22,8 +22,8 @@ enum {
 typedef struct LookUp {
         char name[NAME_MAX_BYTES];
         char host[NAME_MAX_BYTES];
-        char port[8];
-        char at[PROXY_NAME_ADDRESSES_MAX][IP_TEXT + 8];
+        char port[6];
+        char at[PROXY_NAME_ADDRESSES_MAX][IP_TEXT + 12]; /* "[IP]:port" */
         size_t n;
         int error; /* of getaddrinfo */
 } LookUp;
