@@ -41,6 +41,11 @@ Secret *secret_new(Str bytes)
         return s;
 }
 
+Secret *secret_dup(const Secret *s)
+{
+        return s != NULL ? secret_new((Str){s->bytes, s->n}) : NULL;
+}
+
 Secret *secret_free(Secret *s)
 {
         size_t size;

@@ -13,6 +13,8 @@ typedef struct Secret Secret;
 
 /* A copy of at most 64 KiB; NULL above. */
 Secret *secret_new(Str bytes) MUST_USE;
+/* A copy of its own; NULL gives NULL. */
+Secret *secret_dup(const Secret *s) MUST_USE;
 /* Wipes and frees; NULL is welcome. Returns NULL. */
 Secret *secret_free(Secret *s);
 /* Borrowed bytes. tools/floors.py names the files that may call this. */

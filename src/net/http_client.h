@@ -64,6 +64,7 @@ typedef struct HttpRequestInput {
         void *owner;
 } HttpRequestInput;
 
+/* One for all who ask; `loop` is borrowed. Aborts where libcurl cannot begin. */
 HttpClient *http_client_new(Loop *loop) MUST_USE;
 /* All requests must have been closed. NULL is welcome. Returns NULL. */
 HttpClient *http_client_free(HttpClient *c);

@@ -28,13 +28,18 @@ typedef struct TailnetAnswer {
         uint64_t bytes;     /* of the answer */
         double seconds;     /* that it took */
         uint64_t n_invalid; /* devices that were left out of the answer because they could not be
-                               understood; the first reason is in err.text */
+                               understood, or whose id another has too; the first reason is in
+                               err.text, also of a good answer */
 } TailnetAnswer;
 
 typedef struct TailnetSource TailnetSource;
+/* The source may be closed inside. */
 typedef void TailnetSourceFn(TailnetSource *s, TailnetAnswer *answer);
+/* What is asked says that something is new (today: the file changed), so a poll is worth while now;
+ * how soon is the receiver's. From the loop; the source may be closed inside. */
+typedef void TailnetChangedFn(TailnetSource *s);
 
-/* What every source is made of; borrowed until it is closed. */
+/* What every source is made of; `loop`, `log` and `http` are borrowed until it is closed. */
 typedef struct TailnetSourceInput {
         Loop *loop;
         Log *log;
@@ -42,13 +47,15 @@ typedef struct TailnetSourceInput {
         const TailnetSpec *spec; /* a reference is taken */
         const Secret *api_key;   /* copied; may be NULL */
         const Table *devices; /* of the last good answer, so that unchanged leaves are kept; may be
-                                 NULL */
+                                 NULL. A reference is taken */
         TailnetSourceFn *fn;
+        TailnetChangedFn *changed; /* may be NULL */
         void *owner;
 } TailnetSourceInput;
 
-/* The source that fits the spec: file where file.path is given, else Headscale. NULL with a reason
- * where the spec asks for what is not supported or a credential is missing. */
+/* The source that fits the spec: file where file.path is given, else Headscale (API v1). NULL where
+ * the spec asks for what is not supported ("NotSupportedYet") or without the credential that is
+ * needed ("CredentialMissing"). */
 TailnetSource *tailnet_source_open(const TailnetSourceInput *in, Err *err) MUST_USE;
 /* Starts a poll; nothing where one is in flight. */
 void tailnet_source_poll(TailnetSource *s);

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Facts about the two shapes: Tailscale API v2 (GET /tailnet/{t}/devices) and Headscale API v1
+ * (GET /node), as their servers answer.
+ *
+ *  - Tailscale leaves out lastSeen while connectedToControl is true, and servers that know neither
+ *    field leave both out for a device that is online.
+ *  - Headscale says `online` itself. Its lastSeen moves with every keep-alive, so it is not kept
+ *    for a device that is online: the leaf would change with every poll, and tell nothing.
+ *  - A time in year 1 means that there is none.
+ */
+#include "tailnet/device_list.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "model/cidr.h"
+
+enum {
+        DEVICE_ID_MAX = 128,   /* a nodeId has some 20 bytes */
+        DEVICE_NAME_MAX = 253, /* of a DNS name, RFC 1035 */
+        DEVICE_TEXT_MAX = 256, /* os, user */
+        DEVICE_TAGS_MAX = 256,
+        LIST_ROOM_MIN = 64,
+};
+
+struct DeviceList {
+        DeviceShape shape;
+        char *suffix; /* owned */
+        Str suffix_str;
+        const void **leaves; /* owned, each with one reference */
+        size_t n, room;
+        size_t n_seen;
+        uint64_t n_invalid;
+        Err first; /* why the first invalid one is */
+};
+
+Str device_list_member(DeviceShape shape)
+{
+        return shape == DEVICE_SHAPE_HEADSCALE ? STR("nodes") : STR("devices");
+}
+
+DeviceList *device_list_new(DeviceShape shape, Str suffix)
+{
+        DeviceList *l = mem_new(sizeof(*l));
+
+        l->shape = shape;
+        l->suffix = mem_new(suffix.n + 1);
+        if (suffix.n > 0)
+                memcpy(l->suffix, suffix.p, suffix.n);
+        l->suffix_str = str_make(l->suffix, suffix.n);
+        return l;
+}
+
+DeviceList *device_list_free(DeviceList *l)
+{
+        if (l == NULL)
+                return NULL;
+        for (size_t i = 0; i < l->n; i++)
+                leaf_unref(l->leaves[i]);
+        mem_free(l->leaves);
+        mem_free(l->suffix);
+        return mem_free(l);
+}
+
+/* --- one device --- */
+
+/* A text that may be shown and compared, or nothing. */
+static Str clean(Str s, size_t max)
+{
+        s = str_trim(s);
+        return s.n <= max && str_is_printable_utf8(s) ? s : (Str){0};
+}
+
+static Str lower(Arena *arena, Str s)
+{
+        char *p = arena_new(arena, s.n + 1);
+
+        for (size_t i = 0; i < s.n; i++)
+                p[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + ('a' - 'A')) : s.p[i];
+        return str_make(p, s.n);
+}
+
+/* Ids are strings; a number is taken for the text that it is. */
+static Str read_id(const Tree *e, Str key)
+{
+        const Tree *node = tree_get(e, key);
+
+        if (node == NULL || (node->type != TREE_STRING && node->type != TREE_NUMBER))
+                return (Str){0};
+        return clean(node->text, DEVICE_ID_MAX);
+}
+
+static void read_name(const DeviceList *l, Arena *arena, Str name, Device *d)
+{
+        Str rest;
+
+        name = clean(name, DEVICE_NAME_MAX);
+        if (name.n > 0 && name.p[name.n - 1] == '.')
+                name.n--;
+        name = lower(arena, name);
+        rest = name;
+        /* Without a dot all of it is the first label. */
+        IGNORE(str_cut(&rest, '.', &d->short_name), "gives the whole where there is no dot");
+        d->name = name;
+        if (name.n > 0 && str_find(name, '.') < 0 && l->suffix_str.n > 0)
+                d->name = arena_printf(arena, "%.*s.%.*s", STR_FMT(name), STR_FMT(l->suffix_str));
+}
+
+/* The order of addresses is not promised, so it must not matter: of several in one family one of
+ * the tailnets' own ranges is taken first, then the lowest. */
+static bool is_better(const IpAddr *a, const IpAddr *b)
+{
+        bool a_own = ip_is_tailnet(a), b_own = ip_is_tailnet(b);
+
+        return a_own != b_own ? a_own : memcmp(a->b, b->b, sizeof(a->b)) < 0;
+}
+
+static void read_addresses(const Tree *array, Arena *arena, Device *d)
+{
+        IpAddr best[2];
+        bool has[2] = {false, false};
+        char text[IP_TEXT];
+
+        if (array != NULL && array->type != TREE_ARRAY)
+                return;
+        TREE_FOREACH (node, array) {
+                IpAddr a;
+
+                if (!ip_parse(tree_str(node), &a))
+                        continue;
+                unsigned family = ip_is_v4(&a) ? 0 : 1;
+                if (!has[family] || is_better(&a, &best[family]))
+                        best[family] = a;
+                has[family] = true;
+        }
+        if (has[0])
+                d->ip4 = arena_str(arena, str_of(ip_format(&best[0], text)));
+        if (has[1])
+                d->ip6 = arena_str(arena, str_of(ip_format(&best[1], text)));
+}
+
+/* Sorted, each once. */
+static void read_tags(const Tree *array, Arena *arena, Device *d)
+{
+        StrList all = array != NULL && array->type == TREE_ARRAY ? tree_strlist(array, arena)
+                                                                 : (StrList){0};
+        size_t max = all.n < DEVICE_TAGS_MAX ? all.n : DEVICE_TAGS_MAX, n = 0;
+        Str *tags = arena_new_array(arena, max, sizeof(*tags));
+
+        for (size_t i = 0; i < all.n && n < max; i++) {
+                Str tag = clean(all.at[i], DEVICE_TEXT_MAX);
+                size_t at = n;
+
+                if (tag.n == 0 || strlist_has((StrList){tags, n}, tag))
+                        continue;
+                for (; at > 0 && str_cmp(tags[at - 1], tag) > 0; at--)
+                        tags[at] = tags[at - 1];
+                tags[at] = tag;
+                n++;
+        }
+        d->tags = (StrList){tags, n};
+}
+
+static Wall read_time(const Tree *e, Str key)
+{
+        Wall t;
+
+        return wall_parse(tree_get_str(e, key), &t) ? t : (Wall){0};
+}
+
+static void read_tailscale(const DeviceList *l, const Tree *e, Arena *arena, Device *d)
+{
+        const Tree *connected = tree_get(e, STR("connectedToControl"));
+        Str lock = tree_get_str(e, STR("tailnetLockError"));
+
+        d->node_id = read_id(e, STR("nodeId"));
+        if (d->node_id.n == 0)
+                d->node_id = read_id(e, STR("id"));
+        read_name(l, arena, tree_get_str(e, STR("name")), d);
+        read_addresses(tree_get(e, STR("addresses")), arena, d);
+        d->os = clean(tree_get_str(e, STR("os")), DEVICE_TEXT_MAX);
+        d->user = clean(tree_get_str(e, STR("user")), DEVICE_TEXT_MAX);
+        d->last_seen = read_time(e, STR("lastSeen"));
+        if (connected != NULL && connected->type == TREE_BOOL)
+                d->online = connected->boolean ? DEVICE_ONLINE : DEVICE_OFFLINE;
+        else if (d->last_seen.ms == 0)
+                d->online = DEVICE_ONLINE;
+        if (!tree_get_bool(e, STR("keyExpiryDisabled"), false))
+                d->expires = read_time(e, STR("expires"));
+        d->authorized = tree_get_bool(e, STR("authorized"), true);
+        d->external = tree_get_bool(e, STR("isExternal"), false);
+        d->blocks_incoming = tree_get_bool(e, STR("blocksIncomingConnections"), false);
+        if (lock.n > 0)
+                d->lock_error = clean(lock, DEVICE_TEXT_MAX).n > 0 ? clean(lock, DEVICE_TEXT_MAX)
+                                                                   : STR("not signed");
+}
+
+static void read_headscale(const DeviceList *l, const Tree *e, Arena *arena, Device *d)
+{
+        const Tree *online = tree_get(e, STR("online"));
+
+        d->node_id = read_id(e, STR("id"));
+        read_name(l, arena, tree_get_str(e, STR("givenName")), d);
+        read_addresses(tree_get(e, STR("ipAddresses")), arena, d);
+        d->user = clean(tree_get_str(tree_get(e, STR("user")), STR("name")), DEVICE_TEXT_MAX);
+        d->last_seen = read_time(e, STR("lastSeen"));
+        if (online != NULL && online->type == TREE_BOOL)
+                d->online = online->boolean ? DEVICE_ONLINE : DEVICE_OFFLINE;
+        d->expires = read_time(e, STR("expiry"));
+        d->authorized = true;
+}
+
+static const char *what_is_missing(const Device *d)
+{
+        if (d->node_id.n == 0)
+                return "no usable id";
+        if (d->short_name.n == 0)
+                return "no usable name";
+        if (d->ip4.n == 0 && d->ip6.n == 0)
+                return "no usable address";
+        return NULL;
+}
+
+/* --- the list --- */
+
+static void count_invalid(DeviceList *l, const Device *d, const char *why)
+{
+        if (l->n_invalid++ > 0)
+                return;
+        err_set(&l->first, ERR_NONE, "InvalidDevice", "device \"%.*s\" (id \"%.*s\"): %s",
+                STR_FMT(d->name), STR_FMT(d->node_id), why);
+}
+
+static void keep(DeviceList *l, Device *d)
+{
+        if (l->n == l->room) {
+                l->room = l->room > 0 ? l->room * 2 : LIST_ROOM_MIN;
+                l->leaves = mem_resize(l->leaves, l->room * sizeof(*l->leaves));
+        }
+        l->leaves[l->n++] = d;
+}
+
+bool device_list_add(void *ctx, const Tree *element, Err *err)
+{
+        DeviceList *l = ctx;
+        Device d = {0};
+        const char *missing;
+        Arena arena;
+
+        if (l->n_seen == TAILNET_DEVICES_MAX)
+                return err_set(err, ERR_LIMIT, "TooManyDevices", "more than %d devices",
+                               TAILNET_DEVICES_MAX);
+        l->n_seen++;
+        arena_init(&arena, 0);
+        if (l->shape == DEVICE_SHAPE_HEADSCALE)
+                read_headscale(l, element, &arena, &d);
+        else
+                read_tailscale(l, element, &arena, &d);
+        read_tags(tree_get(element, STR("tags")), &arena, &d);
+        if (d.online == DEVICE_ONLINE)
+                d.last_seen = (Wall){0};
+        missing = what_is_missing(&d);
+        if (missing == NULL)
+                keep(l, device_new(&d));
+        else
+                count_invalid(l, &d, missing);
+        arena_done(&arena);
+        return true;
+}
+
+static int cmp_tags(StrList a, StrList b)
+{
+        for (size_t i = 0; i < a.n && i < b.n; i++) {
+                int c = str_cmp(a.at[i], b.at[i]);
+
+                if (c != 0)
+                        return c;
+        }
+        return a.n < b.n ? -1 : a.n > b.n;
+}
+
+static int cmp_i64(int64_t a, int64_t b)
+{
+        return a < b ? -1 : a > b;
+}
+
+static int cmp_flags(const Device *a, const Device *b)
+{
+        int x = (int)a->online << 3 | a->authorized << 2 | a->external << 1 | a->blocks_incoming;
+        int y = (int)b->online << 3 | b->authorized << 2 | b->external << 1 | b->blocks_incoming;
+
+        return x - y;
+}
+
+/* By id, then by everything: equal only where nothing that we use differs. */
+static int total_order(const Device *x, const Device *y)
+{
+        const int c[] = {str_cmp(x->node_id, y->node_id),
+                         str_cmp(x->name, y->name),
+                         str_cmp(x->short_name, y->short_name),
+                         str_cmp(x->ip4, y->ip4),
+                         str_cmp(x->ip6, y->ip6),
+                         str_cmp(x->os, y->os),
+                         str_cmp(x->user, y->user),
+                         cmp_tags(x->tags, y->tags),
+                         cmp_i64(x->last_seen.ms, y->last_seen.ms),
+                         cmp_i64(x->expires.ms, y->expires.ms),
+                         cmp_flags(x, y),
+                         str_cmp(x->lock_error, y->lock_error)};
+
+        for (size_t i = 0; i < LENGTH_OF(c); i++)
+                if (c[i] != 0)
+                        return c[i];
+        return 0;
+}
+
+static int cmp_leaves(const void *a, const void *b)
+{
+        return total_order(*(const Device *const *)a, *(const Device *const *)b);
+}
+
+/* Leaves in l->leaves those that are the first of their id. */
+static void drop_duplicates(DeviceList *l)
+{
+        size_t n = 0;
+
+        if (l->n > 0)
+                qsort(l->leaves, l->n, sizeof(*l->leaves), cmp_leaves);
+        for (size_t i = 0; i < l->n; i++) {
+                if (n > 0 && device_order(l->leaves[n - 1], l->leaves[i]) == 0) {
+                        count_invalid(l, l->leaves[i], "another device has this id");
+                        leaf_unref(l->leaves[i]);
+                } else {
+                        l->leaves[n++] = l->leaves[i];
+                }
+        }
+        l->n = n;
+}
+
+void device_list_finish(DeviceList *l, const Table *before, TailnetAnswer *ret)
+{
+        drop_duplicates(l);
+        ret->n_invalid = l->n_invalid;
+        ret->err = l->first;
+        if (l->n == 0 && l->n_seen > 0) {
+                ret->err.kind = ERR_INVALID;
+                err_prefix(&ret->err, "none of %zu devices can be understood", l->n_seen);
+                return;
+        }
+        ret->devices = table_update(before, l->leaves, l->n, device_order, device_same);
+        l->n = 0;
+}

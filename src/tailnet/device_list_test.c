@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tailnet/device_list.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "proto/json.h"
+
+/* What one list gives; the caller unrefs .devices. */
+static TailnetAnswer read_all(DeviceShape shape, const char *suffix, const char *array,
+                              const Table *before)
+{
+        TailnetAnswer a = {0};
+        DeviceList *l = device_list_new(shape, str_of(suffix));
+        Arena arena;
+        const Tree *root;
+
+        arena_init(&arena, 0);
+        root = json_read(&arena, str_of(array), NULL, &a.err);
+        assert_non_null(root);
+        TREE_FOREACH (element, root)
+                assert_true(device_list_add(l, element, &a.err));
+        arena_done(&arena);
+        device_list_finish(l, before, &a);
+        device_list_free(l);
+        return a;
+}
+
+static void headscale_as_it_answers(void **state)
+{
+        static const char nodes[] =
+                "[{\"id\":\"12\",\"machineKey\":\"mkey:0\",\"ipAddresses\":"
+                "[\"fd7a:115c:a1e0::c\",\"100.64.0.12\"],\"name\":\"Laptop.lan\","
+                "\"user\":{\"id\":\"1\",\"name\":\"carol\",\"email\":\"\"},"
+                "\"lastSeen\":\"2026-03-01T10:00:00.5Z\",\"expiry\":null,"
+                "\"preAuthKey\":{\"user\":null,\"aclTags\":[\"tag:no\"]},"
+                "\"givenName\":\"Laptop-1\",\"online\":true,\"subnetRoutes\":[],\"tags\":[]},"
+                "{\"id\":\"3\",\"ipAddresses\":[\"100.64.0.3\"],\"user\":{\"name\":"
+                "\"tagged-devices\"},\"lastSeen\":\"2026-03-01T10:00:00Z\","
+                "\"expiry\":\"2026-04-01T00:00:00Z\",\"givenName\":\"db\",\"online\":false,"
+                "\"tags\":[\"tag:tcp-5432\",\"tag:db\",\"tag:db\"]}]";
+        TailnetAnswer a = read_all(DEVICE_SHAPE_HEADSCALE, "corp.example", nodes, NULL);
+
+        (void)state;
+        assert_int_equal(a.devices->n, 2);
+        assert_int_equal(a.n_invalid, 0);
+        assert_int_equal(a.err.kind, ERR_NONE);
+        const Device *d = a.devices->at[0];
+        assert_true(str_eq(d->node_id, STR("12")));
+        assert_true(str_eq(d->short_name, STR("laptop-1")));
+        assert_true(str_eq(d->name, STR("laptop-1.corp.example")));
+        assert_true(str_eq(d->ip4, STR("100.64.0.12")));
+        assert_true(str_eq(d->ip6, STR("fd7a:115c:a1e0::c")));
+        assert_true(str_eq(d->user, STR("carol")));
+        assert_int_equal(d->online, DEVICE_ONLINE);
+        assert_int_equal(d->last_seen.ms, 0);
+        assert_int_equal(d->expires.ms, 0);
+        assert_true(d->authorized);
+        assert_int_equal(d->tags.n, 0);
+        d = a.devices->at[1];
+        assert_int_equal(d->online, DEVICE_OFFLINE);
+        assert_int_equal(d->last_seen.ms, INT64_C(1772359200000));
+        assert_int_equal(d->expires.ms, INT64_C(1775001600000));
+        assert_int_equal(d->tags.n, 2);
+        assert_true(str_eq(d->tags.at[0], STR("tag:db")));
+        assert_true(str_eq(d->tags.at[1], STR("tag:tcp-5432")));
+        table_unref(a.devices);
+}
+
+static void tailscale_as_it_answers(void **state)
+{
+        static const char devices[] =
+                "[{\"addresses\":[\"100.80.1.2\",\"fd7a:115c:a1e0::5\"],\"id\":\"9001\","
+                "\"nodeId\":\"nAbc1CNTRL\",\"user\":\"dora@example.com\","
+                "\"name\":\"Grafana.tail1234.ts.net.\",\"hostname\":\"ip-10-0-0-7\","
+                "\"os\":\"linux\",\"connectedToControl\":true,\"keyExpiryDisabled\":true,"
+                "\"expires\":\"2020-01-01T00:00:00Z\",\"authorized\":true,"
+                "\"tags\":[\"tag:web\"],\"updateAvailable\":false},"
+                "{\"addresses\":[\"100.80.1.3\"],\"id\":9002,\"name\":\"nas.other.ts.net\","
+                "\"created\":\"\",\"isExternal\":true,\"authorized\":false,"
+                "\"blocksIncomingConnections\":true,\"expires\":\"0001-01-01T00:00:00Z\","
+                "\"lastSeen\":\"2026-03-01T10:00:00Z\",\"tailnetLockError\":\"no signature\"},"
+                "{\"addresses\":[\"100.80.1.4\"],\"nodeId\":\"n4\",\"name\":\"old\"}]";
+        TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", devices, NULL);
+
+        (void)state;
+        assert_int_equal(a.devices->n, 3);
+        const Device *d = a.devices->at[2];
+        assert_true(str_eq(d->node_id, STR("nAbc1CNTRL")));
+        assert_true(str_eq(d->name, STR("grafana.tail1234.ts.net")));
+        assert_true(str_eq(d->short_name, STR("grafana")));
+        assert_int_equal(d->online, DEVICE_ONLINE);
+        assert_int_equal(d->expires.ms, 0);
+        assert_true(str_eq(d->os, STR("linux")));
+        assert_false(d->external);
+        d = a.devices->at[0];
+        assert_true(str_eq(d->node_id, STR("9002")));
+        assert_true(d->external && d->blocks_incoming && !d->authorized);
+        assert_true(str_eq(d->lock_error, STR("no signature")));
+        assert_int_equal(d->online, DEVICE_ONLINE_UNKNOWN);
+        assert_int_equal(d->expires.ms, 0);
+        assert_int_not_equal(d->last_seen.ms, 0);
+        d = a.devices->at[1];
+        assert_true(str_eq(d->name, STR("old")));
+        assert_int_equal(d->online, DEVICE_ONLINE);
+        assert_true(d->authorized);
+        table_unref(a.devices);
+}
+
+static void what_cannot_be_understood_is_counted(void **state)
+{
+        static const char *bad[] = {
+                "{}",
+                "null",
+                "[]",
+                "\"x\"",
+                "{\"nodeId\":\"\",\"name\":\"a\",\"addresses\":[\"100.64.0.1\"]}",
+                "{\"nodeId\":true,\"name\":\"a\",\"addresses\":[\"100.64.0.1\"]}",
+                "{\"nodeId\":\"1\",\"hostname\":\"a\",\"addresses\":[\"100.64.0.1\"]}",
+                "{\"nodeId\":\"1\",\"name\":\".corp\",\"addresses\":[\"100.64.0.1\"]}",
+                "{\"nodeId\":\"1\",\"name\":\"a\\nb\",\"addresses\":[\"100.64.0.1\"]}",
+                "{\"nodeId\":\"1\",\"name\":7,\"addresses\":[\"100.64.0.1\"]}",
+                "{\"nodeId\":\"1\",\"name\":\"a\"}",
+                "{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[]}",
+                "{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":\"100.64.0.1\"}",
+                "{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[\"web.example.com\",1,null]}",
+                "{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":{\"a\":\"100.64.0.1\"}}",
+        };
+        char text[512];
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(bad); i++) {
+                snprintf(text, sizeof(text), "[%s]", bad[i]);
+                TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", text, NULL);
+
+                /* Of a list with devices of which none is understood nothing may be concluded. */
+                assert_null(a.devices);
+                assert_int_equal(a.err.kind, ERR_INVALID);
+                assert_string_equal(a.err.reason, "InvalidDevice");
+                snprintf(text, sizeof(text),
+                         "[%s,{\"id\":\"7\",\"name\":\"ok\",\"addresses\":[\"100.64.0.7\"]}]",
+                         bad[i]);
+                a = read_all(DEVICE_SHAPE_TAILSCALE, "", text, NULL);
+                assert_int_equal(a.devices->n, 1);
+                assert_int_equal(a.n_invalid, 1);
+                assert_int_equal(a.err.kind, ERR_NONE);
+                assert_true(a.err.text[0] != '\0');
+                table_unref(a.devices);
+        }
+        TailnetAnswer none = read_all(DEVICE_SHAPE_TAILSCALE, "", "[]", NULL);
+        assert_non_null(none.devices);
+        assert_int_equal(none.devices->n, 0);
+        table_unref(none.devices);
+}
+
+static void odd_values_do_no_harm(void **state)
+{
+        static const char devices[] =
+                "[{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[\"10.0.0.1\",\"100.64.0.9\","
+                "\"100.64.0.2\",\"fe80::1\"],\"tags\":\"tag:x\",\"os\":[1],\"user\":\"a\\u0001\","
+                "\"expires\":\"soon\",\"lastSeen\":5,\"connectedToControl\":\"yes\","
+                "\"authorized\":\"no\",\"tailnetLockError\":\"\\u0007\",\"unknown\":{\"x\":[{}]}}]";
+        TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", devices, NULL);
+
+        (void)state;
+        assert_int_equal(a.devices->n, 1);
+        const Device *d = a.devices->at[0];
+        assert_true(str_eq(d->ip4, STR("100.64.0.2")));
+        assert_true(str_eq(d->ip6, STR("fe80::1")));
+        assert_int_equal(d->tags.n + d->os.n + d->user.n, 0);
+        assert_int_equal(d->expires.ms, 0);
+        assert_true(d->authorized);
+        assert_true(str_eq(d->lock_error, STR("not signed")));
+        table_unref(a.devices);
+}
+
+static void of_one_id_the_same_wins_in_any_order(void **state)
+{
+#define ONE "{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[\"100.64.0.1\"]}"
+#define TWO "{\"nodeId\":\"1\",\"name\":\"b\",\"addresses\":[\"100.64.0.1\"]}"
+        static const char *lists[] = {"[" ONE "," TWO "]", "[" TWO "," ONE "]",
+                                      "[" TWO "," ONE "," ONE "]"};
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(lists); i++) {
+                TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", lists[i], NULL);
+
+                assert_int_equal(a.devices->n, 1);
+                assert_true(str_eq(((const Device *)a.devices->at[0])->name, STR("a")));
+                assert_int_equal(a.n_invalid, i == 2 ? 2 : 1);
+                assert_non_null(strstr(a.err.text, "another device has this id"));
+                table_unref(a.devices);
+        }
+}
+
+static void the_same_again_is_the_same_table(void **state)
+{
+        static const char *lists[] = {"[" ONE ",{\"nodeId\":\"2\",\"name\":\"c\",\"addresses\":"
+                                      "[\"100.64.0.2\",\"fd7a:115c:a1e0::2\"]}]",
+                                      "[{\"nodeId\":\"2\",\"name\":\"c\",\"addresses\":"
+                                      "[\"fd7a:115c:a1e0::2\",\"100.64.0.2\"]}," ONE "]"};
+        TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", lists[0], NULL);
+        TailnetAnswer b = read_all(DEVICE_SHAPE_TAILSCALE, "", lists[1], a.devices);
+
+        (void)state;
+        assert_ptr_equal(a.devices, b.devices);
+        table_unref(a.devices);
+        table_unref(b.devices);
+}
+
+static void the_cap_is_an_error(void **state)
+{
+        DeviceList *l = device_list_new(DEVICE_SHAPE_HEADSCALE, (Str){0});
+        const Tree nothing = {.type = TREE_OBJECT};
+        Err err = {0};
+
+        (void)state;
+        for (unsigned i = 0; i < TAILNET_DEVICES_MAX; i++)
+                assert_true(device_list_add(l, &nothing, &err));
+        assert_false(device_list_add(l, &nothing, &err));
+        assert_int_equal(err.kind, ERR_LIMIT);
+        device_list_free(l);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(headscale_as_it_answers),
+                cmocka_unit_test(tailscale_as_it_answers),
+                cmocka_unit_test(what_cannot_be_understood_is_counted),
+                cmocka_unit_test(odd_values_do_no_harm),
+                cmocka_unit_test(of_one_id_the_same_wins_in_any_order),
+                cmocka_unit_test(the_same_again_is_the_same_table),
+                cmocka_unit_test(the_cap_is_an_error),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* TailnetKind: what a kind of source is to tailnet_source.c, and what they all have. */
+
+#include "tailnet/tailnet_source.h"
+
+typedef struct TailnetKind {
+        void (*poll)(TailnetSource *s); /* none is in flight */
+        /* Aborts a poll and frees; nothing is delivered after. */
+        void (*free)(TailnetSource *s);
+} TailnetKind;
+
+/* The first member of each kind's own struct. */
+struct TailnetSource {
+        const TailnetKind *kind;
+        TailnetSourceInput in; /* of it api_key is not kept; spec and devices with one reference */
+        bool is_polling;
+};
+
+void tailnet_kind_init(TailnetSource *s, const TailnetKind *kind, const TailnetSourceInput *in);
+/* Gives the references back. */
+void tailnet_kind_done(TailnetSource *s);
+/* Ends the poll. The last thing that a kind does in its callback: the receiver may close `s`. */
+void tailnet_kind_deliver(TailnetSource *s, TailnetAnswer *answer);
