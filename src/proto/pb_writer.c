@@ -74,6 +74,16 @@ void pb_str(PbWriter *w, PbStr t, Str s)
         put_bytes(w, t.field, s);
 }
 
+void pb_str_join(PbWriter *w, PbStr t, const Str *parts, size_t n)
+{
+        size_t bytes = 0;
+        for (size_t i = 0; i < n; i++)
+                bytes += parts[i].n;
+        pb_put_len(w->out, t.field, bytes);
+        for (size_t i = 0; i < n; i++)
+                buf_add_str(w->out, parts[i]);
+}
+
 void pb_bytes(PbWriter *w, PbBytes t, Str s)
 {
         put_bytes(w, t.field, s);

@@ -25,6 +25,8 @@ void pb_writer_done(const PbWriter *w);
 
 /* The writer does not leave out a default value: the caller does not call. */
 void pb_str(PbWriter *w, PbStr t, Str s);
+/* One string of several parts. */
+void pb_str_join(PbWriter *w, PbStr t, const Str *parts, size_t n);
 void pb_bytes(PbWriter *w, PbBytes t, Str s);
 void pb_bool(PbWriter *w, PbBool t, bool v);
 void pb_varint(PbWriter *w, PbVarint t, uint64_t v);

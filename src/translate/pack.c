@@ -14,8 +14,6 @@
  */
 #include "translate/pack.h"
 
-#include <stdio.h>
-
 #include "model/cidr.h"
 #include "proto/pb_writer.h"
 #include "translate/hostname.h"
@@ -337,18 +335,26 @@ static void write_action(PbWriter *w, const PackService *s, bool strip)
         pb_end(w);
 }
 
-static void write_route(PbWriter *w, const PackService *s, PbStr match, Str path, bool strip)
+/* Which of the routes of one service this is, and what is appended to the cluster's name for its
+ * own: names are told apart in one virtual host. */
+typedef struct RouteForm {
+        PbStr match; /* of RouteMatch */
+        const char *suffix;
+        bool strip; /* the path's prefix */
+} RouteForm;
+
+static void write_route(PbWriter *w, const PackService *s, RouteForm form, Str path)
 {
         pb_begin(w, PB_VirtualHost_routes);
         pb_begin(w, PB_Route_match);
-        pb_str(w, match, path);
+        pb_str(w, form.match, path);
         pb_end(w);
-        write_action(w, s, strip);
+        write_action(w, s, form.strip);
         write_mark(w, PB_Route_metadata, STR("service"), s);
         pb_begin(w, PB_Route_decorator);
         pb_str(w, PB_Decorator_operation, s->cluster);
         pb_end(w);
-        pb_str(w, PB_Route_name, s->cluster);
+        pb_str_join(w, PB_Route_name, (const Str[]){s->cluster, str_of(form.suffix)}, 2);
         pb_end(w);
 }
 
@@ -356,11 +362,9 @@ static void write_route(PbWriter *w, const PackService *s, PbStr match, Str path
  * virtual hosts have one, four or six. */
 static void write_vhost_head(PbWriter *w, Str eg_namespace, Str eg_gateway, Str domain)
 {
-        char name[2 * HOSTNAME_MAX + HOSTNAME_PATH_MAX];
-        int n = snprintf(name, sizeof(name), PACK_PREFIX "egress/%.*s/%.*s/%.*s",
-                         STR_FMT(eg_namespace), STR_FMT(eg_gateway), STR_FMT(domain));
-        size_t used = n < 0 ? 0 : (size_t)n < sizeof(name) ? (size_t)n : sizeof(name) - 1;
-        pb_str(w, PB_VirtualHost_name, str_make(name, used));
+        const Str name[] = {
+                STR(PACK_PREFIX "egress/"), eg_namespace, STR("/"), eg_gateway, STR("/"), domain};
+        pb_str_join(w, PB_VirtualHost_name, name, LENGTH_OF(name));
         pb_str(w, PB_VirtualHost_domains, domain);
 }
 
@@ -450,7 +454,7 @@ Pack *pack_host(const PackService *s, const PackPlace *p, const Pack *before, Bu
         size_t body = scratch->n;
         write_vhost_head(&w, p->eg_namespace, p->eg_gateway, p->name);
         size_t from = scratch->n;
-        write_route(&w, s, PB_RouteMatch_prefix, STR("/"), false);
+        write_route(&w, s, (RouteForm){PB_RouteMatch_prefix, "/host", false}, STR("/"));
         size_t to = scratch->n;
         write_mark(&w, PB_VirtualHost_metadata, STR("service"), s);
         size_t n = scratch->n - body;
@@ -469,8 +473,9 @@ Pack *pack_path(const PackService *s, const PackPlace *p, const Pack *before, Bu
         pb_writer_init(&w, scratch);
         /* "/tailscale/x" is "/tailscale/x/"; the root has no form without its slash. */
         if (p->name.n > 1)
-                write_route(&w, s, PB_RouteMatch_path, str_sub(p->name, 0, p->name.n - 1), true);
-        write_route(&w, s, PB_RouteMatch_prefix, p->name, true);
+                write_route(&w, s, (RouteForm){PB_RouteMatch_path, "/path", true},
+                            str_sub(p->name, 0, p->name.n - 1));
+        write_route(&w, s, (RouteForm){PB_RouteMatch_prefix, "/prefix", true}, p->name);
         pb_writer_done(&w);
         Pack like = place(s, p);
         return keep(&like, before, scratch, 0, scratch->n);

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way of a request is told from the Report's rows, which name every host and path that was
+ * asked for, won or lost. A URL that no row names is looked for among the devices that discovery
+ * left out: what host or path would they have had?
+ */
+#include "translate/explain.h"
+
+#include "proto/json_writer.h"
+#include "translate/hostname.h"
+
+enum {
+        STEP_TEXT_MAX = 1024
+};
+
+typedef struct Explain {
+        const World *world;
+        const Report *report;
+        const Facts *facts; /* may be NULL */
+        Arena arena;
+        Str host, path;
+        JsonWriter json;
+        bool stopped; /* a step was not ok: no more are told */
+        Str verdict;  /* of that step */
+} Explain;
+
+/* One step; the first that is not ok ends the way. */
+static void step(Explain *x, const char *what, bool ok, Str text)
+{
+        if (x->stopped)
+                return;
+        json_object_begin(&x->json);
+        json_key_str(&x->json, STR("what"), str_of(what));
+        json_key_bool(&x->json, STR("ok"), ok);
+        json_key_str(&x->json, STR("text"), text);
+        json_object_end(&x->json);
+        if (!ok) {
+                x->stopped = true;
+                x->verdict = arena_printf(&x->arena, "%s: %.*s", what, STR_FMT(text));
+        }
+}
+
+/* "http://host:port/path?query" in parts; what is missing is empty. */
+static void split_url(Explain *x, Str url)
+{
+        ptrdiff_t scheme = str_find_str(url, STR("://"));
+        if (scheme >= 0)
+                url = str_sub(url, (size_t)scheme + 3, url.n);
+        size_t end = 0;
+        while (end < url.n && strchr("/?#", url.p[end]) == NULL)
+                end++;
+        Str host = str_sub(url, 0, end), path = str_sub(url, end, url.n);
+        ptrdiff_t colon = str_find(host, ':');
+        if (colon >= 0 && !str_starts(host, STR("[")))
+                host = str_sub(host, 0, (size_t)colon);
+        for (end = 0; end < path.n && path.p[end] != '?' && path.p[end] != '#';)
+                end++;
+        x->host = host;
+        x->path = end > 0 ? str_sub(path, 0, end) : STR("/");
+}
+
+/* Does the path lead to a row's prefix, which ends in '/'? */
+static bool is_under(Str path, Str prefix)
+{
+        return str_starts(path, prefix) || str_eq(path, str_sub(prefix, 0, prefix.n - 1));
+}
+
+/* How well a row answers the URL; 0: not at all. Hosts before paths, longer paths before shorter,
+ * and of equal ones what is programmed. */
+static uint64_t fitness(const Explain *x, const RouteReport *r)
+{
+        enum {
+                HOST_FITS = 1 << 20
+        };
+        uint64_t fits = 0;
+        if (r->path.n == 0 && r->host.n > 0 && str_eq_fold(r->host, x->host))
+                fits = HOST_FITS;
+        else if (r->path.n > 0 && is_under(x->path, r->path) &&
+                 (str_eq(r->host, STR("*")) || hostname_names(r->host, x->host)))
+                fits = r->path.n;
+        return fits > 0 ? fits * 2 + (r->programmed ? 1 : 0) : 0;
+}
+
+static const RouteReport *find_row(const Explain *x)
+{
+        const RouteReport *best = NULL;
+        uint64_t most = 0;
+        TABLE_FOREACH (RouteReport, r, x->report->routes) {
+                uint64_t fits = fitness(x, r);
+                if (fits > most) {
+                        most = fits;
+                        best = r;
+                }
+        }
+        return best;
+}
+
+static const TailnetEntry *find_entry(const GatewaySpec *spec, Str tailnet)
+{
+        for (size_t i = 0; spec != NULL && i < spec->n_tailnets; i++) {
+                if (str_eq(spec->tailnets[i].name, tailnet))
+                        return &spec->tailnets[i];
+        }
+        return NULL;
+}
+
+static void tell_tailnet(Explain *x, ObjectKey gateway, const TailnetEntry *entry)
+{
+        ObjectKey key = {gateway.namespace, entry->tailnet_name};
+        const TailnetState *s = table_find(x->world->tailnet_states, &key, tailnet_state_find);
+        EntryKey entry_key = {gateway, entry->name};
+        const EntryView *v = table_find(x->world->entries, &entry_key, entry_view_find);
+        bool known = v != NULL && v->known;
+        Str name = arena_printf(&x->arena, "TailscaleTailnet %.*s/%.*s", STR_FMT(key.namespace),
+                                STR_FMT(key.name));
+        if (s == NULL)
+                step(x, "tailnet", known,
+                     arena_printf(&x->arena, "%.*s is not there", STR_FMT(name)));
+        else if (s->sync == SYNC_DONE)
+                step(x, "tailnet", true,
+                     arena_printf(&x->arena, "%.*s is synced, %llu devices", STR_FMT(name),
+                                  (unsigned long long)s->n_devices));
+        else
+                step(x, "tailnet", known,
+                     arena_printf(&x->arena, "%.*s: %s: %.*s: %.*s%s", STR_FMT(name),
+                                  s->sync == SYNC_NEVER ? "never synced" : "the last poll failed",
+                                  STR_FMT(s->error_reason), STR_FMT(s->error_text),
+                                  known ? " (what is known serves)" : ""));
+}
+
+static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
+{
+        size_t n = 0, offline = 0;
+        TABLE_FOREACH (Endpoint, e, v != NULL ? v->endpoints : NULL) {
+                if (!str_eq(e->service, r->service) || e->port != r->port ||
+                    e->protocol != r->protocol)
+                        continue;
+                if (n++ == 0) {
+                        step(x, "device", true,
+                             arena_printf(&x->arena, "%.*s (%.*s) was taken by %.*s",
+                                          STR_FMT(e->short_name.n > 0 ? e->short_name : e->service),
+                                          STR_FMT(e->ip), STR_FMT(e->rule)));
+                        step(x, "port", true,
+                             arena_printf(&x->arena, "%u %.*s, by %.*s", e->port,
+                                          STR_FMT(protocol_name(e->protocol)),
+                                          STR_FMT(e->port_source)));
+                }
+                offline += str_eq(e->health, STR("Offline"));
+        }
+        if (n == 0)
+                step(x, "device", false, STR("the service has no endpoint any more"));
+        else
+                step(x, "endpoint", true,
+                     arena_printf(&x->arena, "%zu endpoint%s%s", n, n == 1 ? "" : "s",
+                                  offline == 0   ? ""
+                                  : offline == n ? ", all of which control has not seen lately"
+                                                 : ", some of which control has not seen lately"));
+}
+
+static void tell_route(Explain *x, const RouteReport *r)
+{
+        Str what = r->path.n > 0 ? arena_printf(&x->arena, "path %.*s in hosts %.*s",
+                                                STR_FMT(r->path), STR_FMT(r->host))
+                                 : arena_printf(&x->arena, "host %.*s", STR_FMT(r->host));
+        if (r->listener.n > 0)
+                step(x, "listener", true,
+                     arena_printf(&x->arena, "%.*s of Gateway %.*s/%.*s", STR_FMT(r->listener),
+                                  STR_FMT(r->eg_gateway.namespace), STR_FMT(r->eg_gateway.name)));
+        if (r->programmed)
+                step(x, "route", true,
+                     arena_printf(&x->arena, "%.*s is programmed", STR_FMT(what)));
+        else
+                step(x, str_eq(r->reason, STR("Conflicted")) ? "conflict" : "route", false,
+                     arena_printf(&x->arena, "%.*s: %.*s: %.*s", STR_FMT(what), STR_FMT(r->reason),
+                                  STR_FMT(r->text)));
+}
+
+/* Has Envoy Gateway been given what is wanted? */
+static void tell_revision(Explain *x, const RouteReport *r)
+{
+        const GatewayReport *g =
+                table_find(x->report->gateways, &r->eg_gateway, gateway_report_find);
+        const HookFact *h = x->facts != NULL ? facts_find_hook(x->facts, r->eg_gateway) : NULL;
+        if (g == NULL)
+                return;
+        if (h == NULL) {
+                step(x, "revision", false,
+                     STR("Envoy Gateway has not called for this Gateway: is its extensionManager "
+                         "set up "
+                         "and the Gateway accepted?"));
+                return;
+        }
+        bool served = strcmp(h->served, g->revision) == 0;
+        step(x, "revision", served,
+             served ? arena_printf(&x->arena, "%s is wanted and served", g->revision)
+                    : arena_printf(&x->arena, "%s is wanted, %s was served%s%s", g->revision,
+                                   h->served[0] != '\0' ? h->served : "none",
+                                   h->error[0] != '\0' ? ": " : "", h->error));
+        if (h->left_out > 0)
+                step(x, "answer", true,
+                     arena_printf(&x->arena, "%llu left out at the answer: %s",
+                                  (unsigned long long)h->left_out, h->left_out_text));
+}
+
+static void tell_proxy(Explain *x, ObjectKey gateway, const TailnetEntry *entry)
+{
+        if (entry->connectivity.mode == CONNECT_DIRECT) {
+                step(x, "proxy", true, STR("none: Envoy's host has a route into the tailnet"));
+                return;
+        }
+        ObjectKey key = {gateway.namespace, entry->tailnet_name};
+        const TailnetSpec *t = table_find(x->world->tailnets, &key, tailnet_spec_find);
+        StrList proxies = entry->connectivity.proxies;
+        if (proxies.n == 0 && t != NULL)
+                proxies = t->proxies;
+        Buf text;
+        buf_init(&text, STEP_TEXT_MAX);
+        for (size_t i = 0; i < proxies.n; i++)
+                buf_printf(&text, "%s%.*s", i > 0 ? ", " : "HTTP CONNECT through ",
+                           STR_FMT(proxies.at[i]));
+        step(x, "proxy", proxies.n > 0, arena_str(&x->arena, buf_str(&text)));
+        buf_done(&text);
+}
+
+static void tell_row(Explain *x, const RouteReport *r)
+{
+        const GatewaySpec *spec = table_find(x->world->gateways, &r->gateway, gateway_spec_find);
+        const TailnetEntry *entry = find_entry(spec, r->tailnet);
+        if (entry == NULL)
+                return;
+        EntryKey key = {r->gateway, r->tailnet};
+        tell_tailnet(x, r->gateway, entry);
+        step(x, "service", true,
+             arena_printf(&x->arena, "%.*s of TailscaleGateway %.*s/%.*s, tailnet %.*s",
+                          STR_FMT(r->service), STR_FMT(r->gateway.namespace),
+                          STR_FMT(r->gateway.name), STR_FMT(r->tailnet)));
+        tell_endpoints(x, r, table_find(x->world->entries, &key, entry_view_find));
+        tell_route(x, r);
+        tell_revision(x, r);
+        step(x, "cluster", true, r->cluster);
+        tell_proxy(x, r->gateway, entry);
+}
+
+/* Would the device, had it been taken, answer this URL? */
+static bool would_answer(Explain *x, const GatewaySpec *spec, const TailnetEntry *entry, Str device)
+{
+        Str rest = device, service = device;
+        IGNORE(str_cut(&rest, '.', &service), "a name without dot is the short name");
+        HostVars v = {.service = service,
+                      .tailnet = entry->name,
+                      .namespace = spec->meta.key.namespace,
+                      .gateway = spec->meta.key.name};
+        Str host = hostname_expand(&x->arena, entry->egress.host_pattern, &v);
+        if (host.n > 0 && str_eq_fold(host, x->host))
+                return true;
+        if (str_find_str(entry->egress.path_prefix, STR("{service}")) < 0)
+                return false;
+        Str path = hostname_expand_path(&x->arena, entry->egress.path_prefix, &v);
+        return path.n > 0 && is_under(x->path, path);
+}
+
+/* Among the devices that discovery left out. */
+static bool tell_left_out(Explain *x)
+{
+        TABLE_FOREACH (EntryView, v, x->world->entries) {
+                const GatewaySpec *spec =
+                        table_find(x->world->gateways, &v->gateway, gateway_spec_find);
+                const TailnetEntry *entry = find_entry(spec, v->tailnet);
+                if (entry == NULL)
+                        continue;
+                TABLE_FOREACH (LeftOut, l, v->left_out) {
+                        if (!would_answer(x, spec, entry, l->name))
+                                continue;
+                        tell_tailnet(x, v->gateway, entry);
+                        step(x, "device", false,
+                             arena_printf(&x->arena, "%.*s was left out: %.*s: %.*s",
+                                          STR_FMT(l->name), STR_FMT(l->reason), STR_FMT(l->text)));
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* What is wrong with entries as a whole may be why nothing has this URL. */
+static void tell_entries(Explain *x)
+{
+        TABLE_FOREACH (EntryReport, e, x->report->entries) {
+                if (e->reason.n > 0)
+                        step(x, "entry", true,
+                             arena_printf(&x->arena,
+                                          "TailscaleGateway %.*s/%.*s, tailnet %.*s: %.*s: %.*s",
+                                          STR_FMT(e->gateway.namespace), STR_FMT(e->gateway.name),
+                                          STR_FMT(e->tailnet), STR_FMT(e->reason),
+                                          STR_FMT(e->text)));
+        }
+        step(x, "route", false,
+             STR("no service has this host or path, and no device that was left out would"));
+}
+
+void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Buf *json)
+{
+        Explain x = {.world = snapshot_world(s), .report = r, .facts = f};
+        arena_init(&x.arena, 0);
+        split_url(&x, str_trim(url));
+        json_writer_init(&x.json, json);
+        json_object_begin(&x.json);
+        json_key_str(&x.json, STR("url"), url);
+        json_key_array_begin(&x.json, STR("steps"));
+        if (!x.world->complete)
+                step(&x, "world", false, STR("not everything that is needed has been read yet"));
+        const RouteReport *row = find_row(&x);
+        if (row != NULL)
+                tell_row(&x, row);
+        else if (!tell_left_out(&x))
+                tell_entries(&x);
+        json_array_end(&x.json);
+        json_key_bool(&x.json, STR("answers"), !x.stopped);
+        json_key_str(&x.json, STR("verdict"),
+                     x.stopped ? x.verdict
+                               : arena_printf(&x.arena, "answered by service %.*s",
+                                              STR_FMT(row->service)));
+        json_object_end(&x.json);
+        arena_done(&x.arena);
+}
