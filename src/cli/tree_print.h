@@ -5,5 +5,7 @@
 #include "base/buf.h"
 #include "proto/tree.h"
 
+/* Indented by two, ends with a newline. */
 void tree_print_json(const Tree *root, Buf *out);
+/* As one YAML document. */
 void tree_print_yaml(const Tree *root, Buf *out);

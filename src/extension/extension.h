@@ -37,6 +37,8 @@ typedef struct ExtensionInput {
 
 typedef struct Extension Extension;
 
+/* Listens on every address or on none; NULL with the reason. Calls are refused as UNAVAILABLE until
+ * the first extension_publish. */
 Extension *extension_open(const ExtensionInput *in, Err *err) MUST_USE;
 /* Answers from this Snapshot from now on (a reference is taken), those that wait included. */
 void extension_publish(Extension *x, const Snapshot *snapshot);
