@@ -199,6 +199,31 @@ static void a_full_socket_never_blocks(void **state)
         fill_and_drain(f);
 }
 
+/* Other processes write to the same pipe: what goes out in one piece is whole lines. Packets show
+ * the pieces. */
+static void what_was_kept_goes_out_in_whole_lines(void **state)
+{
+        Fixture *f = *state;
+        char packet[8192];
+        size_t most = 0;
+        LogSink *s;
+        ssize_t n;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, f->fds), 0);
+        next_number = 100000;
+        s = log_sink_open(&f->log, f->fds[1], &f->clock);
+        log_sink_attach(s, f->loop);
+        write_lines(f, 1500);
+        while ((n = recv(f->fds[0], packet, sizeof(packet), MSG_DONTWAIT)) > 0) {
+                assert_int_equal(packet[n - 1], '\n');
+                most = (size_t)n > most ? (size_t)n : most;
+                loop_turn(f->loop, SPAN_MS(0));
+        }
+        assert_true(most > 10 * first_line.n && most <= 4096);
+        assert_int_equal(f->log.dropped, 0);
+        log_sink_close(s);
+}
+
 static void a_file_takes_all(void **state)
 {
         Fixture *f = *state;
@@ -303,6 +328,7 @@ int main(void)
                 SINK_TEST(a_full_pipe_never_blocks),
                 SINK_TEST(it_works_without_a_loop),
                 SINK_TEST(a_full_socket_never_blocks),
+                SINK_TEST(what_was_kept_goes_out_in_whole_lines),
                 SINK_TEST(a_file_takes_all),
                 SINK_TEST(a_full_disk_costs_lines_alone),
                 SINK_TEST(nobody_reads_any_more),
