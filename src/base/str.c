@@ -211,25 +211,27 @@ static size_t min3(size_t a, size_t b, size_t c)
 
 size_t str_distance(Str a, Str b)
 {
-        size_t row[DISTANCE_MAX + 1];
+        /* Rows i - 2, i - 1 and i of the table, by i modulo 3. */
+        size_t rows[3][DISTANCE_MAX + 1];
 
         if (a.n > DISTANCE_MAX || b.n > DISTANCE_MAX)
                 return SIZE_MAX;
         for (size_t j = 0; j <= b.n; j++)
-                row[j] = j;
+                rows[0][j] = j;
         for (size_t i = 1; i <= a.n; i++) {
-                size_t diagonal = row[0];
+                const size_t *above = rows[(i + 2) % 3], *two_above = rows[(i + 1) % 3];
+                size_t *row = rows[i % 3];
 
                 row[0] = i;
                 for (size_t j = 1; j <= b.n; j++) {
-                        size_t above = row[j];
-
-                        row[j] = min3(above + 1, row[j - 1] + 1,
-                                      diagonal + (a.p[i - 1] != b.p[j - 1]));
-                        diagonal = above;
+                        row[j] = min3(above[j] + 1, row[j - 1] + 1,
+                                      above[j - 1] + (a.p[i - 1] != b.p[j - 1]));
+                        if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] &&
+                            a.p[i - 2] == b.p[j - 1] && two_above[j - 2] + 1 < row[j])
+                                row[j] = two_above[j - 2] + 1;
                 }
         }
-        return row[b.n];
+        return rows[a.n % 3][b.n];
 }
 
 Str str_nearest(Str s, const Str *known, size_t n)

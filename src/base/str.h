@@ -72,8 +72,8 @@ bool str_is_printable_utf8(Str s);
 bool strlist_has(StrList l, Str s);
 /* Same members in the same order? */
 bool strlist_eq(StrList a, StrList b);
-/* Number of edits (insert, delete, replace) between two names of at most 64 bytes, else SIZE_MAX.
- */
+/* Number of edits (insert, delete, replace, swap of neighbours) between two names of at most 64
+ * bytes, else SIZE_MAX. */
 size_t str_distance(Str a, Str b);
 /* The member of `known` nearest to `s` within a third of its length (at least 1), else empty: for
  * "did you mean". */

@@ -139,6 +139,9 @@ static void suggests(void **state)
 
         (void)state;
         assert_int_equal(str_distance(STR("kitten"), STR("sitting")), 3);
+        assert_int_equal(str_distance(STR("nmae"), STR("name")), 1);
+        assert_int_equal(str_distance(STR("ab"), STR("ba")), 1);
+        assert_int_equal(str_distance(STR("spec"), STR("spce")), 1);
         assert_int_equal(str_distance(STR(""), STR("abc")), 3);
         assert_int_equal(str_distance((Str){0}, (Str){0}), 0);
         memset(name, 'x', sizeof(name));
