@@ -108,7 +108,13 @@ void decode_unexpected(Decoder *d, const Tree *node, const char *expected)
 
 const char *decode_suggestion(Str name, const Str *known, size_t n, char buf[EXPECTED_MAX])
 {
-        Str nearest = str_nearest(name, known, n);
+        Str nearest = {0};
+
+        for (size_t i = 0; i < n; i++)
+                if (str_eq_fold(name, known[i]))
+                        nearest = known[i];
+        if (nearest.n == 0)
+                nearest = str_nearest(name, known, n);
 
         buf[0] = '\0';
         if (nearest.n > 0)
@@ -258,7 +264,8 @@ static void decode_span(Decoder *d, const Field *f, const Tree *node, void *to)
                 return;
         }
         if (f->max > 0)
-                IGNORE(snprintf(expected, sizeof(expected), "a duration from %s to %s",
+                IGNORE(snprintf(expected, sizeof(expected),
+                                "a duration from %s to %s, such as \"30s\"",
                                 span_format(SPAN_MS(f->min), low),
                                 span_format(SPAN_MS(f->max), high)),
                        "short");
@@ -462,6 +469,8 @@ static void missing(Decoder *d, const Field *f, const Tree *object)
 
         if (f->type == FIELD_LIST || f->type == FIELD_STRS)
                 IGNORE(snprintf(expected, sizeof(expected), "a list"), "short");
+        else if (f->type == FIELD_OBJECT)
+                IGNORE(snprintf(expected, sizeof(expected), "an object"), "short");
         else if (f->type == FIELD_INT)
                 number_range(f, expected);
         else if (f->check != NULL)
@@ -487,29 +496,48 @@ static void decode_field(Decoder *d, const Field *f, const Tree *object, void *o
         decode_leave(d, where);
 }
 
-/* Members that the schema does not know, and keys that come twice. */
-static void find_strangers(Decoder *d, const Schema *schema, const Tree *node)
+/* ", did you mean x?" or, where nothing is near, ", expected a, b, c". */
+static void fault_stranger(Decoder *d, const Tree *member, StrList known)
 {
-        Str known[KNOWN_MAX];
-        char suggestion[EXPECTED_MAX];
+        char text[EXPECTED_MAX];
+        size_t n = 0;
 
-        INSIST(schema->n <= KNOWN_MAX);
-        for (size_t i = 0; i < schema->n; i++)
-                known[i] = str_of(schema->fields[i].name);
-        TREE_FOREACH (member, node) {
-                Str shown = str_sub(member->key, 0, VALUE_SHOWN_MAX);
+        IGNORE(decode_suggestion(member->key, known.at, known.n, text), "it is in text");
+        for (size_t i = 0; text[0] == '\0' || i > 0; i++) {
+                if (i == known.n || n + known.at[i].n + 16 > sizeof(text))
+                        break;
+                n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s",
+                                      i == 0 ? ", expected " : ", ", STR_FMT(known.at[i]));
+        }
+        decode_fault(d, member->key_at, "unknown field %.*s%s",
+                     STR_FMT(str_sub(member->key, 0, VALUE_SHOWN_MAX)), text);
+}
 
-                bool is_known = strlist_has((StrList){known, schema->n}, member->key);
+void decode_strangers(Decoder *d, const Tree *object, StrList known)
+{
+        TREE_FOREACH (member, object) {
+                bool is_known = strlist_has(known, member->key);
 
                 if (is_known && !member->duplicate)
                         continue;
                 /* Looking for the nearest name is dear: not for faults that are only counted. */
                 if (is_known || d->faults->n >= FAULTS_MAX)
-                        decode_fault(d, member->key_at, "field %.*s a second time", STR_FMT(shown));
+                        decode_fault(d, member->key_at,
+                                     "field %.*s a second time, expected it once",
+                                     STR_FMT(str_sub(member->key, 0, VALUE_SHOWN_MAX)));
                 else
-                        decode_fault(d, member->key_at, "unknown field %.*s%s", STR_FMT(shown),
-                                     decode_suggestion(member->key, known, schema->n, suggestion));
+                        fault_stranger(d, member, known);
         }
+}
+
+static void find_strangers(Decoder *d, const Schema *schema, const Tree *node)
+{
+        Str known[KNOWN_MAX];
+
+        INSIST(schema->n <= KNOWN_MAX);
+        for (size_t i = 0; i < schema->n; i++)
+                known[i] = str_of(schema->fields[i].name);
+        decode_strangers(d, node, (StrList){known, schema->n});
 }
 
 void decode_object(Decoder *d, const Schema *schema, const Tree *node, void *out)

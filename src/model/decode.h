@@ -34,6 +34,8 @@ void decode_unexpected(Decoder *d, const Tree *node, const char *expected);
 /* Fills `out` (zeroed, of schema->size; NULL where the schema keeps nothing) from `node`; NULL is
  * an absent object: defaults alone. `null` is taken for absent, as Kubernetes does. */
 void decode_object(Decoder *d, const Schema *schema, const Tree *node, void *out);
+/* Faults of the members of `object` that are not `known`, and of those that come twice. */
+void decode_strangers(Decoder *d, const Tree *object, StrList known);
 /* The name of the member that is nearest to `name`, as text to put behind a message:
  * ", did you mean x?", or empty. */
 const char *decode_suggestion(Str name, const Str *known, size_t n, char buf[EXPECTED_MAX]);

@@ -236,6 +236,24 @@ static void read_known(ManifestSet *s, const Kind *kind, const ManifestDoc *doc)
                 set_add(s, kind->to, leaf);
 }
 
+/* What a TailscaleTailnet's file.path names may stand beside the manifests. */
+static bool is_device_list(const Tree *root)
+{
+        return tree_get(root, STR("apiVersion")) == NULL && tree_get(root, STR("kind")) == NULL &&
+               (tree_get(root, STR("devices")) != NULL || tree_get(root, STR("nodes")) != NULL);
+}
+
+/* The same by the first bytes of JSON: such a file may be longer than any manifest. */
+static bool begins_as_device_list(Str bytes)
+{
+        Str rest = str_trim(bytes);
+
+        if (!str_starts(rest, STR("{")))
+                return false;
+        rest = str_trim(str_sub(rest, 1, rest.n));
+        return str_starts(rest, STR("\"devices\"")) || str_starts(rest, STR("\"nodes\""));
+}
+
 static void read_object(ManifestSet *s, const ManifestDoc *doc)
 {
         const Tree *root = doc->root;
@@ -248,6 +266,8 @@ static void read_object(ManifestSet *s, const ManifestDoc *doc)
                 faults_add(doc->faults, doc->file, root->at.line, root->at.column, STR(""),
                            "%s, expected an object with apiVersion and kind",
                            tree_type_name(root->type));
+        else if (is_device_list(root))
+                skip(s, STR("a list of"), STR("devices"));
         else if (kind.n == 0)
                 faults_add(doc->faults, doc->file, root->at.line, root->at.column, STR(""),
                            "no kind, expected an object with apiVersion and kind");
@@ -334,7 +354,9 @@ bool manifest_read(ManifestSet *s, Str file, Str bytes, Faults *faults)
 {
         size_t before = faults->n_total;
 
-        if (bytes.n > MANIFEST_BYTES_MAX)
+        if (begins_as_device_list(bytes))
+                skip(s, STR("a list of"), STR("devices"));
+        else if (bytes.n > MANIFEST_BYTES_MAX)
                 faults_add(faults, file, 0, 0, STR(""), "%zu bytes, expected at most %d", bytes.n,
                            MANIFEST_BYTES_MAX);
         else if (str_ends_fold(file, STR(".json")))

@@ -3,7 +3,8 @@
 /*
  * Manifests: YAML (several documents a file) or JSON into leaves of our kinds. All faults are found
  * at once. Kinds that are not ours are counted and skipped; of Envoy Gateway's kinds, Gateway,
- * HTTPRoute and GRPCRoute are read as far as eg_spec.h goes.
+ * HTTPRoute and GRPCRoute are read as far as eg_spec.h goes. A list of devices (what file.path of a
+ * TailscaleTailnet names) is skipped as well, so that it may stand beside the manifests.
  */
 
 #include "base/table.h"

@@ -71,20 +71,8 @@ static void check_top(Decoder *d, const Tree *root)
 {
         static const Str known[] = {STR_INIT("apiVersion"), STR_INIT("kind"), STR_INIT("metadata"),
                                     STR_INIT("spec"), STR_INIT("status")};
-        char suggestion[EXPECTED_MAX];
 
-        TREE_FOREACH (member, root) {
-                Str shown = str_sub(member->key, 0, STRING_MAX / 8);
-
-                if (member->duplicate)
-                        decode_fault(d, member->key_at, "field %.*s a second time", STR_FMT(shown));
-                else if (!strlist_has((StrList){known, LENGTH_OF(known)}, member->key))
-                        decode_fault(d, member->key_at, "unknown field %.*s%s", STR_FMT(shown),
-                                     d->faults->n < FAULTS_MAX
-                                             ? decode_suggestion(member->key, known,
-                                                                 LENGTH_OF(known), suggestion)
-                                             : "");
-        }
+        decode_strangers(d, root, (StrList){known, LENGTH_OF(known)});
 }
 
 /* All of a document of ours but its status: `meta` and `out` are within one leaf, `out` begins with

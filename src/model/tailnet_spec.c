@@ -154,7 +154,8 @@ static void after_tailnet(Decoder *d, const Tree *node, void *out)
         s->file_path = beside(d->leaf, d->file, s->file_path);
         if (node == NULL)
                 return;
-        if (interval != NULL && s->poll_interval.ns < SPAN_S(TAILSCALE_POLL_S).ns &&
+        if (interval != NULL && s->poll_interval.ns > 0 &&
+            s->poll_interval.ns < SPAN_S(TAILSCALE_POLL_S).ns &&
             str_eq_fold(value_url_host(s->api_url), STR("api.tailscale.com")) &&
             s->file_path.n == 0) {
                 size_t where = decode_enter(d, STR("pollInterval"));

@@ -68,13 +68,13 @@ static bool each_label(Str s, bool (*good)(Str))
 bool check_label(Str value, char expected[EXPECTED_MAX])
 {
         return is_label(value) ||
-               say(expected, "a DNS label: a-z, 0-9 and - inside, at most %d", LABEL_MAX);
+               say(expected, "a DNS label: a-z, 0-9 and - inside, at most %d bytes", LABEL_MAX);
 }
 
 bool check_name(Str value, char expected[EXPECTED_MAX])
 {
         return each_label(value, is_label) ||
-               say(expected, "a name: a-z, 0-9, - and . inside, at most %d", DNS_MAX);
+               say(expected, "a name: a-z, 0-9, - and . inside, at most %d bytes", DNS_MAX);
 }
 
 /* As hosts are written by people: any case, underscores. */
@@ -92,7 +92,8 @@ bool check_dns_name(Str value, char expected[EXPECTED_MAX])
 {
         Str s = str_ends(value, STR(".")) ? str_sub(value, 0, value.n - 1) : value;
 
-        return each_label(s, is_loose_label) || say(expected, "a DNS name, at most %d", DNS_MAX);
+        return each_label(s, is_loose_label) ||
+               say(expected, "a DNS name, at most %d bytes", DNS_MAX);
 }
 
 bool check_dns_suffix(Str value, char expected[EXPECTED_MAX])
@@ -113,7 +114,7 @@ static bool has_any(Str s, const char *unwanted)
 bool check_service(Str value, char expected[EXPECTED_MAX])
 {
         return (value.n > 0 && value.n <= DNS_MAX && !has_any(value, " /")) ||
-               say(expected, "a name without space or slash, at most %d", DNS_MAX);
+               say(expected, "a name without space or slash, at most %d bytes", DNS_MAX);
 }
 
 bool check_word(Str value, char expected[EXPECTED_MAX])
@@ -124,7 +125,7 @@ bool check_word(Str value, char expected[EXPECTED_MAX])
 bool check_glob(Str value, char expected[EXPECTED_MAX])
 {
         return glob_is_valid(value) ||
-               say(expected, "a glob such as \"api-*\" (*, ?, [a-z]), at most %d", GLOB_MAX);
+               say(expected, "a glob such as \"api-*\" (*, ?, [a-z]), at most %d bytes", GLOB_MAX);
 }
 
 bool check_tag(Str value, char expected[EXPECTED_MAX])
