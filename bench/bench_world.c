@@ -77,6 +77,7 @@ void bench_world_init(BenchWorld *b, size_t n, size_t room)
         *b = (BenchWorld){.room = room, .world = world_new_empty()};
         read_manifests(b);
         b->in.resources_read = true;
+        b->in.proxies_resolved = true;
         b->in.now = (Wall){1800000000000};
         b->devices = mem_new_array(room + 1, sizeof *b->devices);
         while (b->n < n)

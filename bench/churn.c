@@ -3,7 +3,8 @@
  * Is memory flat while endpoints change, come and go? Each change goes all the way: a new list,
  * discovery, World, Snapshot, the hook's answer.
  *
- *   churn N CHANGES REQUEST    prints one JSON object; memory (RssAnon) in KiB, ten samples
+ *   churn N CHANGES REQUEST    prints one JSON object; memory (RssAnon) in KiB, ten samples; they
+ *                              compare where CHANGES is a multiple of 10,000
  *
  * REQUEST is a PostTranslateModify request for the Gateway demo/gw.
  */
@@ -18,7 +19,8 @@ enum {
         DEVICES_MAX = 20000,
         CHANGES_MAX = 10000000,
         SAMPLES = 10,
-        ROOM = 1000, /* devices that come and go beside the N */
+        PERIOD = 1000, /* changes after which there are as many devices as before */
+        ROOM = PERIOD, /* devices that come and go beside the N, at most */
         STATUS_MAX = 64 << 10,
 };
 
@@ -43,10 +45,10 @@ static uint64_t rss_anon_kib(void)
         return kib;
 }
 
-/* Two addresses change, a device comes, one goes: in runs, so that the number of devices moves. */
+/* Three of four move a device's address; in runs, devices come, then go. */
 static void change(BenchWorld *b, size_t i, size_t n)
 {
-        bool growing = i / ROOM % 2 == 0;
+        bool growing = i / (PERIOD / 2) % 2 == 0;
         switch (i % 4) {
         case 0:
                 if (growing)

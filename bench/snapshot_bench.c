@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "bench_world.h"
@@ -48,20 +49,24 @@ int main(int argc, char **argv)
         double start = now_ms();
         bench_world_init(&b, n, n);
         double first = now_ms() - start;
+        clock_t used = 0;
         for (size_t i = 0; i < rounds; i++) {
                 bench_world_move(&b, i * 7919 % n, (uint32_t)(n + i + 1));
                 start = now_ms();
                 bench_world_poll(&b);
                 double between = now_ms();
+                clock_t at = clock();
                 bench_world_translate(&b);
+                used += clock() - at;
                 snapshot[i] = now_ms() - between;
                 discovery[i] = between - start;
         }
         const GatewayReport *g = b.report->gateways->at[0];
         printf("{\"endpoints\": %zu, \"hosts\": %llu, \"bytes\": %llu, \"rounds\": %zu, "
-               "\"first_ms\": %.3f, ",
+               "\"first_ms\": %.3f, "
+               "\"snapshot_cpu_mean\": %.4f, ",
                (size_t)n, (unsigned long long)g->hosts, (unsigned long long)g->bytes,
-               (size_t)rounds, first);
+               (size_t)rounds, first, 1000.0 * (double)used / CLOCKS_PER_SEC / (double)rounds);
         print_times("discovery", discovery, rounds, ", ");
         print_times("snapshot", snapshot, rounds, "}\n");
         bench_world_done(&b);

@@ -6,8 +6,8 @@
     tests/judge/judged.py --self      the judge's own tests
 
 For each case of tests/corpus/hooks the program runs on the manifests that were recorded, with a tailnet of three
-devices; `judge` calls it as Envoy Gateway does and checks what comes back. Exit code 77 (skipped) where judge is not
-built: tools/peers.py get judge.
+devices; `judge` calls it as Envoy Gateway does and checks what comes back, and Envoy, where it is there (tools/peers.py
+get envoy), validates the whole of it. Exit code 77 (skipped) where judge is not built: tools/peers.py get judge.
 """
 
 import json
@@ -114,7 +114,29 @@ def judge_one(judge, program, file, method, revision):
         return call.stderr.strip()
     check = subprocess.run([judge, "check", "-request", request, "-answer", answer, "-method", method],
                            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if check.returncode == 0 and method == "PostTranslateModify":
+        refused = envoy_refuses(judge, program, answer)
+        if refused:
+            return refused
     return json.loads(check.stdout) if check.stdout else check.stderr.strip()
+
+
+def envoy_refuses(judge, program, answer):
+    """What Envoy says against an answer, or None."""
+    if not is_there("envoy"):
+        return None
+    boot = os.path.join(program.dir, "boot.json")
+    made = subprocess.run([judge, "bootstrap", "-answer", answer, "-out", boot], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        return made.stderr.strip()
+    done = subprocess.run([peers.get("envoy"), "--mode", "validate", "-c", boot, "-l", "error"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else f"Envoy refuses it: {done.stdout}{done.stderr}"
+
+
+def is_there(name):
+    recipe = peers.PEERS_BY_NAME[name]
+    return bool(peers.fits(name, recipe)) or os.path.isdir(peers.home_of(recipe))
 
 
 def wrong_with(verdict, case, method, has_binding):
@@ -167,8 +189,7 @@ def main(argv):
     if not argv:
         print(__doc__.strip(), file=sys.stderr)
         return 2
-    recipe = peers.PEERS_BY_NAME["judge"]
-    if not os.path.isdir(peers.home_of(recipe)):
+    if not is_there("judge"):
         print("judge is not built: tools/peers.py get judge")
         return SKIPPED
     if argv == ["--self"]:

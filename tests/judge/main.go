@@ -21,6 +21,7 @@ const usage = `usage: judge COMMAND [flags]
   call          call an extension server as Envoy Gateway does; with -n, time it
   gen           make a PostTranslateModify request of a Gateway with many routes
   bind          copy a PostTranslateModify request with another revision in its Binding
+  bootstrap     make a file of an answer for envoy --mode validate
   serve-copy    serve one prepared answer, unparsed (for comparison)
   serve-decode  decode the request, append what is ours in an answer, encode (for comparison)
   memcpy        time the plain copy of a file's bytes (for comparison)
@@ -40,6 +41,7 @@ var commands = map[string]command{
 	"call":         call,
 	"gen":          gen,
 	"bind":         bind,
+	"bootstrap":    bootstrap,
 	"serve-copy":   serveCopy,
 	"serve-decode": serveDecode,
 	"memcpy":       memcpy,
