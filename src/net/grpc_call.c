@@ -48,6 +48,8 @@ static void drop_messages(GrpcCall *call)
 void grpc_call_free(GrpcCall *call)
 {
         INSIST(call->conn == NULL);
+        if (call->server->current == call)
+                call->server->current = NULL;
         link_remove(&call->ready);
         timer_clear(&call->timer);
         drop_request(call);
@@ -56,17 +58,23 @@ void grpc_call_free(GrpcCall *call)
         mem_free(call);
 }
 
-/* Nobody but the stream needs it any more. */
-static void let_go(GrpcCall *call)
+/* Nobody but its stream needs it any more. */
+static void leave_to_stream(GrpcCall *call)
 {
         if (call->server->current == call)
                 call->server->current = NULL;
         link_remove(&call->ready);
         call->stage = GRPC_STAGE_ANSWERED;
+        drop_request(call);
+}
+
+/* Its handler needs it no more. */
+static void let_go(GrpcCall *call)
+{
         if (call->conn == NULL)
                 grpc_call_free(call);
         else
-                drop_request(call);
+                leave_to_stream(call);
 }
 
 static void make_ready(GrpcCall *call, GrpcStage stage)
@@ -76,15 +84,23 @@ static void make_ready(GrpcCall *call, GrpcStage stage)
         post_send(&call->server->deliver);
 }
 
+/* A stream that was reset no longer counts, though it is open until RST_STREAM has been sent: with
+ * nghttp2's own count a connection has GRPC_STREAMS_MAX of both. */
+static void uncount(GrpcCall *call, H2Conn *c)
+{
+        c->n_calls--;
+        call->server->n.streams--;
+}
+
 void grpc_call_lose_stream(GrpcCall *call)
 {
         H2Conn *c = call->conn;
 
         link_remove(&call->on_conn);
         call->conn = NULL;
-        c->n_calls--;
         c->since = now_of(call);
-        call->server->n.streams--;
+        if (!call->is_reset)
+                uncount(call, c);
         timer_clear(&call->timer);
         switch (call->stage) {
         case GRPC_STAGE_READING:
@@ -236,6 +252,7 @@ void grpc_call_take(GrpcCall *call, H2Out *out, size_t n)
 
 static void reset(GrpcCall *call, uint32_t code)
 {
+        uncount(call, call->conn);
         call->is_reset = true;
         timer_clear(&call->timer);
         if (nghttp2_submit_rst_stream(call->conn->session, NGHTTP2_FLAG_NONE, call->stream, code) !=
@@ -300,7 +317,7 @@ static void finish(GrpcCall *call, GrpcStatus status, Str text)
 static void refuse(GrpcCall *call, GrpcStatus status, const char *text)
 {
         call->server->n.calls_rejected++;
-        let_go(call);
+        leave_to_stream(call);
         finish(call, status, str_of(text));
 }
 
@@ -310,7 +327,7 @@ static void refuse_http(GrpcCall *call, const char *status)
         const nghttp2_nv nv = pair(":status", str_of(status));
 
         call->server->n.calls_rejected++;
-        let_go(call);
+        leave_to_stream(call);
         call->is_responding = call->is_finished = true;
         if (nghttp2_submit_response(call->conn->session, call->stream, &nv, 1, NULL) != 0)
                 call->conn->is_broken = true;
@@ -344,10 +361,10 @@ static void refuse_message(GrpcCall *call, GrpcFrameOutcome o)
 
 /* ---- giving way */
 
-static GrpcCall *oldest_unfinished(const H2Conn *c)
+static GrpcCall *oldest_call(const H2Conn *c)
 {
         LIST_FOREACH (GrpcCall, call, &c->calls, on_conn)
-                if (call->stage == GRPC_STAGE_READING)
+                if (!call->is_reset)
                         return call;
         return NULL;
 }
@@ -361,12 +378,15 @@ static bool make_room_for_stream(const H2Conn *c)
         LIST_FOREACH (H2Conn, other, &s->conns, link)
                 if (other->n_calls > most->n_calls)
                         most = other;
-        GrpcCall *victim = most != c ? oldest_unfinished(most) : NULL;
+        GrpcCall *victim = most != c ? oldest_call(most) : NULL;
         if (victim == NULL)
                 return false;
-        victim->server->n.calls_rejected++;
-        let_go(victim);
-        reset(victim, NGHTTP2_REFUSED_STREAM);
+        bool is_unseen = victim->stage == GRPC_STAGE_READING;
+        if (is_unseen) {
+                victim->server->n.calls_rejected++;
+                leave_to_stream(victim);
+        }
+        reset(victim, is_unseen ? NGHTTP2_REFUSED_STREAM : NGHTTP2_CANCEL);
         return true;
 }
 
@@ -388,11 +408,9 @@ static void make_room_for_bytes(GrpcServer *s)
 GrpcCall *grpc_call_open(H2Conn *c, int32_t stream)
 {
         GrpcServer *s = c->server;
-        size_t open = (size_t)s->n.streams;
 
         s->n.calls_total++;
-        /* A stream that gave way goes when its RST_STREAM has been sent; until then both count. */
-        if (open >= s->caps.streams && (open >= 2 * s->caps.streams || !make_room_for_stream(c))) {
+        if ((size_t)s->n.streams >= s->caps.streams && !make_room_for_stream(c)) {
                 s->n.calls_rejected++;
                 if (nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, stream,
                                               NGHTTP2_REFUSED_STREAM) != 0)
@@ -510,7 +528,7 @@ static void expire(GrpcCall *call)
         if (is_held)
                 make_ready(call, GRPC_STAGE_CANCELLED);
         else
-                let_go(call);
+                leave_to_stream(call);
         finish(call, GRPC_DEADLINE_EXCEEDED, STR("deadline passed"));
 }
 
@@ -599,21 +617,22 @@ void grpc_call_reply(GrpcCall *call, Buf *answer)
         }
         add_message(call, answer);
         call->server->n.calls_ok++;
-        let_go(call);
+        leave_to_stream(call);
         finish(call, GRPC_OK, (Str){0});
 }
 
 void grpc_call_fail(GrpcCall *call, GrpcStatus status, Str text)
 {
-        bool held = is_held(call);
-
-        if (held && status == GRPC_OK)
+        if (!is_held(call)) {
+                let_go(call);
+                return;
+        }
+        if (status == GRPC_OK)
                 call->server->n.calls_ok++;
-        else if (held)
+        else
                 call->server->n.calls_failed++;
-        let_go(call);
-        if (held)
-                finish(call, status, text);
+        leave_to_stream(call);
+        finish(call, status, text);
 }
 
 bool grpc_call_send(GrpcCall *call, Buf *message)

@@ -171,6 +171,25 @@ static void test_streams_give_way(void **state)
         world_close(&w);
 }
 
+static void test_parked_streams_give_way(void **state)
+{
+        (void)state;
+        GrpcCaps caps = grpc_caps_default;
+        caps.streams = 10;
+        World w;
+        world_open(&w, NULL, &caps);
+        Client *greedy = client_open(&w, -1);
+        for (int i = 0; i < 10; i++)
+                call(greedy, "/t.T/Park");
+        PUMP_UNTIL(greedy, w.n_handled == 10);
+        assert_served(&w);
+        PUMP_UNTIL(greedy, greedy->answers[0].closed);
+        assert_int_equal(greedy->answers[0].code, NGHTTP2_CANCEL);
+        PUMP_UNTIL(greedy, w.n_cancelled == 1);
+        client_close(greedy);
+        world_close(&w);
+}
+
 static void test_streams_of_one_connection(void **state)
 {
         (void)state;
@@ -343,6 +362,7 @@ int main(void)
                 cmocka_unit_test(test_answer_that_is_not_read),
                 cmocka_unit_test(test_connections_give_way),
                 cmocka_unit_test(test_streams_give_way),
+                cmocka_unit_test(test_parked_streams_give_way),
                 cmocka_unit_test(test_streams_of_one_connection),
                 cmocka_unit_test(test_largest_request_gives_way),
                 cmocka_unit_test(test_answers_are_bounded),

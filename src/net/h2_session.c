@@ -134,6 +134,18 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t co
         return 0;
 }
 
+/* Frames of unknown types are ignored (RFC 9113 5.5). They are asked for so that they are counted.
+ */
+static int on_unknown_frame(nghttp2_session *session, void **payload, const nghttp2_frame_hd *hd,
+                            void *user)
+{
+        (void)session;
+        (void)payload;
+        (void)hd;
+        (void)user;
+        return NGHTTP2_ERR_CANCEL;
+}
+
 /* ---- out */
 
 static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
@@ -205,6 +217,7 @@ nghttp2_session_callbacks *h2_session_callbacks(void)
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
         nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+        nghttp2_session_callbacks_set_unpack_extension_callback(cb, on_unknown_frame);
         nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
         nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
         return cb;
@@ -222,5 +235,7 @@ nghttp2_option *h2_session_option(void)
         nghttp2_option_set_max_continuations(o, GRPC_CONTINUATIONS_MAX);
         nghttp2_option_set_max_settings(o, GRPC_SETTINGS_ENTRIES_MAX);
         nghttp2_option_set_max_outbound_ack(o, GRPC_ACKS_MAX);
+        for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+                nghttp2_option_set_user_recv_extension_type(o, (uint8_t)type);
         return o;
 }
