@@ -259,24 +259,20 @@ bool span_parse(Str s, Span *ret)
         return true;
 }
 
-/* `value` in units of 10^digits nanoseconds, with a fraction where there is one. */
-static int format_decimal(char *buf, size_t room, uint64_t value, int digits, const char *unit)
+/* `ns` in units of `unit_ns` (at most a second), with a fraction where there is one. */
+static int format_decimal(char *buf, size_t room, uint64_t ns, uint64_t unit_ns, const char *unit)
 {
-        char fraction[16];
-        uint64_t scale = 1;
-        int n = digits;
+        unsigned long long whole = ns / unit_ns;
+        unsigned long long part = ns % unit_ns * ((uint64_t)NS_PER_S / unit_ns);
+        char fraction[24];
+        int n;
 
-        for (int i = 0; i < digits; i++)
-                scale *= 10;
-        if (value % scale == 0)
-                return snprintf(buf, room, "%llu%s", (unsigned long long)(value / scale), unit);
-        IGNORE(snprintf(fraction, sizeof(fraction), "%0*llu", digits,
-                        (unsigned long long)(value % scale)),
-               "at most nine digits");
+        if (part == 0)
+                return snprintf(buf, room, "%llu%s", whole, unit);
+        n = snprintf(fraction, sizeof(fraction), "%09llu", part);
         while (fraction[n - 1] == '0')
                 fraction[--n] = '\0';
-        return snprintf(buf, room, "%llu.%s%s", (unsigned long long)(value / scale), fraction,
-                        unit);
+        return snprintf(buf, room, "%llu.%s%s", whole, fraction, unit);
 }
 
 const char *span_format(Span d, char buf[WALL_TEXT])
@@ -293,14 +289,14 @@ const char *span_format(Span d, char buf[WALL_TEXT])
         if (minutes > 0)
                 p += snprintf(p, (size_t)(end - p), "%llum", (unsigned long long)minutes);
         if (rest >= (uint64_t)NS_PER_S)
-                format_decimal(p, (size_t)(end - p), rest, 9, "s");
+                format_decimal(p, (size_t)(end - p), rest, (uint64_t)NS_PER_S, "s");
         else if (rest >= 1000000)
-                format_decimal(p, (size_t)(end - p), rest, 6, "ms");
+                format_decimal(p, (size_t)(end - p), rest, 1000000, "ms");
         else if (rest >= 1000)
-                format_decimal(p, (size_t)(end - p), rest, 3, "us");
+                format_decimal(p, (size_t)(end - p), rest, 1000, "us");
         else if (rest > 0)
-                format_decimal(p, (size_t)(end - p), rest, 0, "ns");
+                format_decimal(p, (size_t)(end - p), rest, 1, "ns");
         else if (ns == 0)
-                format_decimal(p, (size_t)(end - p), 0, 0, "s");
+                format_decimal(p, (size_t)(end - p), 0, 1, "s");
         return buf;
 }
