@@ -223,7 +223,9 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream, uint8_t *buf, s
                 is_last = n == left && call->n_messages == 1;
                 *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
         }
-        if (is_last && call->is_finished) {
+        if (is_last && call->plain != NULL) {
+                *flags |= NGHTTP2_DATA_FLAG_EOF;
+        } else if (is_last && call->is_finished) {
                 nghttp2_nv nv[2];
                 char status[NUMBER_TEXT];
                 *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -269,8 +271,9 @@ static int submit_headers(GrpcCall *call)
         size_t n = 0;
         char status[NUMBER_TEXT];
 
-        nv[n++] = pair(":status", STR("200"));
-        nv[n++] = pair("content-type", STR("application/grpc"));
+        nv[n++] = pair(":status", call->plain != NULL ? str_of(call->plain) : STR("200"));
+        nv[n++] = pair("content-type",
+                       call->plain != NULL ? STR("text/plain") : STR("application/grpc"));
         if (call->status == GRPC_UNIMPLEMENTED)
                 nv[n++] = pair("grpc-accept-encoding", STR("identity"));
         if (!has_body)
@@ -303,6 +306,15 @@ static void begin_transfer(GrpcCall *call)
                 call->began = call->moved = now_of(call);
 }
 
+static H2Message *add_message(GrpcCall *call, Buf *b)
+{
+        begin_transfer(call);
+        H2Message *m = h2_message_new(b, &call->server->n.bytes_buffered_out);
+        list_add(&call->messages, &m->link);
+        call->n_messages++;
+        return m;
+}
+
 static void finish(GrpcCall *call, GrpcStatus status, Str text)
 {
         begin_transfer(call);
@@ -321,19 +333,18 @@ static void refuse(GrpcCall *call, GrpcStatus status, const char *text)
         finish(call, status, str_of(text));
 }
 
-/* What is no gRPC gets a plain HTTP answer. */
-static void refuse_http(GrpcCall *call, const char *status)
+/* What is no gRPC gets an answer of plain HTTP, for the person who tries it with curl. */
+static void refuse_plain(GrpcCall *call)
 {
-        const nghttp2_nv nv = pair(":status", str_of(status));
+        Buf b;
 
+        buf_init(&b, 64);
+        buf_add_str(&b, STR("This port speaks gRPC.\n"));
         call->server->n.calls_rejected++;
         leave_to_stream(call);
-        call->is_responding = call->is_finished = true;
-        if (nghttp2_submit_response(call->conn->session, call->stream, &nv, 1, NULL) != 0)
-                call->conn->is_broken = true;
-        h2_conn_mark(call->conn);
-        begin_transfer(call);
-        arm(call);
+        add_message(call, &b)->sent = GRPC_PREFIX_BYTES; /* which it has not */
+        call->is_finished = true;
+        respond(call);
 }
 
 static void refuse_message(GrpcCall *call, GrpcFrameOutcome o)
@@ -479,9 +490,9 @@ void grpc_call_headers_end(GrpcCall *call)
         if (call->stage != GRPC_STAGE_READING)
                 return;
         if (!call->is_post)
-                refuse_http(call, "405");
+                call->plain = "405";
         else if (!call->is_grpc)
-                refuse_http(call, "415");
+                call->plain = "415";
         else if (call->is_bad_timeout)
                 refuse(call, GRPC_INTERNAL, "malformed grpc-timeout");
         else if (call->method == NULL)
@@ -494,7 +505,7 @@ void grpc_call_data(GrpcCall *call, Str bytes)
 {
         GrpcServer *s = call->server;
 
-        if (call->stage != GRPC_STAGE_READING)
+        if (call->stage != GRPC_STAGE_READING || call->plain != NULL)
                 return;
         size_t before = call->request.body.n;
         GrpcFrameOutcome o = grpc_frame_feed(&call->request, bytes);
@@ -511,6 +522,10 @@ void grpc_call_request_end(GrpcCall *call)
         call->is_request_ended = true;
         if (call->stage != GRPC_STAGE_READING)
                 return;
+        if (call->plain != NULL) {
+                refuse_plain(call);
+                return;
+        }
         GrpcFrameOutcome o = grpc_frame_end(&call->request);
         if (o != GRPC_FRAME_DONE) {
                 refuse_message(call, o);
@@ -593,14 +608,6 @@ static bool fits(const GrpcCall *call, const Buf *b)
 
         return !b->failed && b->n <= UINT32_MAX && b->n <= s->caps.buffered_out &&
                (size_t)s->n.bytes_buffered_out <= s->caps.buffered_out - b->n;
-}
-
-static void add_message(GrpcCall *call, Buf *b)
-{
-        begin_transfer(call);
-        H2Message *m = h2_message_new(b, &call->server->n.bytes_buffered_out);
-        list_add(&call->messages, &m->link);
-        call->n_messages++;
 }
 
 void grpc_call_reply(GrpcCall *call, Buf *answer)

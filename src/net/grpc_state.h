@@ -118,6 +118,7 @@ struct GrpcCall {
 
         size_t n_headers, header_bytes;
         bool is_post, is_grpc, is_encoded, is_bad_timeout;
+        const char *plain; /* not gRPC: the HTTP status of its answer; else NULL */
         bool is_request_ended;
         GrpcFrameReader request;
 

@@ -39,9 +39,12 @@ static bool is_idle_frame(const nghttp2_frame_hd *hd)
 
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
 {
-        (void)session;
         H2Conn *c = user;
 
+        /* RFC 9113 6.3; nghttp2 drops PRIORITY unseen, as we asked for no priorities. */
+        if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0 &&
+            nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR) != 0)
+                c->is_broken = true;
         if (is_idle_frame(hd) && !h2_bucket_take(&c->idle_frames, loop_now(c->server->loop),
                                                  GRPC_IDLE_FRAMES_BURST, GRPC_IDLE_FRAMES_RATE))
                 h2_conn_calm(c);

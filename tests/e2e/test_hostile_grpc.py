@@ -8,10 +8,13 @@ The server is grpc_echo (the gRPC server alone) and, where it was built, the pro
 import contextlib
 import os
 import re
+import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
+import xml.etree.ElementTree
 
 import pytest
 
@@ -30,14 +33,25 @@ REQUESTS_MIB = 128 + 64
 # AddressSanitizer keeps freed memory (256 MiB by default) and red zones.
 SANITIZER_MIB = 700
 DATA_BURST = 16379
+# h2spec tests RFC 7540. nghttp2 drops what comes for a closed stream, since with `no_closed_streams` it keeps no list
+# of them and since trailers may still be under way after a reset; RFC 9113 5.1 leaves that open. Priorities are
+# switched off (RFC 9218), as RFC 9113 5.3 recommends.
+H2SPEC_FAILS = {
+    ("http2/5.1", "closed: Sends a DATA frame after sending RST_STREAM frame"),
+    ("http2/5.1", "closed: Sends a HEADERS frame after sending RST_STREAM frame"),
+    ("http2/5.1", "closed: Sends a DATA frame"),
+    ("http2/5.1", "closed: Sends a HEADERS frame"),
+    ("http2/5.1.1", "Sends stream identifier that is numerically smaller than previous"),
+    ("http2/5.3.1", "Sends PRIORITY frame that depend on itself"),
+}
+H2SPEC_CASES = 145
 
 
 class Target:
     """A server under test: where it listens, its process, and a method with answers as large as one asks for."""
 
-    def __init__(self, process, directory, address):
-        self.process, self.directory, self.address = process, directory, address
-        self.tcp = None
+    def __init__(self, process, directory, address, tcp=None):
+        self.process, self.directory, self.address, self.tcp = process, directory, address, tcp
 
     def connect(self, **settings):
         return h2.Raw(self.address).start(**settings)
@@ -86,18 +100,23 @@ def start_echo(directory):
     return target
 
 
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
 def start_program(directory):
     for name in ("resources", "gateway-resources", "generated"):
         os.makedirs(os.path.join(directory, name), exist_ok=True)
-    address = f"unix://{directory}/grpc.sock"
+    address, tcp = f"unix://{directory}/grpc.sock", f"tcp://127.0.0.1:{free_port()}"
     process = Process("tailscale-gateway", [
         program(), "run", "--resources", f"{directory}/resources", "--gateway-resources", f"{directory}/gateway-resources",
         "--generated", f"{directory}/generated", "--extension-address", address,
-        "--admin-address", f"unix://{directory}/admin.sock", "--metrics-address", f"unix://{directory}/metrics.sock"],
+        "--extension-address", tcp, "--admin-address", f"unix://{directory}/admin.sock", "--metrics-address", f"unix://{directory}/metrics.sock"],
         directory, env=SANITIZER_ENV)
     process.start()
     eventually(lambda: process.check() and os.path.exists(f"{directory}/grpc.sock"), 20, "the program listens")
-    return Program(process, directory, address)
+    return Program(process, directory, address, tcp)
 
 
 def has_program():
@@ -404,13 +423,20 @@ def test_zero_length_headers(grpc_target):
 # ---- streams
 
 
-def test_thousands_of_streams(grpc_target):
-    """More than the server said it takes, on one connection."""
+@pytest.mark.parametrize("knows", [True, False])
+def test_thousands_of_streams(grpc_target, knows):
+    """More than the server said it takes, on one connection; an error where the peer has confirmed that it knows."""
     with guarded(grpc_target), grpc_target.connect() as c:
+        if knows:
+            c.send(h2.frame(h2.SETTINGS, h2.ACK, 0))
         with contextlib.suppress(h2.Closed):
-            for stream in range(1, 10001, 2):
+            for stream in range(1, 4001, 2):
                 c.headers(stream, CHECK)
-        assert c.goaway() == h2.PROTOCOL_ERROR or True
+        if knows:
+            assert c.goaway() == h2.PROTOCOL_ERROR
+        else:
+            refused = [c.frame() for _ in range(1000)]
+            assert sum(kind == h2.RST_STREAM and code == struct.pack(">I", h2.REFUSED_STREAM) for kind, _, _, code in refused) > 900
 
 
 def test_thousands_of_streams_on_many_connections(grpc_target):
@@ -583,3 +609,26 @@ def test_floods_at_once(grpc_target):
         for t in threads:
             t.join(10)
         assert guard.calls > 5
+
+
+# ---- the specification
+
+
+def h2spec():
+    """The path of the judge, or None where it cannot be had."""
+    got = subprocess.run([sys.executable, os.path.join(ROOT, "tools", "peers.py"), "get", "h2spec"], check=False, capture_output=True, text=True)
+    return got.stdout.strip() if got.returncode == 0 else None
+
+
+def test_h2spec(grpc_target, workdir):
+    judge = h2spec()
+    if judge is None:
+        pytest.skip("h2spec cannot be built here")
+    host, port = grpc_target.tcp.removeprefix("tcp://").rsplit(":", 1)
+    report = os.path.join(workdir, "h2spec.xml")
+    with guarded(grpc_target):
+        subprocess.run([judge, "-h", host, "-p", port, "-P", CHECK, "-o", "1", "-j", report], check=False, capture_output=True, timeout=200)
+    cases = list(xml.etree.ElementTree.parse(report).iter("testcase"))
+    bad = {(c.get("package"), c.get("classname")) for c in cases if len(c)}
+    assert len(cases) == H2SPEC_CASES
+    assert bad == H2SPEC_FAILS
