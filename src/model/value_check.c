@@ -113,8 +113,8 @@ static bool has_any(Str s, const char *unwanted)
 
 bool check_service(Str value, char expected[EXPECTED_MAX])
 {
-        return (value.n > 0 && value.n <= DNS_MAX && !has_any(value, " /")) ||
-               say(expected, "a name without space or slash, at most %d bytes", DNS_MAX);
+        return (value.n > 0 && value.n <= DNS_MAX) ||
+               say(expected, "a name, at most %d bytes", DNS_MAX);
 }
 
 bool check_word(Str value, char expected[EXPECTED_MAX])

@@ -13,7 +13,8 @@ bool check_name(Str value, char expected[EXPECTED_MAX]);
 bool check_dns_name(Str value, char expected[EXPECTED_MAX]);
 /* The same, or empty, or with a dot before it. */
 bool check_dns_suffix(Str value, char expected[EXPECTED_MAX]);
-/* The name of a service or device: printable, without space or slash, 1 to 253 bytes. */
+/* The name of a service or device, 1 to 253 bytes: as the control server gives it, which need not
+ * be a DNS name. */
 bool check_service(Str value, char expected[EXPECTED_MAX]);
 /* Not empty. */
 bool check_word(Str value, char expected[EXPECTED_MAX]);

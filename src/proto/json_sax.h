@@ -27,6 +27,7 @@ enum {
 
 typedef struct JsonSax JsonSax;
 
+/* Borrows `handler`; `ctx` is handed to it. The other frees it; NULL is welcome. */
 JsonSax *json_sax_new(const JsonSaxHandler *handler, void *ctx) MUST_USE;
 JsonSax *json_sax_free(JsonSax *s);
 /* The next bytes; anything but JSON_SAX_OK is final. */

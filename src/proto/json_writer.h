@@ -22,12 +22,15 @@ typedef struct JsonWriter {
         bool has_key;
 } JsonWriter;
 
+/* Writes behind what `out` holds already. */
 void json_writer_init(JsonWriter *w, Buf *out);
+/* Begin and end what holds others; a key comes before each value in an object. */
 void json_object_begin(JsonWriter *w);
 void json_object_end(JsonWriter *w);
 void json_array_begin(JsonWriter *w);
 void json_array_end(JsonWriter *w);
 void json_key(JsonWriter *w, Str key);
+/* A value: where one may stand. */
 void json_str(JsonWriter *w, Str s);
 void json_u64(JsonWriter *w, uint64_t v);
 void json_i64(JsonWriter *w, int64_t v);
@@ -37,6 +40,7 @@ void json_null(JsonWriter *w);
 void json_double(JsonWriter *w, double v);
 /* A number that is text already, or any other whole JSON value. */
 void json_raw(JsonWriter *w, Str json);
+/* An array of strings. */
 void json_strlist(JsonWriter *w, StrList l);
 
 /* Key and value. */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "model/cidr.h"
+
+static IpAddr ip(const char *text)
+{
+        IpAddr a;
+
+        assert_true(ip_parse(str_of(text), &a));
+        return a;
+}
+
+static void test_addresses(void **state)
+{
+        static const struct {
+                const char *text, *canonical;
+        } good[] = {
+                {"100.64.0.1", "100.64.0.1"},
+                {"0.0.0.0", "0.0.0.0"},
+                {"::1", "::1"},
+                {"FD7A:115C:A1E0:0:0:0:0:1", "fd7a:115c:a1e0::1"},
+                {"::ffff:1.2.3.4", "1.2.3.4"},
+                {"2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"},
+        };
+        static const char *const bad[] = {
+                "",         "1.2.3",     "1.2.3.4.5",    "1.2.3.256",  "01.2.3.4", " 1.2.3.4",
+                "1.2.3.4 ", "1.2.3.4/8", "fe80::1%eth0", "[::1]",      "host",     "12345::",
+                ":::",      "1.2.3.-4",  "0x7f.0.0.1",   "2130706433", "::1::",
+        };
+        char buf[IP_TEXT];
+        IpAddr a;
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(good); i++) {
+                a = ip(good[i].text);
+                assert_string_equal(ip_format(&a, buf), good[i].canonical);
+        }
+        for (size_t i = 0; i < LENGTH_OF(bad); i++)
+                if (ip_parse(str_of(bad[i]), &a))
+                        fail_msg("%s", bad[i]);
+        assert_false(ip_parse(STR("1.2.3.4\0"), &a));
+        assert_true(ip_is_v4(&(IpAddr){{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4}}));
+        a = ip("::1");
+        assert_false(ip_is_v4(&a));
+}
+
+static void test_ranges(void **state)
+{
+        static const struct {
+                const char *range, *in, *out;
+        } good[] = {
+                {"10.0.0.0/8", "10.255.255.255", "11.0.0.0"},
+                {"0.0.0.0/0", "255.1.2.3", "::1"},
+                {"::/0", "fd00::1", NULL},
+                {"100.64.0.0/10", "100.127.255.255", "100.128.0.0"},
+                {"fd7a:115c:a1e0::/48", "fd7a:115c:a1e0:ffff::", "fd7a:115c:a1e1::"},
+                {"1.2.3.4", "1.2.3.4", "1.2.3.5"},
+                {"1.2.3.4/32", "1.2.3.4", "1.2.3.5"},
+                {"::1", "::1", "::2"},
+                {"192.0.2.128/25", "192.0.2.200", "192.0.2.127"},
+        };
+        static const char *const bad[] = {"",
+                                          "10.0.0.1/8",
+                                          "10.0.0.0/33",
+                                          "::/129",
+                                          "10.0.0.0/",
+                                          "/8",
+                                          "10.0.0.0/-1",
+                                          "10.0.0.0/8/8",
+                                          "10.0.0.0/08x",
+                                          "fd00::1/8",
+                                          "10.0.0.0/0008"};
+        Cidr c;
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(good); i++) {
+                IpAddr in = ip(good[i].in);
+
+                assert_true(cidr_parse(str_of(good[i].range), &c));
+                assert_true(cidr_has(&c, &in));
+                if (good[i].out != NULL) {
+                        IpAddr out = ip(good[i].out);
+
+                        assert_false(cidr_has(&c, &out));
+                }
+        }
+        for (size_t i = 0; i < LENGTH_OF(bad); i++)
+                if (cidr_parse(str_of(bad[i]), &c))
+                        fail_msg("%s", bad[i]);
+}
+
+static void test_what_may_be_dialled(void **state)
+{
+        IpAddr tailnet4 = ip("100.100.1.1"), tailnet6 = ip("fd7a:115c:a1e0::5");
+        IpAddr inside = ip("10.1.2.3"), loopback = ip("127.0.0.1"), public = ip("192.0.2.1");
+        IpAddr mapped = ip("::ffff:127.0.0.1");
+        Cidr allowed;
+
+        (void)state;
+        assert_true(cidr_parse(STR("10.1.0.0/16"), &allowed));
+        assert_true(ip_is_tailnet(&tailnet4));
+        assert_true(ip_is_tailnet(&tailnet6));
+        assert_false(ip_is_tailnet(&inside));
+        assert_true(ip_is_allowed(&tailnet4, NULL, 0));
+        assert_false(ip_is_allowed(&inside, NULL, 0));
+        assert_true(ip_is_allowed(&inside, &allowed, 1));
+        assert_false(ip_is_allowed(&loopback, &allowed, 1));
+        assert_true(ip_is_private(&loopback));
+        assert_true(ip_is_private(&mapped));
+        assert_true(ip_is_private(&inside));
+        assert_false(ip_is_private(&public));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_addresses),
+                cmocka_unit_test(test_ranges),
+                cmocka_unit_test(test_what_may_be_dialled),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
