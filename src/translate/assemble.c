@@ -40,7 +40,9 @@ static void pack_clusters(Work *w, EntryPlan *plans, size_t n_plans, Claims *cla
         w->c->clusters = leaf_alloc(&w->c->leaf, n * sizeof(const Pack *));
         for (size_t i = 0; i < n; i++) {
                 const Pack *before = contribution_find_cluster(w->before, wanted[i]->pack.cluster);
-                Pack *p = pack_cluster(&wanted[i]->pack, before, &w->scratch);
+                wanted[i]->same = before != NULL && pack_is_made_of(before, &wanted[i]->pack);
+                Pack *p = wanted[i]->same ? leaf_ref(before)
+                                          : pack_cluster(&wanted[i]->pack, before, &w->scratch);
                 wanted[i]->cluster = p;
                 if (p != NULL)
                         w->c->clusters[w->c->n_clusters++] = p;
@@ -88,6 +90,19 @@ static void too_large(Claim *c)
         (*(c->is_path ? &c->by->paths : &c->by->hosts))--;
 }
 
+/* A host or path of a service; `old` again where nothing of it changed. NULL: too large. */
+static const Pack *pack_at(Work *w,
+                           Pack *(*pack)(const PackService *, const PackPlace *, const Pack *,
+                                         Buf *),
+                           const ServicePort *s, const PackPlace *p, const Pack *old)
+{
+        if (s->cluster == NULL)
+                return NULL;
+        if (s->same && old != NULL && pack_is_at(old, s->pack.cluster, p))
+                return leaf_ref(old);
+        return pack(&s->pack, p, old, &w->scratch);
+}
+
 /* Claims [at, at + n) are those of one target, hosts before paths. */
 static void pack_hosts(Work *w, Claim **at, size_t n, Target *t)
 {
@@ -95,10 +110,8 @@ static void pack_hosts(Work *w, Claim **at, size_t n, Target *t)
         t->hosts = leaf_alloc(&w->c->leaf, n * sizeof(const Pack *));
         for (size_t i = 0; i < n && !at[i]->is_path; i++) {
                 PackPlace p = place_of(w, at[i], 0);
-                const Pack *old = contribution_find_host(before, p.name);
-                const Pack *host = at[i]->port->cluster != NULL
-                                           ? pack_host(&at[i]->port->pack, &p, old, &w->scratch)
-                                           : NULL;
+                const Pack *host = pack_at(w, pack_host, at[i]->port, &p,
+                                           contribution_find_host(before, p.name));
                 if (host == NULL) {
                         too_large(at[i]);
                         continue;
@@ -135,6 +148,18 @@ static int on_path_order(const void *a, const void *b)
         return c != 0 ? c : str_cmp(x->name, y->name);
 }
 
+/* How many of the claims [at, at + n) are of the first one's group. */
+static size_t group_length(Claim *const *at, size_t n)
+{
+        PathGroup first = group_of(at[0]);
+        for (size_t i = 1; i < n; i++) {
+                PathGroup g = group_of(at[i]);
+                if (!contribution_same_group(&first, &g))
+                        return i;
+        }
+        return n;
+}
+
 static void start_group(Work *w, const PathGroup *like, size_t room, PathGroup *ret)
 {
         Leaf *leaf = &w->c->leaf;
@@ -152,33 +177,29 @@ static void pack_paths(Work *w, Claim **at, size_t n, Target *t)
                 return;
         const Target *before = contribution_find_target(w->before, t);
         qsort(at, n, sizeof(Claim *), on_path_order);
-        size_t groups = 1;
-        for (size_t i = 1; i < n; i++) {
-                PathGroup g = group_of(at[i - 1]), h = group_of(at[i]);
-                groups += contribution_same_group(&g, &h) ? 0 : 1;
-        }
+        size_t groups = 0;
+        for (size_t i = 0; i < n; i += group_length(at + i, n - i))
+                groups++;
         t->groups = leaf_alloc(&w->c->leaf, groups * sizeof(PathGroup));
         PathGroup *current = NULL;
         for (size_t i = 0; i < n; i++) {
                 PathGroup like = group_of(at[i]);
                 PackPlace p = place_of(w, at[i], at[i]->by->rank);
                 const Pack *old = contribution_find_path(before, &like, p.name);
-                const Pack *path = at[i]->port->cluster != NULL
-                                           ? pack_path(&at[i]->port->pack, &p, old, &w->scratch)
-                                           : NULL;
+                const Pack *path = pack_at(w, pack_path, at[i]->port, &p, old);
                 if (path == NULL) {
                         too_large(at[i]);
                         continue;
                 }
                 if (current == NULL || !contribution_same_group(current, &like)) {
                         current = &t->groups[t->n_groups++];
-                        start_group(w, &like, n - i, current);
+                        start_group(w, &like, group_length(at + i, n - i), current);
                 }
                 current->paths[current->n++] = path;
         }
 }
 
-static void pack_routes(Work *w, Claims *claims)
+static void pack_targets(Work *w, Claims *claims)
 {
         Claim **at = arena_new_array(w->arena, claims->n, sizeof(Claim *));
         size_t n = 0, targets = 0;
@@ -210,7 +231,7 @@ Contribution *assemble(Arena *a, ObjectKey key, const EgGateway *gateway, EntryP
                 Work w = {.arena = a, .c = c, .gateway = gateway, .before = before};
                 buf_init(&w.scratch, PACK_BYTES_MAX);
                 pack_clusters(&w, plans, n_plans, claims);
-                pack_routes(&w, claims);
+                pack_targets(&w, claims);
                 buf_done(&w.scratch);
         }
         contribution_seal(c);

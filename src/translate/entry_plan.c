@@ -92,8 +92,25 @@ static void choose_host(ServicePort *at, size_t from, size_t to)
                 best->has_host = true;
 }
 
-static void fill_service(Arena *a, const EntryPlan *p, Str suffix, const Endpoint *const *at,
-                         size_t n, ServicePort *ret)
+static Digest digest_config(const EntryPlan *p)
+{
+        Digester *d = digester_new();
+        digester_add(d, p->spec->meta.key.namespace);
+        digester_add(d, p->spec->meta.key.name);
+        digester_add(d, p->entry->name);
+        digester_add(d, p->suffix);
+        digester_add_u64(d, p->entry->egress.host_header);
+        digester_add_u64(d, p->entry->connectivity.retry);
+        for (size_t i = 0; i < p->n_proxies; i++) {
+                digester_add(d, p->proxies[i].ip);
+                digester_add_u64(d, p->proxies[i].port);
+                digester_add(d, p->proxies[i].path);
+        }
+        return digester_finish(d);
+}
+
+static void fill_service(Arena *a, const EntryPlan *p, const Endpoint *const *at, size_t n,
+                         ServicePort *ret)
 {
         PackService *s = &ret->pack;
         s->gateway_namespace = p->spec->meta.key.namespace;
@@ -109,14 +126,16 @@ static void fill_service(Arena *a, const EntryPlan *p, Str suffix, const Endpoin
         s->host_header = p->entry->egress.host_header;
         s->retry = p->entry->connectivity.retry;
         s->cluster = pack_cluster_name(a, s);
-        s->host = pack_host_of(a, s, suffix);
+        s->host = pack_host_of(a, s, p->suffix);
+        s->config = p->config;
 }
 
 static void find_services(Arena *a, const World *w, EntryPlan *p)
 {
         ObjectKey key = {p->spec->meta.key.namespace, p->entry->tailnet_name};
         const TailnetState *state = table_find(w->tailnet_states, &key, tailnet_state_find);
-        Str suffix = state != NULL ? state->suffix : (Str){0};
+        p->suffix = state != NULL ? state->suffix : (Str){0};
+        p->config = digest_config(p);
         size_t n = 0, room = table_n(p->view->endpoints);
         const Endpoint **at = arena_new_array(a, room, sizeof(const Endpoint *));
         IpAddr ip;
@@ -134,7 +153,7 @@ static void find_services(Arena *a, const World *w, EntryPlan *p)
                         choose_host(p->services, first, p->n_services);
                         first = p->n_services;
                 }
-                fill_service(a, p, suffix, at + i, to - i, &p->services[p->n_services++]);
+                fill_service(a, p, at + i, to - i, &p->services[p->n_services++]);
         }
         choose_host(p->services, first, p->n_services);
 }

@@ -14,6 +14,7 @@ typedef struct ServicePort {
         PackService pack;
         bool has_host; /* of several ports of a service the first HTTP-like one by rule order */
         bool wanted;   /* set by assemble: a route leads to it */
+        bool same;     /* set by assemble: made of what it was made of before */
         const Pack *cluster; /* set by assemble, borrowed from the Contribution */
 } ServicePort;
 
@@ -28,6 +29,8 @@ typedef struct EntryPlan {
         size_t n_proxies;
         const char *reason; /* why nothing of it can be programmed, or NULL */
         Str text;
+        Str suffix;            /* of the tailnet; may be empty */
+        Digest config;         /* of all that packs take from here */
         ServicePort *services; /* by name, port, protocol */
         size_t n_services;
         uint64_t hosts, paths, conflicts; /* counted by claims */

@@ -44,7 +44,8 @@ typedef struct Hook {
         SpliceResult spliced;
         Str taken[TAKEN_MAX];
         size_t n_taken;
-        size_t n_found; /* targets whose RouteConfiguration is in the request */
+        bool has_our_clusters; /* the request has: from an earlier hook */
+        size_t n_found;        /* targets whose RouteConfiguration is in the request */
 } Hook;
 
 /* -- Which Gateway --------------------------------------------------------------------------- */
@@ -187,7 +188,8 @@ static bool is_our_cluster(Str cluster)
                xds_view_is_ours(cluster, PBN_Cluster_metadata);
 }
 
-/* Names of our clusters that somebody else has: known before routes are written. */
+/* Names of our clusters that somebody else has, and are there any of ours: known before routes are
+ * written. */
 static void note_taken(Hook *h)
 {
         PbReader r = pb_reader(h->request);
@@ -288,7 +290,7 @@ static HookVerdict write_answer(Hook *h)
         for (PbField f; v == HOOK_ANSWERED && pb_next(&r, &f);) {
                 switch (f.number) {
                 case PBN_PostTranslateModifyRequest_clusters:
-                        if (c == NULL || !is_our_cluster(f.body))
+                        if (!h->has_our_clusters || !is_our_cluster(f.body))
                                 copy(h, PBN_PostTranslateModifyResponse_clusters, f.body);
                         break;
                 case PBN_PostTranslateModifyRequest_secrets:

@@ -14,6 +14,8 @@
  */
 #include "translate/pack.h"
 
+#include <stdio.h>
+
 #include "model/cidr.h"
 #include "proto/pb_writer.h"
 #include "translate/hostname.h"
@@ -63,13 +65,36 @@ bool pack_parse_proxy(Str s, ProxyAddr *ret)
 
 Str pack_cluster_name(Arena *a, const PackService *s)
 {
-        char protocol[16] = {0};
+        enum {
+                PROTOCOL_ROOM = 8
+        };
+        char protocol[PROTOCOL_ROOM];
         Str name = protocol_name(s->protocol);
-        for (size_t i = 0; i < name.n && i < sizeof(protocol) - 1; i++)
+        INSIST(name.n <= sizeof(protocol));
+        for (size_t i = 0; i < name.n; i++)
                 protocol[i] = (char)(name.p[i] | 0x20);
-        return arena_printf(a, PACK_PREFIX "egress/%.*s/%.*s/%.*s/%.*s/%s-%u",
-                            STR_FMT(s->gateway_namespace), STR_FMT(s->gateway), STR_FMT(s->tailnet),
-                            STR_FMT(s->service), protocol, s->port);
+        char port[sizeof("-65535")];
+        int n = snprintf(port, sizeof(port), "-%u", s->port);
+        const Str parts[] = {STR(PACK_PREFIX "egress/"),
+                             s->gateway_namespace,
+                             STR("/"),
+                             s->gateway,
+                             STR("/"),
+                             s->tailnet,
+                             STR("/"),
+                             s->service,
+                             STR("/"),
+                             str_make(protocol, name.n),
+                             str_make(port, n > 0 ? (size_t)n : 0)};
+        size_t bytes = 0;
+        for (size_t i = 0; i < LENGTH_OF(parts); i++)
+                bytes += parts[i].n;
+        char *at = arena_new(a, bytes), *to = at;
+        for (size_t i = 0; i < LENGTH_OF(parts); i++) {
+                memcpy(to, parts[i].p, parts[i].n);
+                to += parts[i].n;
+        }
+        return str_make(at, bytes);
 }
 
 static bool is_one_device(const PackService *s)
@@ -377,49 +402,80 @@ void pack_catch_all(Str eg_namespace, Str eg_gateway, Str domain, Buf *out)
         pb_writer_done(&w);
 }
 
-static Digest digest_pack(const Pack *p, Str bytes)
+static Digest digest_pack(const Pack *p)
 {
         Digester *d = digester_new();
         digester_add(d, p->name);
         digester_add(d, p->cluster);
         digester_add(d, p->namespace);
         digester_add(d, p->listener);
-        digester_add(d, bytes);
+        digester_add(d, p->bytes);
         digester_add_u64(d, p->rank);
         digester_add_u64(d, (uint64_t)p->named << 1 | (uint64_t)p->override);
         return digester_finish(d);
 }
 
-static bool is_same(const Pack *a, const Pack *b, Str bytes)
+static bool is_same(const Pack *a, const Pack *b)
 {
-        return str_eq(a->bytes, bytes) && str_eq(a->name, b->name) &&
+        return str_eq(a->bytes, b->bytes) && str_eq(a->name, b->name) &&
                str_eq(a->cluster, b->cluster) && str_eq(a->namespace, b->namespace) &&
                str_eq(a->listener, b->listener) && a->rank == b->rank && a->named == b->named &&
                a->override == b->override;
 }
 
-/* `like` holds what is borrowed; routes [from, to) of the bytes. */
-static Pack *keep(const Pack *like, const Pack *before, const Buf *bytes, size_t from, size_t to)
+bool pack_is_at(const Pack *p, Str cluster, const PackPlace *place)
+{
+        return str_eq(p->cluster, cluster) && str_eq(p->name, place->name) &&
+               str_eq(p->listener, place->listener) && p->rank == place->rank &&
+               p->named == place->named && p->override == place->override;
+}
+
+bool pack_is_made_of(const Pack *cluster, const PackService *s)
+{
+        if (cluster->n_from != s->n_endpoints || !digest_eq(&cluster->config, &s->config))
+                return false;
+        return memcmp(cluster->from, s->endpoints, s->n_endpoints * sizeof(const Endpoint *)) == 0;
+}
+
+static void on_drop(Leaf *leaf)
+{
+        const Pack *p = (const Pack *)leaf;
+        for (size_t i = 0; i < p->n_from; i++)
+                leaf_unref(p->from[i]);
+}
+
+/* `like` holds what is borrowed, its bytes stand in `bytes`; `from` (NULL: not kept) is what it was
+ * made of. */
+static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackService *from)
 {
         if (bytes->failed)
                 return NULL;
-        Str s = buf_str(bytes);
-        if (before != NULL && is_same(before, like, s))
+        like->bytes = buf_str(bytes);
+        if (before != NULL && is_same(before, like) && from == NULL)
                 return leaf_ref(before);
-        size_t room = leaf_room_str(like->name) + leaf_room_str(like->cluster) +
-                      leaf_room_str(like->namespace) + leaf_room_str(like->listener) +
-                      leaf_room_str(s);
-        Pack *p = leaf_new(sizeof(*p), room, NULL);
+        const Str strings[] = {like->name, like->cluster, like->namespace, like->listener,
+                               like->bytes};
+        size_t n_from = from != NULL ? from->n_endpoints : 0, room = (n_from + 1) * sizeof(void *);
+        for (size_t i = 0; i < LENGTH_OF(strings); i++)
+                room += leaf_room_str(strings[i]);
+        Pack *p = leaf_new(sizeof(*p), room, on_drop);
         p->name = leaf_str(&p->leaf, like->name);
         p->cluster = leaf_str(&p->leaf, like->cluster);
         p->namespace = leaf_str(&p->leaf, like->namespace);
         p->listener = leaf_str(&p->leaf, like->listener);
-        p->bytes = leaf_str(&p->leaf, s);
-        p->routes = str_sub(p->bytes, from, to - from);
+        p->bytes = leaf_str(&p->leaf, like->bytes);
         p->rank = like->rank;
         p->named = like->named;
         p->override = like->override;
-        p->digest = digest_pack(p, s);
+        p->routes_at = like->routes_at;
+        p->routes_n = like->routes_n;
+        if (n_from > 0) {
+                p->config = from->config;
+                p->from = leaf_alloc(&p->leaf, n_from * sizeof(const Endpoint *));
+                for (size_t i = 0; i < n_from; i++)
+                        p->from[p->n_from++] = leaf_ref(from->endpoints[i]);
+        }
+        p->digest = before != NULL && is_same(before, p) ? before->digest : digest_pack(p);
         return p;
 }
 
@@ -431,7 +487,7 @@ Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch)
         write_cluster(&w, s);
         pb_writer_done(&w);
         Pack like = {.name = s->cluster, .cluster = s->cluster, .namespace = s->gateway_namespace};
-        return keep(&like, before, scratch, 0, 0);
+        return keep(&like, before, scratch, s);
 }
 
 static Pack place(const PackService *s, const PackPlace *p)
@@ -463,7 +519,9 @@ Pack *pack_host(const PackService *s, const PackPlace *p, const Pack *before, Bu
         /* The length took its room in front of the body. */
         size_t moved = scratch->n - n - body;
         Pack like = place(s, p);
-        return keep(&like, before, scratch, from + moved, to + moved);
+        like.routes_at = from + moved;
+        like.routes_n = to - from;
+        return keep(&like, before, scratch, NULL);
 }
 
 Pack *pack_path(const PackService *s, const PackPlace *p, const Pack *before, Buf *scratch)
@@ -478,5 +536,6 @@ Pack *pack_path(const PackService *s, const PackPlace *p, const Pack *before, Bu
         write_route(&w, s, (RouteForm){PB_RouteMatch_prefix, "/prefix", true}, p->name);
         pb_writer_done(&w);
         Pack like = place(s, p);
-        return keep(&like, before, scratch, 0, scratch->n);
+        like.routes_n = scratch->n;
+        return keep(&like, before, scratch, NULL);
 }

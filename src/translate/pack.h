@@ -32,11 +32,21 @@ typedef struct Pack {
         Str namespace; /* of the TailscaleGateway */
         Str listener;  /* of a host: the listener that it was claimed on */
         Str bytes;     /* with tag and length */
-        Str routes;    /* of a host: its run of routes inside `bytes`, as fields of a VirtualHost */
-        uint32_t rank; /* of a path: who wins where two meet in one host; lower first */
-        bool named;    /* the user named the listener: a host without EG's policies is meant */
-        bool override; /* overrideHosts */
+        size_t routes_at,
+                routes_n; /* the run of routes inside `bytes`, as fields of a VirtualHost */
+        uint32_t rank;    /* of a path: who wins where two meet in one host; lower first */
+        bool named;       /* the user named the listener: a host without EG's policies is meant */
+        bool override;    /* overrideHosts */
+        /* Of a cluster: what it was made of, so that the next Snapshot need not make it again. */
+        Digest config;
+        const Endpoint **from; /* each with one reference */
+        size_t n_from;
 } Pack;
+
+static inline Str pack_routes(const Pack *p)
+{
+        return (Str){p->bytes.p + p->routes_at, p->routes_n};
+}
 
 /* Where a CONNECT proxy listens. */
 typedef struct ProxyAddr {
@@ -63,7 +73,12 @@ typedef struct PackService {
         size_t n_proxies;
         HostHeader host_header;
         RetryMode retry;
+        Digest config; /* of all that comes from its entry: everything above but endpoints */
 } PackService;
+
+/* Was this cluster made of the same leaves with the same configuration? Then every pack of the same
+ * generation that was made of the service is the same too. */
+bool pack_is_made_of(const Pack *cluster, const PackService *s);
 
 /* "tailscale/egress/<namespace>/<gateway>/<tailnet>/<service>/<protocol>-<port>" */
 Str pack_cluster_name(Arena *a, const PackService *s);
@@ -72,10 +87,6 @@ Str pack_cluster_name(Arena *a, const PackService *s);
  * Empty where that is no host name. */
 Str pack_host_of(Arena *a, const PackService *s, Str suffix);
 
-/* Each renders, and gives `before` (may be NULL) with one more reference where it is the same. NULL
- * above PACK_BYTES_MAX. `scratch` is overwritten. */
-Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch) MUST_USE;
-
 typedef struct PackPlace {
         Str eg_namespace, eg_gateway; /* the Gateway */
         Str name;                     /* host, or path with '/' at both ends */
@@ -83,6 +94,12 @@ typedef struct PackPlace {
         uint32_t rank;
         bool named, override;
 } PackPlace;
+
+/* Is it of that cluster and place? */
+bool pack_is_at(const Pack *p, Str cluster, const PackPlace *place);
+/* Each renders, and gives `before` (may be NULL) with one more reference where it is the same. NULL
+ * above PACK_BYTES_MAX. `scratch` is overwritten. */
+Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch) MUST_USE;
 
 Pack *pack_host(const PackService *s, const PackPlace *p, const Pack *before,
                 Buf *scratch) MUST_USE;

@@ -5,8 +5,8 @@
  * what lasts, the packed bytes, is taken over from the Snapshot before wherever it is the same.
  *
  * 1. Equal Worlds give equal revisions, whatever came before.
- * 2. A contribution whose revision is kept already is not kept twice: a change that is taken back
- *    gives the old leaf.
+ * 2. The first one kept was made from the World of this Snapshot, also where its revision is an old
+ *    one: packs are recognised by the leaves that they were made of (pack_is_made_of).
  */
 #include "translate/snapshot.h"
 
@@ -61,20 +61,12 @@ static const GatewayState *find_state(const Snapshot *s, ObjectKey key)
 /* `newest` (whose reference is taken over) in front of what `before` kept. */
 static void keep(GatewayState *state, Contribution *newest, const GatewayState *before)
 {
-        const Contribution *first = newest;
-        for (size_t i = 0; before != NULL && i < before->n; i++) {
-                if (strcmp(before->kept[i]->revision, newest->revision) == 0) {
-                        first = leaf_ref(before->kept[i]);
-                        leaf_unref(newest);
-                        break;
-                }
-        }
-        state->kept[state->n++] = first;
+        state->key = newest->gateway;
+        state->kept[state->n++] = newest;
         for (size_t i = 0; before != NULL && i < before->n && state->n < SNAPSHOT_REVISIONS; i++) {
-                if (before->kept[i] != first)
+                if (strcmp(before->kept[i]->revision, newest->revision) != 0)
                         state->kept[state->n++] = leaf_ref(before->kept[i]);
         }
-        state->key = first->gateway;
 }
 
 /* A TailscaleGateway and the Gateway that it refers to. */

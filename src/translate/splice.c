@@ -410,14 +410,14 @@ static size_t routes_size(const Pack *const *packs, size_t n)
 {
         size_t bytes = 0;
         for (size_t i = 0; i < n; i++)
-                bytes += packs[i]->routes.n;
+                bytes += packs[i]->routes_n;
         return bytes;
 }
 
 static void put_routes(const Pack *const *packs, size_t n, Buf *out)
 {
         for (size_t i = 0; i < n; i++)
-                buf_add_str(out, packs[i]->routes);
+                buf_add_str(out, pack_routes(packs[i]));
 }
 
 /* Bytes of the virtual host without our routes of before. */
