@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * First byte: the size of the pieces; the rest: JSON. The whole document and the stream in pieces
+ * agree on what is JSON and on the list "devices"; what was read is written and read again the
+ * same.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/json.h"
+#include "proto/json_stream.h"
+#include "proto/json_writer.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void write_tree(JsonWriter *w, const Tree *t)
+{
+        switch (t->type) {
+        case TREE_STRING:
+                json_str(w, t->text);
+                return;
+        case TREE_NULL:
+        case TREE_BOOL:
+        case TREE_NUMBER:
+                json_raw(w, t->text);
+                return;
+        case TREE_ARRAY:
+                json_array_begin(w);
+                TREE_FOREACH (child, t)
+                        write_tree(w, child);
+                json_array_end(w);
+                return;
+        case TREE_OBJECT:
+                json_object_begin(w);
+                TREE_FOREACH (child, t) {
+                        json_key(w, child->key);
+                        write_tree(w, child);
+                }
+                json_object_end(w);
+        }
+}
+
+static bool trees_same(const Tree *a, const Tree *b)
+{
+        if (a->type != b->type || a->n != b->n || a->duplicate != b->duplicate ||
+            !str_eq(a->key, b->key) || !str_eq(a->text, b->text))
+                return false;
+        for (const Tree *x = a->first, *y = b->first; x != NULL; x = x->next, y = y->next)
+                if (!trees_same(x, y))
+                        return false;
+        return true;
+}
+
+static void write_and_read(const Tree *root, size_t size)
+{
+        Buf out;
+        JsonWriter w;
+        Arena arena;
+        const Tree *again;
+
+        buf_init(&out, 16 * size + 64);
+        arena_init(&arena, 0);
+        json_writer_init(&w, &out);
+        write_tree(&w, root);
+        INSIST(!out.failed);
+        again = json_read(&arena, buf_str(&out), NULL, NULL);
+        INSIST(again != NULL && trees_same(root, again));
+        arena_done(&arena);
+        buf_done(&out);
+}
+
+static bool on_element(void *ctx, const Tree *element, Err *err)
+{
+        (void)err;
+        *(size_t *)ctx += element->n + 1;
+        return true;
+}
+
+/* Elements and their members, and whether it was all well. */
+static bool stream(Str text, size_t piece, size_t *ret)
+{
+        JsonStream *s = json_stream_new(STR("devices"), on_element, ret);
+        Err err;
+        bool ok = true;
+
+        while (ok && text.n > 0) {
+                ok = json_stream_feed(s, str_sub(text, 0, piece), &err);
+                text = str_sub(text, piece, text.n);
+        }
+        ok = ok && json_stream_finish(s, &err);
+        json_stream_free(s);
+        return ok;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        size_t piece = size > 0 ? 1 + (size_t)data[0] : 1, streamed = 0, whole = 0;
+        Str text = size > 0 ? str_make(data + 1, size - 1) : STR("");
+        Arena arena;
+        TreeMark at = {0};
+        Err err = {0};
+        const Tree *root;
+        bool ok;
+
+        arena_init(&arena, 0);
+        root = json_read(&arena, text, &at, &err);
+        ok = stream(text, piece, &streamed);
+        INSIST(root != NULL || (at.line > 0 && at.column > 0 && err.kind != ERR_NONE));
+        INSIST(!ok || root != NULL);
+        if (root != NULL)
+                write_and_read(root, size);
+        if (ok) {
+                TREE_FOREACH (element, tree_get(root, STR("devices")))
+                        whole += element->n + 1;
+                INSIST(whole == streamed);
+        }
+        arena_done(&arena);
+        return 0;
+}

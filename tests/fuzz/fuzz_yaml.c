@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* YAML of any number of documents: what is read is no larger than the text, and after an error
+ * nothing comes. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/yaml.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static size_t count(const Tree *node)
+{
+        size_t n = 1;
+
+        INSIST(node->at.line > 0 && node->at.column > 0);
+        TREE_FOREACH (child, node)
+                n += count(child);
+        return n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        Yaml *y = yaml_new(str_make(data, size));
+        size_t nodes = 0;
+
+        for (;;) {
+                const Tree *root = NULL;
+                TreeMark at = {0};
+                Arena arena;
+                Err err = {0};
+                bool ok;
+
+                arena_init(&arena, 0);
+                ok = yaml_next(y, &arena, &root, &at, &err);
+                if (ok && root != NULL)
+                        nodes += count(root);
+                arena_done(&arena);
+                if (!ok) {
+                        INSIST(at.line > 0 && err.kind != ERR_NONE);
+                        INSIST(!yaml_next(y, &arena, &root, &at, &err));
+                }
+                if (!ok || root == NULL)
+                        break;
+        }
+        /* "a:" is an object with one null; "-" a list with one. */
+        INSIST(nodes <= 3 * size + 1);
+        yaml_free(y);
+        return 0;
+}
