@@ -2,7 +2,11 @@
 #pragma once
 /*
  * HTTP/1.1 server for the admin and metrics addresses: GET, and POST with a small body. A handler
- * is called from the loop, never from inside the library, and answers at once.
+ * is called from the loop and answers at once; it does not close the server.
+ *
+ * On a loopback address a request whose Host is a name other than localhost, and a POST whose
+ * Origin is another than its Host, are refused: a web page must not reach a local port through the
+ * browser of whoever opens it.
  */
 
 #include "base/buf.h"
@@ -12,11 +16,14 @@
 #include "io/loop.h"
 
 enum {
-        HTTP_SERVER_BODY_MAX = 64 << 10,
-        HTTP_SERVER_HEADERS_MAX = 16 << 10,
+        HTTP_SERVER_BODY_MAX = 64 << 10,    /* a request to approve something is below 1 KiB */
+        HTTP_SERVER_HEADERS_MAX = 16 << 10, /* a browser's are below 4 KiB */
+        /* Scrapers, commands, a dashboard or two. When all are taken, the one that has been idle
+         * longest makes room. */
         HTTP_SERVER_CONNECTIONS_MAX = 128,
+        /* For a request to come whole, for the next one to begin, for 64 KiB to be read. */
         HTTP_SERVER_IDLE_SECONDS = 30,
-        HTTP_SERVER_ANSWER_MAX = 256 << 20,
+        HTTP_SERVER_ANSWER_MAX = 256 << 20, /* the state of the largest World is a tenth of it */
 };
 
 typedef enum HttpVerb {
@@ -26,7 +33,7 @@ typedef enum HttpVerb {
 
 typedef struct HttpExchange {
         HttpVerb verb;
-        Str path;  /* decoded, without query */
+        Str path;  /* decoded, without query; no control characters */
         Str query; /* raw, after "?" */
         Str body;
         /* The answer; status 200 and text/plain unless set. */
@@ -35,6 +42,7 @@ typedef struct HttpExchange {
         Buf out; /* max HTTP_SERVER_ANSWER_MAX */
 } HttpExchange;
 
+/* What is in `x` is valid until it returns. An answer above the cap becomes a 500. */
 typedef void HttpHandler(void *ctx, HttpExchange *x);
 
 typedef struct HttpServer HttpServer;
@@ -44,7 +52,8 @@ HttpServer *http_server_open(Loop *loop, Log *log, const Address *address, HttpH
                              void *ctx, Err *err) MUST_USE;
 /* The address with its real port. */
 const Address *http_server_address(const HttpServer *s);
-/* NULL is welcome. Returns NULL. */
+/* At once, whatever the connections are doing; nothing is called after. NULL is welcome. Returns
+ * NULL. */
 HttpServer *http_server_close(HttpServer *s);
 /* The value of `name` in a query string, percent-decoded into `out` (reset first); false where it
  * is not there. */
