@@ -43,7 +43,7 @@ void exposition_u64(Buf *out, const char *name, const Label *labels, size_t n, u
 void exposition_double(Buf *out, const char *name, const Label *labels, size_t n, double value)
 {
         put_name(out, name, labels, n);
-        buf_printf(out, "%.9g\n", value);
+        buf_printf(out, "%.15g\n", value);
 }
 
 void exposition_histogram(Buf *out, const char *name, const char *help, const MetricHistogram *h)

@@ -188,6 +188,8 @@ static void put_revisions(const AdminView *v, Buf *out, const char *name, const 
         TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL) {
                 const HookFact *f = facts_find_hook(v->facts, g->eg_gateway);
                 Str revision = str_of(!served ? g->revision : f != NULL ? f->served : "");
+                if (revision.n == 0)
+                        continue;
                 char buf[KEY_TEXT];
                 Label labels[] = {{"gateway", key_text(g->eg_gateway, buf, sizeof buf)},
                                   {"revision", revision}};
