@@ -203,7 +203,7 @@ static void ask_guard(Work *w, size_t first, unsigned n_present)
         GuardCase c = {
                 .guard = guard_of(in),
                 .before = in->before->held,
-                .is_new_poll = in->before->from_cache || in->state->poll > in->before->poll,
+                .is_new_poll = in->before->from_cache || in->state->poll != in->before->poll,
                 .is_empty = table_n(in->state->devices) == 0,
                 .approved = in->gateway->meta.approve_removal,
         };

@@ -380,6 +380,20 @@ static void many_leave_only_when_confirmed(void **state)
         assert_int_equal(f->view->held.n, 0);
 }
 
+static void polls_are_told_apart_by_any_number(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1);
+        answer(f, NULL, 0);
+        answer(f, NULL, 0);
+        assert_int_equal(f->view->held.confirmations, 2);
+        /* The tailnet was deleted and made again: its polls are counted from the beginning. */
+        f->state.poll = 0;
+        answer(f, NULL, 0);
+        assert_string_equal(services(f), "");
+}
+
 static void an_empty_answer_must_be_confirmed(void **state)
 {
         Fixture *f = *state;
@@ -768,6 +782,7 @@ int main(void)
                 TEST(nothing_new_is_the_same_view),
                 TEST(a_few_may_leave),
                 TEST(many_leave_only_when_confirmed),
+                TEST(polls_are_told_apart_by_any_number),
                 TEST(an_empty_answer_must_be_confirmed),
                 TEST(a_name_that_moved_is_not_missing),
                 TEST(an_edit_is_no_removal),

@@ -150,6 +150,11 @@ static void on_answer(TailnetSource *s, TailnetAnswer *a)
         p->in.fn(p);
 }
 
+static void on_changed(TailnetSource *s)
+{
+        tailnet_poll_trigger(tailnet_source_owner(s));
+}
+
 static bool open_source(TailnetPoll *p, Err *err)
 {
         Secret *from_env = NULL;
@@ -169,6 +174,7 @@ static bool open_source(TailnetPoll *p, Err *err)
                         .api_key = key,
                         .devices = p->state != NULL ? p->state->devices : NULL,
                         .fn = on_answer,
+                        .changed = on_changed,
                         .owner = p,
                 },
                 err);
