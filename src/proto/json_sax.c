@@ -2,6 +2,10 @@
 /*
  * yajl tells no positions; what it has consumed of the current piece, read inside a callback, is
  * the end of the token that is being told. With the sum of the earlier pieces that is an offset.
+ *
+ * Its check of UTF-8 lets overlong forms and surrogates pass, and an escape of half a surrogate
+ * pair comes out as three bytes that are no UTF-8. So strings are checked here: what was half a
+ * pair becomes U+FFFD, which has three bytes too; anything else is refused.
  */
 #include "proto/json_sax.h"
 
@@ -16,8 +20,68 @@ struct JsonSax {
         void *ctx;
         size_t before; /* bytes of earlier pieces */
         size_t offset;
+        char *clean; /* owned; the string that is being told, where it had to be changed */
         char error[JSON_SAX_ERROR_MAX];
 };
+
+static bool is_ascii(Str s)
+{
+        unsigned char all = 0;
+
+        for (size_t i = 0; i < s.n; i++)
+                all |= (unsigned char)s.p[i];
+        return all < 0x80;
+}
+
+/* ED A0 80 to ED BF BF, the bytes of a surrogate. */
+static bool is_surrogate(Str s)
+{
+        return s.n >= 3 && (unsigned char)s.p[0] == 0xed && (unsigned char)s.p[1] >= 0xa0 &&
+               (unsigned char)s.p[1] < 0xc0 && ((unsigned char)s.p[2] & 0xc0) == 0x80;
+}
+
+static bool refuse(JsonSax *s, const char *why)
+{
+        IGNORE(snprintf(s->error, sizeof(s->error), "%s", why), "short");
+        return false;
+}
+
+/* A copy of the text that may be written to, once. */
+static bool make_clean(JsonSax *s, Str *text)
+{
+        if (s->clean != NULL)
+                return true;
+        s->clean = mem_try(text->n);
+        if (s->clean == NULL)
+                return refuse(s, "no memory for a string");
+        memcpy(s->clean, text->p, text->n);
+        text->p = s->clean;
+        return true;
+}
+
+/* Leaves valid UTF-8 in *text, or false with an error. */
+static bool clean_text(JsonSax *s, Str *text)
+{
+        size_t at = 0;
+
+        if (is_ascii(*text))
+                return true;
+        while (at < text->n) {
+                Str rest = str_sub(*text, at, text->n);
+                size_t n = str_utf8(rest);
+
+                if (n == 0) {
+                        if (!is_surrogate(rest))
+                                return refuse(s, "invalid bytes in UTF8 string");
+                        if (!make_clean(s, text))
+                                return false;
+                        n = 3;
+                        memcpy(s->clean + at, "\xef\xbf\xbd", n);
+                }
+                at += n;
+        }
+        return true;
+}
 
 static size_t end_of(const JsonSax *s)
 {
@@ -48,7 +112,12 @@ static int on_number(void *ctx, const char *p, size_t n)
 
 static int on_string(void *ctx, const unsigned char *p, size_t n)
 {
-        return value(ctx, TREE_STRING, str_make(p, n));
+        JsonSax *s = ctx;
+        Str text = str_make(p, n);
+        bool ok = clean_text(s, &text) && value(ctx, TREE_STRING, text);
+
+        s->clean = mem_free(s->clean);
+        return ok;
 }
 
 static int on_map_begin(void *ctx)
@@ -64,8 +133,11 @@ static int on_array_begin(void *ctx)
 static int on_map_key(void *ctx, const unsigned char *p, size_t n)
 {
         JsonSax *s = ctx;
+        Str text = str_make(p, n);
+        bool ok = clean_text(s, &text) && s->handler->on_key(s->ctx, text, end_of(s));
 
-        return s->handler->on_key(s->ctx, str_make(p, n), end_of(s));
+        s->clean = mem_free(s->clean);
+        return ok;
 }
 
 static int on_close(void *ctx)
@@ -124,9 +196,10 @@ static JsonSaxResult result_of(JsonSax *s, yajl_status status)
         s->offset = end_of(s);
         if (status == yajl_status_ok)
                 return JSON_SAX_OK;
-        if (status == yajl_status_client_canceled)
+        if (status == yajl_status_client_canceled && s->error[0] == '\0')
                 return JSON_SAX_STOPPED;
-        keep_error(s);
+        if (status != yajl_status_client_canceled)
+                keep_error(s);
         return JSON_SAX_INVALID;
 }
 

@@ -49,6 +49,30 @@ static void test_strings(void **state)
         arena_done(&arena);
 }
 
+/* Half a surrogate pair is no letter; JSON may hold it all the same. */
+static void test_half_pairs(void **state)
+{
+        static const struct {
+                const char *text, *want;
+        } cases[] = {
+                {"\"\\ude00x\"", "\xef\xbf\xbdx"},
+                {"\"\\ud813d\\ude00\"", "?d\xef\xbf\xbd"},
+                {"\"a\xed\xa0\x80\xc3\xa9\xed\xbf\xbf\"", "a\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                Arena arena;
+                const Tree *t;
+
+                arena_init(&arena, 0);
+                t = json_read(&arena, str_of(cases[i].text), NULL, NULL);
+                assert_non_null(t);
+                assert_string_equal(t->text.p, cases[i].want);
+                arena_done(&arena);
+        }
+}
+
 static void test_what_is_no_json(void **state)
 {
         static const struct {
@@ -71,6 +95,8 @@ static void test_what_is_no_json(void **state)
                 {"nan", 1, 1},
                 {"// no\n1", 1, 1},
                 {"\"\xff\"", 1, 2},
+                {"\"\xc0\x80\"", 1, 5},
+                {"{\"\xe0\x80\x80\":1}", 1, 7},
                 {"\"a\nb\"", 1, 3},
                 {"\"\\x\"", 1, 3},
                 {"\xef\xbb\xbf{}", 1, 1},
@@ -113,9 +139,8 @@ static void test_every_truncation(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_places),
-                cmocka_unit_test(test_strings),
-                cmocka_unit_test(test_what_is_no_json),
+                cmocka_unit_test(test_places),           cmocka_unit_test(test_strings),
+                cmocka_unit_test(test_half_pairs),       cmocka_unit_test(test_what_is_no_json),
                 cmocka_unit_test(test_every_truncation),
         };
 
