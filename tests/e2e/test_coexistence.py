@@ -6,7 +6,7 @@ import pytest
 from tests.lib import envoy as lib
 from tests.lib.process import eventually, holds
 from tests.lib.stack import LISTENER_PORT, LocalDevices, Stack, entry, find, gateway_resource, tailnet_resource
-from tests.lib.web import EchoServer, Load
+from tests.lib.web import EchoServer, Load, listening
 
 OTHER_PORT = 10090
 PRIVATE_PORT = 10081
@@ -71,7 +71,7 @@ def running(stack, scheme):
     stack.make_eg(runtime_flags=scheme).start()
     stack.devices.write(["api-one", "taken"])
     stack.write_resources("gateway.yaml", gateway_resource(tailnets=[entry(patterns=["api-*", "taken"], **DIRECT)]))
-    stack.wait_for("api-one.tailscale.local")
+    stack.wait_for("api-one.tailscale.local", device="api-one")
     return stack
 
 
@@ -136,15 +136,16 @@ def test_everything_of_ours_goes_with_its_object(running):
 def test_listener_without_any_route(running):
     base(running)
     running.write_resources("gateway.yaml", gateway_resource(tailnets=[entry(**DIRECT)]))
-    assert running.wait_for("api-one.tailscale.local").json()["device"] == "api-one"
-    assert running.wait_for("whatever.example", "/tailscale/api-one/").json()["device"] == "api-one"
-    assert running.ask("www.example.com").status == 404
+    running.wait_for("api-one.tailscale.local", device="api-one")
+    running.wait_for("whatever.example", "/tailscale/api-one/", device="api-one")
+    running.wait_for("www.example.com", status=404)
 
 
 def test_two_fitting_listeners_are_not_guessed(running):
     two = [{"name": "public", "protocol": "HTTP", "port": LISTENER_PORT}, {"name": "internal", "protocol": "HTTP", "port": PRIVATE_PORT}]
     base(running, listeners=two)
-    eventually(lambda: running.ask("api-one.tailscale.local").status == 404, 20, "nothing is programmed any more")
+    eventually(lambda: listening(running.network.hub, PRIVATE_PORT), 20, "the second listener is there")
+    running.wait_for("api-one.tailscale.local", status=404)
     said = eventually(lambda: find(running.gateway.state(), reason="ListenerAmbiguous"), 10, "ListenerAmbiguous is shown")
     assert "public" in str(said) and "internal" in str(said)
     assert "ListenerAmbiguous" in running.gateway.explain("http://api-one.tailscale.local/")

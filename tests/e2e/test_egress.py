@@ -35,6 +35,14 @@ def story(stack):
     stack.start_envoy()
 
 
+def is_known(stack, host):
+    """Whether Envoy has the host. A device that does not answer (yet, or any more) is known all the same."""
+    try:
+        return stack.ask(host, timeout=0.5).status != 404
+    except TimeoutError:
+        return True
+
+
 def test_selected_device_answers_by_host(stack):
     answer = stack.wait_for("api-server.tailscale.local")
     seen = answer.json()
@@ -85,14 +93,15 @@ def test_device_that_joins_later(stack, figure):
         stack.tailnet.begin_add("api-later")
         listed = eventually(lambda: "api-later" in stack.tailnet.headscale.nodes() and time.monotonic(), 60, "the API lists it", every=0.02)
         written = eventually(lambda: stack.bindings() != before and time.monotonic(), 10, "its Binding is written", every=0.005)
-        eventually(lambda: stack.ask("api-later.tailscale.local", timeout=5).status != 404, 10, "Envoy knows it", every=0.01)
+        eventually(lambda: is_known(stack, "api-later.tailscale.local"), 10, "Envoy has the host", every=0.01)
         known = time.monotonic()
-        stack.wait_for("api-later.tailscale.local")
+        eventually(lambda: stack.ask("api-later.tailscale.local", timeout=1).status == 200, 20, "it answers")
         answered = time.monotonic()
         stack.tailnet.end_add("api-later")
-    figure(f"listed by the API -> first 200 in {answered - listed:.2f} s (of it Envoy Gateway and Envoy, from the written Binding to "
-           f"the served host: {known - written:.2f} s; poll interval 1 s)")
-    assert answered - listed < 8
+    figure(f"listed by the API -> first 200 in {answered - listed:.2f} s: {written - listed:.2f} s until its Binding was written (poll interval 1 s), "
+           f"{known - written:.2f} s Envoy Gateway and Envoy, {answered - known:.2f} s the tailnet's first handshake with it")
+    assert known - listed < 3
+    assert answered - listed < 10
     assert not load.failures(), load.failures()[:5]
 
 
@@ -102,9 +111,9 @@ def test_device_that_is_deleted(stack, figure):
     with Load(stack.network.hub, LISTENER_PORT, "api-server.tailscale.local") as one, \
          Load(stack.network.hub, LISTENER_PORT, "any.example", "/tailscale/api-later/x") as two:
         stack.tailnet.headscale.delete("api-gone")
-        polls, start = stack.counter.count(), time.monotonic()
-        eventually(lambda: stack.ask("api-gone.tailscale.local").status == 404, 30, "the deleted device is gone")
-        missed = stack.counter.count() - polls
+        start = time.monotonic()
+        eventually(lambda: not is_known(stack, "api-gone.tailscale.local"), 30, "the deleted device is gone")
+        missed = next(i for i, names in enumerate(reversed(stack.counter.lists)) if "api-gone" in names)
         figure(f"deleted -> 404 in {time.monotonic() - start:.2f} s, after {missed} polls (guard: {CONFIRMATIONS})")
         eventually(lambda: stack.ask("any.example", "/tailscale/api-gone/").status == 404, 5, "its path too")
     assert missed >= CONFIRMATIONS

@@ -6,18 +6,10 @@ import http.client
 import http.server
 import json
 import socket
-import socketserver
 import struct
 import threading
 
-from .web import _Connection
-
-
-class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass
+from .web import Connection, Server
 
 
 class FaultyProxy:
@@ -35,6 +27,7 @@ class FaultyProxy:
         self.ns, self.port, self.target, self.target_port = ns, port, target, target_port
         self.mode, self.hidden, self.retry_after = "pass", set(), 1
         self.calls = []  # (mode, path) of every request, in order
+        self.lists = []  # the names in every list that was passed on
         self.changed = threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -54,7 +47,7 @@ class FaultyProxy:
                 self.wfile.write(body)
 
             def upstream(self):
-                conn = _Connection(outer.ns, outer.target, outer.target_port, 10)
+                conn = Connection(outer.ns, outer.target, outer.target_port, 10)
                 try:
                     conn.request("GET", self.path, headers={k: v for k, v in self.headers.items() if k.lower() in ("authorization", "accept")})
                     r = conn.getresponse()
@@ -65,7 +58,10 @@ class FaultyProxy:
                     conn.close()
 
             def on_pass(self):
-                self.send(*self.upstream())
+                status, body = self.upstream()
+                if status == 200:
+                    outer.lists.append({n["givenName"] for n in json.loads(body)["nodes"]})
+                self.send(status, body)
 
             def on_429(self):
                 self.send(429, b'{"message":"slow down"}', Retry_After=str(outer.retry_after))
@@ -106,7 +102,7 @@ class FaultyProxy:
                 pass
 
         with ns.inside():
-            self.server = _Server(("127.0.0.1", port), Handler)
+            self.server = Server(("127.0.0.1", port), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property

@@ -8,7 +8,8 @@ import subprocess
 import time
 
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
-LOG_TAIL = 40
+LOG_TAIL = 25
+LOG_LINE = 300
 
 
 class Timeout(AssertionError):
@@ -102,8 +103,9 @@ class Process:
         except FileNotFoundError:
             return ""
 
-    def tail(self, lines=LOG_TAIL):
-        return f"--- {self.log}\n" + "\n".join(self.text().splitlines()[-lines:])
+    def tail(self, lines=LOG_TAIL, without=None):
+        kept = [line for line in self.text().splitlines() if not without or without not in line]
+        return f"--- {self.log}\n" + "\n".join(line[:LOG_LINE] for line in kept[-lines:])
 
     def sanitizer_report(self):
         text = self.text()

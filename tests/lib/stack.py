@@ -127,13 +127,13 @@ class Stack:
     def ask(self, host, path="/", port=LISTENER_PORT, **more):
         return request(self.network.hub, port, path, host=host, **more)
 
-    def wait_for(self, host, path="/", status=200, seconds=30, port=LISTENER_PORT):
-        """Until that host and path answers so; on failure the explanation of our program goes with it."""
+    def wait_for(self, host, path="/", status=200, seconds=30, port=LISTENER_PORT, device=None):
+        """Until that host and path answers so, and from that device; on failure our program's explanation goes with it."""
         def check():
             answer = self.ask(host, path, port=port, timeout=5)
-            return answer if answer.status == status else None
+            return answer if answer.status == status and device in (None, answer.headers["x-device"]) else None
         try:
-            return eventually(check, seconds, f"{host}{path} answers {status}")
+            return eventually(check, seconds, f"{host}{path} answers {status}{f' from {device}' if device else ''}")
         except AssertionError as e:
             if self.gateway and self.gateway.process.running():
                 raise AssertionError(f"{e}\n{self.gateway.explain(f'http://{host}{path}')}") from e
@@ -160,7 +160,8 @@ class Stack:
         return own + (self.tailnet.processes() if self.tailnet else [])
 
     def logs(self):
-        parts = [p.tail() for p in self.processes()]
+        # Access logs of good answers would bury what an Envoy has to say.
+        parts = [p.tail(without='"response_code":200') for p in self.processes()]
         if self.gateway and self.gateway.process.running():
             try:
                 parts.insert(0, "--- /state\n" + json.dumps(self.gateway.state(), indent=1)[:20000])

@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
     def __init__(self, ns, host, port, timeout):
         super().__init__(host, port, timeout=timeout)
         self.ns = ns
@@ -45,7 +45,7 @@ def _exchange(conn, method, path, body, headers):
 
 def request(ns, port, path="/", host=None, method="GET", body=None, headers=None, address="127.0.0.1", timeout=20):
     """One request on a connection of its own, from inside the namespace."""
-    conn = _Connection(ns, address, port, timeout)
+    conn = Connection(ns, address, port, timeout)
     try:
         return _exchange(conn, method, path, body, {**({"Host": host} if host else {}), **(headers or {})})
     finally:
@@ -78,7 +78,7 @@ class Load:
             due = max(due + self.every, time.monotonic() - 1)
             start = time.monotonic()
             try:
-                conn = conn or _Connection(self.ns, "127.0.0.1", self.port, self.timeout)
+                conn = conn or Connection(self.ns, "127.0.0.1", self.port, self.timeout)
                 a = _exchange(conn, "GET", self.path, None, {"Host": self.host})
                 outcome = a.status
             except (OSError, http.client.HTTPException) as e:
@@ -110,9 +110,15 @@ class Load:
         return f"{self.host}: {len(times)} requests, {len(self.failures())} failed, median {middle * 1000:.1f} ms, worst {times[-1] * 1000 if times else 0:.0f} ms"
 
 
-class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """An HTTP server with a thread for each connection."""
+
     daemon_threads = True
     request_queue_size = 64
+
+    def server_bind(self):
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's own asks a name server for our name
+        self.server_name, self.server_port = "", self.server_address[1]
 
     def handle_error(self, request, client_address):
         pass  # a caller that went away in the middle is no event on a test device
@@ -128,6 +134,8 @@ class EchoServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 65536  # head and body in one segment, else delayed acknowledgements cost 40 ms
+            disable_nagle_algorithm = True
 
             def answer(self):
                 outer.n_requests += 1
@@ -153,7 +161,7 @@ class EchoServer:
                 pass
 
         with ns.inside():
-            self.server = _Server((address, port), Handler)
+            self.server = Server((address, port), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
