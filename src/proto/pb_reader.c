@@ -12,7 +12,7 @@ static bool bad(PbReader *r)
         return false;
 }
 
-static bool read_varint(PbReader *r, uint64_t *ret)
+static bool read_long_varint(PbReader *r, uint64_t *ret)
 {
         uint64_t v = 0;
         for (unsigned i = 0; i < PB_VARINT_MAX && r->p < r->end; i++) {
@@ -27,6 +27,16 @@ static bool read_varint(PbReader *r, uint64_t *ret)
                 }
         }
         return bad(r);
+}
+
+/* Most tags and lengths are of one byte. */
+static inline bool read_varint(PbReader *r, uint64_t *ret)
+{
+        if (r->p < r->end && (uint8_t)*r->p < 0x80) {
+                *ret = (uint8_t)*r->p++;
+                return true;
+        }
+        return read_long_varint(r, ret);
 }
 
 static bool read_fixed(PbReader *r, size_t n, uint64_t *ret)
