@@ -315,12 +315,16 @@ static H2Message *add_message(GrpcCall *call, Buf *b)
         return m;
 }
 
+/* Decides how the call ends; it is its stream's from here, unless on_cancel is still to be told.
+ * `text` may be a part of the request. */
 static void finish(GrpcCall *call, GrpcStatus status, Str text)
 {
         begin_transfer(call);
         call->is_finished = true;
         call->status = status;
         grpc_frame_percent(&call->text, str_sub(text, 0, GRPC_TEXT_MAX));
+        if (call->stage != GRPC_STAGE_CANCELLED)
+                leave_to_stream(call);
         respond(call);
 }
 
@@ -329,7 +333,6 @@ static void finish(GrpcCall *call, GrpcStatus status, Str text)
 static void refuse(GrpcCall *call, GrpcStatus status, const char *text)
 {
         call->server->n.calls_rejected++;
-        leave_to_stream(call);
         finish(call, status, str_of(text));
 }
 
@@ -537,13 +540,9 @@ void grpc_call_request_end(GrpcCall *call)
 
 static void expire(GrpcCall *call)
 {
-        bool is_held = call->stage == GRPC_STAGE_HELD;
-
         call->server->n.calls_expired++;
-        if (is_held)
+        if (call->stage == GRPC_STAGE_HELD)
                 make_ready(call, GRPC_STAGE_CANCELLED);
-        else
-                leave_to_stream(call);
         finish(call, GRPC_DEADLINE_EXCEEDED, STR("deadline passed"));
 }
 
@@ -624,7 +623,6 @@ void grpc_call_reply(GrpcCall *call, Buf *answer)
         }
         add_message(call, answer);
         call->server->n.calls_ok++;
-        leave_to_stream(call);
         finish(call, GRPC_OK, (Str){0});
 }
 
@@ -638,7 +636,6 @@ void grpc_call_fail(GrpcCall *call, GrpcStatus status, Str text)
                 call->server->n.calls_ok++;
         else
                 call->server->n.calls_failed++;
-        leave_to_stream(call);
         finish(call, status, text);
 }
 
