@@ -49,6 +49,8 @@ static void after_port_rule(Decoder *d, const Tree *node, void *out)
 
         if (rule->protocol == PROTOCOL_NONE)
                 rule->protocol = protocol_of_port(rule->port);
+        if (node == NULL)
+                return;
         if ((tree_get(node, STR("pattern")) != NULL) == (tree_get(node, STR("tag")) != NULL))
                 decode_fault(d, node->at, "%s of pattern and tag, expected exactly one",
                              tree_get(node, STR("tag")) != NULL ? "both" : "none");
