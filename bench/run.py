@@ -30,7 +30,9 @@ import peers  # noqa: E402
 HOSTS = [0, 100, 1000, 5000]
 ROUTES = 1000
 ROUNDS = 5            # each server is called in turn, so that load of the machine meets all alike
-CALLS = 100           # of a round
+CALLS = {"ours": 100, "copy": 100, "decode": 20}  # of a round
+WARMUP = 5
+TICKS = os.sysconf("SC_CLK_TCK")
 WAIT_SECONDS = 60
 BEGIN, END = "<!-- figures: written by bench/run.py -->", "<!-- end of figures -->"
 
@@ -97,7 +99,8 @@ class Program:
     """tailscale-gateway run, on a directory of its own."""
 
     def __init__(self, hosts, path_prefix="/"):
-        self.dir = tempfile.mkdtemp(prefix="tsgw-bench-", dir="/tmp")
+        program = os.environ.get("TSGW_PROGRAM") or find_program()
+        self.dir = tempfile.mkdtemp(prefix="gateway-bench-", dir="/tmp")
         for sub in ("res", "eg", "gen"):
             os.mkdir(os.path.join(self.dir, sub))
         self.socket = os.path.join(self.dir, "ext.sock")
@@ -108,7 +111,7 @@ class Program:
         self.set_devices(hosts)
         with open(self.log, "wb") as log:
             self.proc = subprocess.Popen(
-                [os.environ.get("TSGW_PROGRAM") or find_program(), "run", "--resources", self.path("res"), "--gateway-resources",
+                [program, "run", "--resources", self.path("res"), "--gateway-resources",
                  self.path("eg"), "--generated", self.path("gen"), "--extension-address", "unix://" + self.socket,
                  "--admin-address", "unix://" + self.path("admin.sock"), "--metrics-address", ""],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -194,11 +197,28 @@ def serve(command, folder, answer):
     return proc, socket
 
 
-def worst(figures):
-    """One figure of several rounds: the median of the p50, the largest p99 and max."""
-    p50 = sorted(f["p50"] for f in figures)
-    return {"p50": p50[len(p50) // 2], "p99": max(f["p99"] for f in figures), "max": max(f["max"] for f in figures),
-            "bytes": figures[0]["bytes"]}
+def cpu_ms(pid):
+    """CPU time that a process has used so far."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / TICKS
+
+
+def middle(values):
+    return sorted(values)[len(values) // 2]
+
+
+def summary(rounds):
+    """Of several rounds: the medians of p50, p99 and CPU time, and the largest max."""
+    return {"p50": middle([r["p50"] for r in rounds]), "p99": middle([r["p99"] for r in rounds]), "max": max(r["max"] for r in rounds),
+            "cpu": middle([r["cpu"] for r in rounds]), "bytes": rounds[0]["bytes"]}
+
+
+def timed_round(proc, socket, request, calls):
+    before = cpu_ms(proc.pid)
+    figures = judge("call", "-target", "unix://" + socket, "-request", request, "-n", str(calls), "-warmup", str(WARMUP))
+    figures["cpu"] = (cpu_ms(proc.pid) - before) / (calls + WARMUP)
+    return figures
 
 
 def hook_row(hosts, path_prefix="/"):
@@ -211,13 +231,14 @@ def hook_row(hosts, path_prefix="/"):
             servers["copy"] = serve("serve-copy", program.dir, answer)
             servers["decode"] = serve("serve-decode", program.dir, answer)
             for _ in range(ROUNDS):
-                for name, (_, socket) in servers.items():
-                    figures[name].append(judge("call", "-target", "unix://" + socket, "-request", request, "-n", str(CALLS)))
+                for name, (proc, socket) in servers.items():
+                    figures[name].append(timed_round(proc, socket, request, CALLS[name]))
         finally:
             for name in ("copy", "decode"):
                 if name in servers:
                     stop(servers[name][0])
-        row = {name: worst(f) for name, f in figures.items()}
+        row = {name: summary(f) for name, f in figures.items()}
+        print(f"bench: {hosts} hosts: {json.dumps(row)}", file=sys.stderr, flush=True)
         row["memcpy"] = judge("memcpy", "-file", answer, "-n", "1000")
         row["ours_in_answer"] = checked["ours"]
         row["request_bytes"] = os.path.getsize(request)
@@ -226,14 +247,18 @@ def hook_row(hosts, path_prefix="/"):
 
 def hook():
     rows = [(h, "/", hook_row(h)) for h in HOSTS] + [(1000, "/tailscale/{service}/", hook_row(1000, "/tailscale/{service}/"))]
-    out = ["| hosts (and paths) | request | answer | ours p50 / p99 / max | copy p50 / p99 | decode+encode p50 / p99 | memcpy p50 | "
-           "ours : copy | decode : ours |", "|---|---|---|---|---|---|---|---|---|"]
+    out = ["| hosts (and paths) | answer | ours p50 / p99 / max | copy p50 / p99 | decode+encode p50 / p99 | ours : copy | decode : ours |",
+           "|---|---|---|---|---|---|---|"]
+    cpu = ["| hosts (and paths) | ours | copy | decode+encode | ours : copy | decode : ours | memcpy (time) |", "|---|---|---|---|---|---|---|"]
     for hosts, prefix, r in rows:
         o, c, d = r["ours"], r["copy"], r["decode"]
-        label = f"{hosts:,}" + (f" + {r['ours_in_answer'].get('routes', 0) - hosts:,} paths" if prefix != "/" else "")
-        out.append(f"| {label} | {r['request_bytes']:,} | {o['bytes']:,} | {o['p50']:.2f} / {o['p99']:.2f} / {o['max']:.2f} ms "
-                   f"| {c['p50']:.2f} / {c['p99']:.2f} ms | {d['p50']:.2f} / {d['p99']:.2f} ms | {r['memcpy']['p50']:.3f} ms "
+        label = f"{hosts:,}" + (f" + {hosts:,} paths" if prefix != "/" else "")
+        out.append(f"| {label} | {o['bytes']:,} bytes | {o['p50']:.2f} / {o['p99']:.2f} / {o['max']:.2f} ms "
+                   f"| {c['p50']:.2f} / {c['p99']:.2f} ms | {d['p50']:.2f} / {d['p99']:.2f} ms "
                    f"| {o['p50'] / c['p50']:.2f} | {d['p50'] / o['p50']:.1f} |")
+        cpu.append(f"| {label} | {o['cpu']:.2f} ms | {c['cpu']:.2f} ms | {d['cpu']:.2f} ms | {o['cpu'] / c['cpu']:.2f} "
+                   f"| {d['cpu'] / o['cpu']:.1f} | {r['memcpy']['p50']:.3f} ms |")
+    out += ["", f"The request has {rows[0][2]['request_bytes']:,} bytes. CPU time of the server alone, per call:", "", *cpu]
     return ["### PostTranslateModify, 1,000 own routes", "", *out]
 
 
@@ -277,15 +302,13 @@ def memory():
         request = program.request(ROUTES)
         judge("call", "-target", "unix://" + program.socket, "-request", request, "-n", "200")
         out.append(memory_line("and 200 hook calls with 1,000 own routes", settle(program)))
-        program.set_devices(1000, salt=1)
-        time.sleep(3)
-        first = settle(program)
-        out.append(memory_line("and one change", first))
-        changes = 60
-        for i in range(changes):
-            program.set_devices(1000, salt=i + 2)
-            time.sleep(1.1)
-        out.append(memory_line(f"and {changes} further changes of the list, one a second", settle(program)))
+        done = 0
+        for changes, what in ((10, "and 10 changes of the list, one a second: eight revisions are kept now"), (50, "and 50 further ones")):
+            for _ in range(changes):
+                done += 1
+                program.set_devices(1000, salt=done)
+                time.sleep(1.1)
+            out.append(memory_line(what, settle(program)))
     return ["### Memory of the program", "", *out]
 
 
@@ -298,7 +321,7 @@ def bench_program(name, *args):
 
 
 def churn():
-    with tempfile.TemporaryDirectory(prefix="tsgw-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
         request = os.path.join(folder, "request.bin")
         judge("gen", "-like", RECORDED, "-routes", str(ROUTES), "-out", request)
         r = bench_program("churn", "1000", "10000", request)

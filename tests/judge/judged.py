@@ -63,7 +63,7 @@ def read(path):
 
 class Program:
     def __init__(self, path, case):
-        self.dir = tempfile.mkdtemp(prefix="tsgw-judged-", dir="/tmp")
+        self.dir = tempfile.mkdtemp(prefix="judged-", dir="/tmp")
         self.socket = os.path.join(self.dir, "ext.sock")
         for sub in ("res", "eg", "gen"):
             os.mkdir(os.path.join(self.dir, sub))
