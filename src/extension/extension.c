@@ -5,7 +5,7 @@
  * World.
  * 2. A parked call is on `parked`, in order of arrival, so that one timer serves all of them.
  * 3. What could not be answered as asked is owed (`owes_attempt`): Envoy Gateway does not ask again
- * by itself.
+ * by itself. A call that was given up while it waited is one of these.
  */
 #include "extension/extension.h"
 
@@ -22,6 +22,7 @@ struct Extension {
         const Snapshot *snapshot; /* newest; NULL until the first */
         Link parked;
         size_t n_parked;
+        bool draining;
         Timer park_timer;
         struct HookSlot {
                 Extension *x;
@@ -68,11 +69,33 @@ static const char *verdict_text(HookVerdict v)
         return "";
 }
 
+/* Makes room in Facts: records of Gateways that are gone and that nobody refers to. */
+static void forget_strangers(Extension *x)
+{
+        Facts *f = x->in.facts;
+        for (size_t i = f->n_hooks; x->snapshot != NULL && i-- > 0;) {
+                ObjectKey key = f->hooks[i].eg_gateway;
+                if (table_find(snapshot_world(x->snapshot)->eg_gateways, &key, eg_gateway_find) ==
+                            NULL &&
+                    snapshot_revision(x->snapshot, key) == NULL)
+                        facts_forget_hook(f, key);
+        }
+}
+
+static HookFact *fact_of(Extension *x, ObjectKey eg_gateway)
+{
+        HookFact *f = facts_hook(x->in.facts, eg_gateway);
+        if (f != NULL)
+                return f;
+        forget_strangers(x);
+        return facts_hook(x->in.facts, eg_gateway);
+}
+
 /* Only PostTranslateModify speaks for a Gateway as a whole. */
 static void record_translate(Extension *x, HookVerdict v, const HookResult *r, Str request,
                              const Buf *answer, double seconds)
 {
-        HookFact *f = facts_hook(x->in.facts, r->eg_gateway);
+        HookFact *f = fact_of(x, r->eg_gateway);
         if (f == NULL)
                 return;
         f->calls++;
@@ -182,9 +205,26 @@ static void parked_free(Parked *p)
         mem_free(p);
 }
 
+/* It was given up, by its caller or by a drain. What it asked for is as if it had been refused. */
 static void on_parked_cancelled(GrpcCall *call)
 {
-        parked_free(grpc_call_user(call));
+        Parked *p = grpc_call_user(call);
+        Extension *x = p->x;
+        HookMethod m = p->method;
+        parked_free(p);
+        if (m != HOOK_TRANSLATE)
+                return;
+        HookResult r = {0};
+        Buf none;
+        buf_init(&none, HOOK_ANSWER_MAX);
+        HookVerdict v = hook_answer(NULL, m, grpc_call_message(call), false, &none, &r);
+        record_translate(x, v, &r, grpc_call_message(call), &none, 0);
+        log_warn(x->in.log, "hook given up while it waited",
+                 LOG_STR("namespace", r.eg_gateway.namespace), LOG_STR("name", r.eg_gateway.name),
+                 LOG_STR("asked", r.asked));
+        buf_done(&none);
+        if (x->in.on_facts != NULL)
+                x->in.on_facts(x->in.owner);
 }
 
 static void arm(Extension *x)
@@ -249,7 +289,7 @@ void extension_publish(Extension *x, const Snapshot *snapshot)
         LIST_FOREACH (Parked, p, &x->parked, link)
                 unpark(p, true);
         arm(x);
-        health_set(&x->health, snapshot_world(snapshot)->complete);
+        health_set(&x->health, snapshot_world(snapshot)->complete && !x->draining);
 }
 
 static void on_server_drained(GrpcServer *s)
@@ -290,6 +330,7 @@ Extension *extension_open(const ExtensionInput *in, Err *err)
 
 void extension_drain(Extension *x, Span deadline)
 {
+        x->draining = true;
         health_set(&x->health, false);
         grpc_server_drain(x->server, deadline);
 }

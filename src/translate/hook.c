@@ -40,6 +40,7 @@ typedef struct Hook {
         HookResult *result;
         Arena arena;
         Str context;
+        bool is_bound;                    /* a Binding tells the Gateway */
         const Contribution *contribution; /* NULL: the input goes back as it is */
         SpliceResult spliced;
         Str taken[TAKEN_MAX];
@@ -132,44 +133,63 @@ static bool lacks_binding(const Hook *h)
         return false;
 }
 
-/* The contribution of the revision that the Binding names, or why there is none yet. */
-static HookVerdict choose_bound(Hook *h, const BindingJson *b)
+/* Who calls, and for what: by a Binding, of several that of a Gateway that is ours; else by what
+ * the request tells of itself. False where nothing tells the Gateway. */
+static bool identify(Hook *h)
 {
-        h->result->eg_gateway = b->gateway;
-        h->result->asked = b->revision;
-        h->result->attempt = b->attempt;
-        const Contribution *newest = snapshot_contribution(h->snapshot, b->gateway, (Str){0});
+        BindingJson bindings[BINDINGS_MAX];
+        size_t n = binding_json_read(h->context, bindings, BINDINGS_MAX);
+        HookResult *r = h->result;
+        for (size_t i = 0; i < n; i++) {
+                r->eg_gateway = bindings[i].gateway;
+                r->asked = bindings[i].revision;
+                r->attempt = bindings[i].attempt;
+                h->is_bound = true;
+                if (h->snapshot != NULL &&
+                    snapshot_contribution(h->snapshot, r->eg_gateway, (Str){0}) != NULL)
+                        break;
+        }
+        return h->is_bound || find_key(h, &r->eg_gateway);
+}
+
+/* Nothing of ours goes to the Gateway. Once the manifests are read this is known, whatever else is
+ * still to come. */
+static bool is_nobodys(const Hook *h)
+{
+        return h->snapshot != NULL && snapshot_world(h->snapshot)->resources_read &&
+               snapshot_contribution(h->snapshot, h->result->eg_gateway, (Str){0}) == NULL;
+}
+
+/* The contribution of the revision that the Binding names, or why there is none yet. */
+static HookVerdict choose_revision(Hook *h)
+{
+        HookResult *r = h->result;
+        const Contribution *newest = snapshot_contribution(h->snapshot, r->eg_gateway, (Str){0});
         if (newest == NULL) {
                 /* Nobody refers to the Gateway any more: nothing is what was asked for. */
-                h->result->served = str_of(snapshot_empty_revision(h->snapshot));
+                r->served = str_of(h->is_bound ? snapshot_empty_revision(h->snapshot) : "");
                 return HOOK_ANSWERED;
         }
-        h->contribution = snapshot_contribution(h->snapshot, b->gateway, b->revision);
-        if (h->contribution == NULL && h->may_wait)
+        h->contribution = newest;
+        if (!h->is_bound)
+                return HOOK_ANSWERED;
+        const Contribution *asked = snapshot_contribution(h->snapshot, r->eg_gateway, r->asked);
+        if (asked == NULL && h->may_wait)
                 return HOOK_WAIT;
-        if (h->contribution == NULL)
-                h->contribution = newest;
+        if (asked != NULL)
+                h->contribution = asked;
         return HOOK_ANSWERED;
 }
 
 static HookVerdict choose(Hook *h)
 {
+        bool identified = identify(h);
+        if (identified && is_nobodys(h))
+                return choose_revision(h);
         if (h->snapshot == NULL || !snapshot_world(h->snapshot)->complete)
                 return h->may_wait ? HOOK_WAIT : HOOK_UNAVAILABLE;
-        BindingJson bindings[BINDINGS_MAX];
-        size_t n = binding_json_read(h->context, bindings, BINDINGS_MAX);
-        for (size_t i = 0; i < n; i++) {
-                bool known =
-                        snapshot_contribution(h->snapshot, bindings[i].gateway, (Str){0}) != NULL;
-                if (known || i + 1 == n)
-                        return choose_bound(h, &bindings[i]);
-        }
-        ObjectKey key = {0};
-        if (find_key(h, &key)) {
-                h->result->eg_gateway = key;
-                h->contribution = snapshot_contribution(h->snapshot, key, (Str){0});
-                return HOOK_ANSWERED;
-        }
+        if (identified)
+                return choose_revision(h);
         return lacks_binding(h) ? HOOK_UNAVAILABLE : HOOK_ANSWERED;
 }
 
