@@ -215,9 +215,12 @@ static void note_taken(Hook *h)
         PbReader r = pb_reader(h->request);
         for (Str cluster; pb_next_len(&r, PBN_PostTranslateModifyRequest_clusters, &cluster);) {
                 Str name = pb_get(cluster, PBN_Cluster_name);
-                if (str_starts(name, STR(PACK_PREFIX)) && !is_our_cluster(cluster) &&
-                    contribution_find_cluster(h->contribution, name) != NULL &&
-                    h->n_taken < TAKEN_MAX)
+                if (!str_starts(name, STR(PACK_PREFIX)))
+                        continue;
+                if (is_our_cluster(cluster))
+                        h->has_our_clusters = true;
+                else if (contribution_find_cluster(h->contribution, name) != NULL &&
+                         h->n_taken < TAKEN_MAX)
                         h->taken[h->n_taken++] = name;
         }
 }

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "translate/contribution.h"
+#include "translate/test_world.h"
+
+#include <stdio.h>
+
+static const ObjectKey gw = {STR_INIT("demo"), STR_INIT("gw")};
+
+#define PLAIN                                                                  \
+        FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST) \
+                FIXTURE_ENDPOINTS(FIXTURE_API)
+
+static void check_str(Str got, const char *want)
+{
+        if (!str_eq(got, str_of(want)))
+                fail_msg("got \"%.*s\", want \"%s\"", STR_FMT(got), want);
+}
+
+static void check_lost(const char *manifests, const char *reason)
+{
+        Fixture f = fixture_open(manifests, NULL);
+        const EntryReport *e = f.report->entries->at[0];
+        check_str(e->reason, reason);
+        assert_false(e->programmed);
+        assert_int_equal(e->hosts + e->paths, 0);
+        check_str(str_of(snapshot_revision(f.snapshot, gw)), snapshot_empty_revision(f.snapshot));
+        TABLE_FOREACH (RouteReport, r, f.report->routes) {
+                assert_false(r->programmed);
+                check_str(r->reason, reason);
+        }
+        fixture_done(&f);
+}
+
+static void one_service_has_a_host_and_a_cluster(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(PLAIN, NULL);
+        const RouteReport *r = fixture_row(&f, "ours", "api", NULL);
+        assert_true(r->programmed);
+        check_str(r->host, "api.ts.local");
+        check_str(r->listener, "http");
+        check_str(r->cluster, "tailscale/egress/demo/ours/corp/api/http-8080");
+        const GatewayReport *g = f.report->gateways->at[0];
+        assert_true(g->found);
+        assert_int_equal(g->hosts, 1);
+        assert_int_equal(g->clusters, 1);
+        assert_int_equal(strlen(g->revision), REVISION_MAX);
+        assert_true(snapshot_has(f.snapshot, gw, str_of(g->revision)));
+        assert_false(snapshot_has(f.snapshot, gw, STR("0123")));
+        assert_null(snapshot_revision(f.snapshot, (ObjectKey){STR("demo"), STR("other")}));
+        fixture_done(&f);
+}
+
+static void why_an_entry_is_not_programmed(void **state)
+{
+        (void)state;
+        check_lost(FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                           FIXTURE_ENDPOINTS(FIXTURE_API),
+                   "GatewayNotFound");
+        check_lost(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS(
+                           "ours", "", "hostPattern: \"{service}.x\", protocol: HTTPS")
+                           FIXTURE_ENDPOINTS(FIXTURE_API),
+                   "NoMatchingListener");
+        check_lost(
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS(
+                        "ours", "", "hostPattern: \"{service}.x\", protocol: HTTP, sectionName: b")
+                        FIXTURE_ENDPOINTS(FIXTURE_API),
+                "NoMatchingListener");
+        check_lost("---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: "
+                   "{name: gw, namespace: "
+                   "demo}, spec: {gatewayClassName: eg, listeners: [{name: a, protocol: HTTP, "
+                   "port: 80}, {name: b, "
+                   "protocol: HTTP, port: 81}]}}\n" FIXTURE_TAILNET FIXTURE_OURS(
+                           "ours", "", FIXTURE_HOST) FIXTURE_ENDPOINTS(FIXTURE_API),
+                   "ListenerAmbiguous");
+        check_lost("---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: "
+                   "{name: gw, namespace: "
+                   "demo}, spec: {gatewayClassName: eg, listeners: [{name: a, protocol: HTTP, "
+                   "port: 80, "
+                   "allowedRoutes: {namespaces: {from: None}}}]}}\n" FIXTURE_TAILNET FIXTURE_OURS(
+                           "ours", "", FIXTURE_HOST) FIXTURE_ENDPOINTS(FIXTURE_API),
+                   "NotAllowedByListeners");
+        check_lost(FIXTURE_GATEWAY "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: "
+                                   "TailscaleTailnet, metadata: {name: corp, "
+                                   "namespace: demo}, spec: {file: {path: d.json}}}\n" FIXTURE_OURS(
+                                           "ours", "", FIXTURE_HOST) FIXTURE_ENDPOINTS(FIXTURE_API),
+                   "NoProxy");
+        check_lost(FIXTURE_GATEWAY
+                   "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleTailnet, "
+                   "metadata: {name: corp, "
+                   "namespace: demo}, spec: {file: {path: d.json}, proxyAddresses: "
+                   "[\"proxy.example:1055\"]}}\n" FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                           FIXTURE_ENDPOINTS(FIXTURE_API),
+                   "NoProxy");
+}
+
+static void section_names_choose_the_listener(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(
+                "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: "
+                "gw, namespace: "
+                "demo}, spec: {gatewayClassName: eg, listeners: [{name: a, protocol: HTTP, port: "
+                "80}, {name: b, "
+                "protocol: HTTP, port: 81}]}}\n" FIXTURE_TAILNET
+                "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleGateway, "
+                "metadata: {name: ours, "
+                "namespace: demo}, spec: {gatewayRef: {name: gw, sectionName: a}, tailnets: "
+                "[{name: corp, "
+                "tailscaleTailnetRef: {name: corp}, routeGeneration: {egress: {hostPattern: "
+                "\"{service}.a\", "
+                "protocol: HTTP}}}]}}\n"
+                "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleGateway, "
+                "metadata: {name: theirs, "
+                "namespace: demo}, spec: {gatewayRef: {name: gw, sectionName: a}, tailnets: "
+                "[{name: corp, "
+                "tailscaleTailnetRef: {name: corp}, routeGeneration: {egress: {hostPattern: "
+                "\"{service}.a\", "
+                "protocol: HTTP, sectionName: b}}}]}}\n" FIXTURE_ENDPOINTS(FIXTURE_API),
+                NULL);
+        check_str(fixture_row(&f, "ours", "api", NULL)->listener, "a");
+        check_str(fixture_row(&f, "theirs", "api", NULL)->listener, "b");
+        /* The same host on another port is no conflict. */
+        assert_true(fixture_row(&f, "ours", "api", NULL)->programmed);
+        assert_true(fixture_row(&f, "theirs", "api", NULL)->programmed);
+        const Contribution *c = snapshot_contribution(f.snapshot, gw, (Str){0});
+        assert_int_equal(c->n_targets, 2);
+        check_str(c->targets[0].name_v1, "demo/gw/a");
+        check_str(c->targets[0].name_v2, "http-80");
+        fixture_done(&f);
+}
+
+static void conflicts_among_ours(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("a", "", FIXTURE_HOST)
+                                         FIXTURE_OURS("b", "priority: 1, ", FIXTURE_HOST)
+                                                 FIXTURE_ENDPOINTS(FIXTURE_API),
+                                 NULL);
+        assert_true(fixture_row(&f, "b", "api", NULL)->programmed);
+        const RouteReport *lost = fixture_row(&f, "a", "api", NULL);
+        assert_false(lost->programmed);
+        check_str(lost->reason, "Conflicted");
+        assert_true(str_find_str(lost->text, STR("demo/b")) >= 0);
+        const EntryReport *e = f.report->entries->at[0];
+        assert_int_equal(e->conflicts, 1);
+        fixture_done(&f);
+        /* Two names that become one. */
+        f = fixture_open(
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("a", "", FIXTURE_HOST)
+                        FIXTURE_ENDPOINTS(
+                                FIXTURE_API
+                                ", {name: API, tailscaleIP: 100.64.0.2, port: 80, protocol: HTTP}"),
+                NULL);
+        assert_true(fixture_row(&f, "a", "API", NULL)->programmed);
+        check_str(fixture_row(&f, "a", "api", NULL)->reason, "Conflicted");
+        fixture_done(&f);
+}
+
+#define USER_ROUTE(namespace)                                                                      \
+        "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: web, "  \
+        "namespace: " namespace "}, spec: {parentRefs: [{name: gw, namespace: demo}], hostnames: " \
+                                "[api.ts.local], rules: [{}]}}\n"
+
+static void a_users_host_stays_the_users(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(PLAIN USER_ROUTE("demo"), NULL);
+        check_str(fixture_row(&f, "ours", "api", NULL)->reason, "Conflicted");
+        assert_true(str_find_str(fixture_row(&f, "ours", "api", NULL)->text,
+                                 STR("HTTPRoute demo/web")) >= 0);
+        fixture_done(&f);
+#define OVERRIDING                                    \
+        FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS( \
+                "ours", "", FIXTURE_HOST ", overrideHosts: true") FIXTURE_ENDPOINTS(FIXTURE_API)
+        f = fixture_open(OVERRIDING USER_ROUTE("demo"), NULL);
+        assert_true(fixture_row(&f, "ours", "api", NULL)->programmed);
+        fixture_done(&f);
+        f = fixture_open(OVERRIDING USER_ROUTE("other"), NULL);
+        check_str(fixture_row(&f, "ours", "api", NULL)->reason, "Conflicted");
+        fixture_done(&f);
+}
+
+static void one_port_of_a_service_has_the_host(void **state)
+{
+        (void)state;
+#define PORTS                                                                                 \
+        FIXTURE_ENDPOINTS(                                                                    \
+                "{name: api, tailscaleIP: 100.64.0.1, port: 22, protocol: TCP}, {name: api, " \
+                "tailscaleIP: 100.64.0.1, port: 80, protocol: HTTP}, {name: api, "            \
+                "tailscaleIP: 100.64.0.1, port: 90, protocol: HTTP}")
+        Fixture f = fixture_open(
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST) PORTS, NULL);
+        assert_int_equal(f.report->routes->n, 3);
+        size_t programmed = 0;
+        TABLE_FOREACH (RouteReport, r, f.report->routes) {
+                programmed += r->programmed;
+                assert_int_equal(r->programmed, r->port == 80);
+                check_str(r->reason, r->port == 80 ? "" : "NoHost");
+        }
+        assert_int_equal(programmed, 1);
+        fixture_done(&f);
+        f = fixture_open(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS(
+                                 "ours", "", "hostPattern: \"{service}-{port}.x\", protocol: HTTP")
+                                 PORTS,
+                         NULL);
+        const GatewayReport *g = f.report->gateways->at[0];
+        assert_int_equal(g->hosts, 2);
+        fixture_done(&f);
+}
+
+static void hosts_stay_within_the_listeners_hostname(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(
+                "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: "
+                "gw, namespace: "
+                "demo}, spec: {gatewayClassName: eg, listeners: [{name: a, protocol: HTTP, port: "
+                "80, hostname: "
+                "\"*.inner.local\"}]}}\n" FIXTURE_TAILNET FIXTURE_OURS(
+                        "in", "",
+                        "hostPattern: \"{service}.inner.local\", protocol: HTTP, pathPrefix: "
+                        "\"/t/{service}/\"") FIXTURE_OURS("out", "", FIXTURE_HOST)
+                        FIXTURE_ENDPOINTS(FIXTURE_API),
+                NULL);
+        assert_true(fixture_row(&f, "in", "api", NULL)->programmed);
+        check_str(fixture_row(&f, "out", "api", NULL)->reason, "NoMatchingListenerHostname");
+        /* The catch-all of a listener with a hostname is that hostname. */
+        check_str(fixture_row(&f, "in", "api", "/t/api/")->host, "*.inner.local");
+        fixture_done(&f);
+}
+
+static void ingress_is_told_of_where_it_was_asked_for(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(
+                FIXTURE_GATEWAY FIXTURE_TAILNET
+                "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleGateway, "
+                "metadata: {name: ours, "
+                "namespace: demo}, spec: {gatewayRef: {name: gw}, tailnets: [{name: corp, "
+                "tailscaleTailnetRef: "
+                "{name: corp}, routeGeneration: {ingress: {hostPattern: \"{service}.in\"}, egress: "
+                "{hostPattern: "
+                "\"{service}.ts.local\", protocol: HTTP}}}]}}\n" FIXTURE_ENDPOINTS(FIXTURE_API),
+                NULL);
+        const EntryReport *e = f.report->entries->at[0];
+        assert_true(e->programmed);
+        check_str(e->reason, "IngressNotSupported");
+        fixture_done(&f);
+        f = fixture_open(PLAIN, NULL);
+        e = f.report->entries->at[0];
+        check_str(e->reason, "");
+        fixture_done(&f);
+}
+
+/* World number `i`: one endpoint that moves. */
+static Fixture nth(unsigned i, const Snapshot *before)
+{
+        char text[4096];
+        snprintf(text, sizeof(text),
+                 FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                         FIXTURE_ENDPOINTS(FIXTURE_API ", {name: web, tailscaleIP: 100.64.1.%u, "
+                                                       "port: 80, protocol: HTTP}"),
+                 i);
+        return fixture_open(text, before);
+}
+
+static void the_last_revisions_are_kept(void **state)
+{
+        (void)state;
+        char seen[SNAPSHOT_REVISIONS + 3][REVISION_MAX + 1];
+        Fixture f = {0};
+        for (unsigned i = 0; i < LENGTH_OF(seen); i++) {
+                Fixture next = nth(i + 1, f.snapshot);
+                fixture_done(&f);
+                f = next;
+                memcpy(seen[i], snapshot_revision(f.snapshot, gw), sizeof(seen[i]));
+                for (unsigned j = 0; j <= i; j++)
+                        assert_int_equal(snapshot_has(f.snapshot, gw, str_of(seen[j])),
+                                         i - j < SNAPSHOT_REVISIONS);
+        }
+        /* A change that is taken back gives the old revision, and nothing comes twice. */
+        Fixture back = nth(LENGTH_OF(seen) - 1, f.snapshot);
+        assert_string_equal(snapshot_revision(back.snapshot, gw), seen[LENGTH_OF(seen) - 2]);
+        assert_true(snapshot_has(back.snapshot, gw, str_of(seen[LENGTH_OF(seen) - 1])));
+        fixture_done(&back);
+        fixture_done(&f);
+}
+
+static void a_revision_depends_on_what_is_served_alone(void **state)
+{
+        (void)state;
+        Fixture a = fixture_open(PLAIN, NULL), b = fixture_open(PLAIN, a.snapshot);
+        assert_string_equal(snapshot_revision(a.snapshot, gw), snapshot_revision(b.snapshot, gw));
+        fixture_done(&b);
+        /* Tags, health and a static's origin are not served. */
+        b = fixture_open(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                                 FIXTURE_ENDPOINTS("{name: api, tailscaleIP: 100.64.0.1, "
+                                                   "tailscaleFQDN: api.corp.ts.net, port: 8080, "
+                                                   "protocol: HTTP, tags: [\"tag:x\"]}"),
+                         a.snapshot);
+        assert_string_equal(snapshot_revision(a.snapshot, gw), snapshot_revision(b.snapshot, gw));
+        fixture_done(&b);
+        b = fixture_open(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                                 FIXTURE_ENDPOINTS("{name: api, tailscaleIP: 100.64.0.1, "
+                                                   "tailscaleFQDN: api.corp.ts.net, port: 8080, "
+                                                   "protocol: HTTP, weight: 2}"),
+                         a.snapshot);
+        assert_string_not_equal(snapshot_revision(a.snapshot, gw),
+                                snapshot_revision(b.snapshot, gw));
+        fixture_done(&b);
+        fixture_done(&a);
+}
+
+static void packs_are_shared(void **state)
+{
+        (void)state;
+        World *w = fixture_world(PLAIN);
+        Report *r = NULL;
+        Snapshot *a = snapshot_new(w, NULL, &r);
+        leaf_unref(r);
+        Snapshot *b = snapshot_new(w, a, &r);
+        leaf_unref(r);
+        const Contribution *x = snapshot_contribution(a, gw, (Str){0});
+        const Contribution *y = snapshot_contribution(b, gw, (Str){0});
+        assert_ptr_equal(x->clusters[0], y->clusters[0]);
+        assert_ptr_equal(x->targets[0].hosts[0], y->targets[0].hosts[0]);
+        assert_true(snapshot_bytes(b, a) < snapshot_bytes(b, NULL));
+        snapshot_unref(a);
+        snapshot_unref(b);
+        leaf_unref(w);
+        /* Of two services, that which did not change is shared though its World was read anew. */
+        Fixture f = nth(1, NULL), g = nth(2, f.snapshot);
+        x = snapshot_contribution(f.snapshot, gw, (Str){0});
+        y = snapshot_contribution(g.snapshot, gw, (Str){0});
+        assert_ptr_equal(x->targets[0].hosts[0], y->targets[0].hosts[0]);
+        assert_true(digest_eq(&x->clusters[0]->digest, &y->clusters[0]->digest));
+        assert_false(digest_eq(&x->clusters[1]->digest, &y->clusters[1]->digest));
+        fixture_done(&f);
+        fixture_done(&g);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(one_service_has_a_host_and_a_cluster),
+                cmocka_unit_test(why_an_entry_is_not_programmed),
+                cmocka_unit_test(section_names_choose_the_listener),
+                cmocka_unit_test(conflicts_among_ours),
+                cmocka_unit_test(a_users_host_stays_the_users),
+                cmocka_unit_test(one_port_of_a_service_has_the_host),
+                cmocka_unit_test(hosts_stay_within_the_listeners_hostname),
+                cmocka_unit_test(ingress_is_told_of_where_it_was_asked_for),
+                cmocka_unit_test(the_last_revisions_are_kept),
+                cmocka_unit_test(a_revision_depends_on_what_is_served_alone),
+                cmocka_unit_test(packs_are_shared),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
