@@ -193,7 +193,8 @@ static bool is_slip(const ManifestDoc *doc, Str group, Str version, Str kind)
         if (!str_eq(group, STR(MODEL_GROUP)))
                 return false;
         if (is_our_name(kind)) {
-                decode_fault(&d, api_version->at, "apiVersion: version \"%.*s\", expected %s",
+                decode_fault(&d, api_version != NULL ? api_version->at : doc->root->at,
+                             "apiVersion: version \"%.*s\", expected %s",
                              STR_FMT(str_sub(version, 0, 64)), MODEL_API_VERSION);
                 return true;
         }
