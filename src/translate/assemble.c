@@ -222,16 +222,16 @@ static void pack_targets(Work *w, Claims *claims)
         }
 }
 
-Contribution *assemble(Arena *a, ObjectKey key, const EgGateway *gateway, EntryPlan *plans,
-                       size_t n_plans, Claims *claims, const Contribution *before)
+Contribution *assemble(Arena *a, const AssembleInput *in)
 {
         Contribution *c = leaf_new(sizeof(*c), 0, contribution_drop);
-        c->gateway = (ObjectKey){leaf_str(&c->leaf, key.namespace), leaf_str(&c->leaf, key.name)};
-        if (gateway != NULL) {
-                Work w = {.arena = a, .c = c, .gateway = gateway, .before = before};
+        c->gateway = (ObjectKey){leaf_str(&c->leaf, in->key.namespace),
+                                 leaf_str(&c->leaf, in->key.name)};
+        if (in->gateway != NULL) {
+                Work w = {.arena = a, .c = c, .gateway = in->gateway, .before = in->before};
                 buf_init(&w.scratch, PACK_BYTES_MAX);
-                pack_clusters(&w, plans, n_plans, claims);
-                pack_targets(&w, claims);
+                pack_clusters(&w, in->plans, in->n_plans, in->claims);
+                pack_targets(&w, in->claims);
                 buf_done(&w.scratch);
         }
         contribution_seal(c);

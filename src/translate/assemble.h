@@ -4,8 +4,15 @@
 
 #include "translate/claims.h"
 
-/* One reference, the caller's. Packs of `before` (may be NULL) whose bytes are the same are used
- * again. A claim whose resource would be too large loses here, with its reason. `gateway` NULL: the
- * Contribution is empty. */
-Contribution *assemble(Arena *a, ObjectKey key, const EgGateway *gateway, EntryPlan *plans,
-                       size_t n_plans, Claims *claims, const Contribution *before) MUST_USE;
+typedef struct AssembleInput {
+        ObjectKey key;
+        const EgGateway *gateway; /* NULL: the Contribution is empty */
+        EntryPlan *plans;
+        size_t n_plans;
+        Claims *claims;
+        const Contribution *before; /* may be NULL */
+} AssembleInput;
+
+/* One reference, the caller's. Packs of `before` whose bytes are the same are used again. A claim
+ * whose resource would be too large loses here, with its reason. */
+Contribution *assemble(Arena *a, const AssembleInput *in) MUST_USE;

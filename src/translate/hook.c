@@ -283,10 +283,14 @@ static HookVerdict verdict_of(SpliceVerdict v)
 static HookVerdict write_routes(Hook *h, const Str *names, Str body)
 {
         const Target *t = target_named(h, names, pb_get(body, PBN_RouteConfiguration_name));
-        StrList taken = {h->taken, h->n_taken};
-        return verdict_of(splice_routes(&h->arena, body, h->contribution->gateway, t, taken,
-                                        PBN_PostTranslateModifyResponse_routes, h->answer,
-                                        &h->spliced));
+        SpliceJob job = {.arena = &h->arena,
+                         .gateway = h->contribution->gateway,
+                         .target = t,
+                         .taken = {h->taken, h->n_taken},
+                         .field = PBN_PostTranslateModifyResponse_routes,
+                         .answer = h->answer,
+                         .result = &h->spliced};
+        return verdict_of(splice_routes(&job, body));
 }
 
 static void write_clusters(Hook *h)
@@ -421,8 +425,13 @@ static HookVerdict virtual_host(Hook *h)
         const Target *t = target_of_listener(h->contribution, made_by.section);
         if (t == NULL)
                 return echo(h);
-        HookVerdict v =
-                verdict_of(splice_vhost(&h->arena, body, t, ECHO_FIELD, h->answer, &h->spliced));
+        SpliceJob job = {.arena = &h->arena,
+                         .gateway = key,
+                         .target = t,
+                         .field = ECHO_FIELD,
+                         .answer = h->answer,
+                         .result = &h->spliced};
+        HookVerdict v = verdict_of(splice_vhost(&job, body));
         h->result->paths = h->spliced.paths;
         h->result->served = str_of(h->contribution->revision);
         return v;

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "translate/test_request.h"
 #include "translate/test_world.h"
 #include "translate/xds_view.h"
 

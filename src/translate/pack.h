@@ -101,8 +101,10 @@ bool pack_is_at(const Pack *p, Str cluster, const PackPlace *place);
  * above PACK_BYTES_MAX. `scratch` is overwritten. */
 Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch) MUST_USE;
 
+/* The virtual host of a host, with its one route. */
 Pack *pack_host(const PackService *s, const PackPlace *p, const Pack *before,
                 Buf *scratch) MUST_USE;
+/* The routes of a path: with and without its last slash. */
 Pack *pack_path(const PackService *s, const PackPlace *p, const Pack *before,
                 Buf *scratch) MUST_USE;
 /* Name, domain and mark of the virtual host that holds paths where Envoy Gateway has none: the body

@@ -108,8 +108,13 @@ static void make_state(Snapshot *s, const Reference *refs, size_t n, const Snaps
         }
         Claims claims = claims_settle(&a, s->world, gateway, plans, n_plans);
         const GatewayState *old = find_state(before, key);
-        Contribution *c = assemble(&a, key, gateway, plans, n_plans, &claims,
-                                   old != NULL ? old->kept[0] : NULL);
+        AssembleInput in = {.key = key,
+                            .gateway = gateway,
+                            .plans = plans,
+                            .n_plans = n_plans,
+                            .claims = &claims,
+                            .before = old != NULL ? old->kept[0] : NULL};
+        Contribution *c = assemble(&a, &in);
         verdicts_add_gateway(verdicts, c, gateway != NULL);
         for (size_t i = 0; i < n_plans; i++)
                 verdicts_add_entry(verdicts, &plans[i]);
@@ -126,7 +131,7 @@ Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_
         s->world = leaf_ref(world);
         Arena a;
         arena_init(&a, 0);
-        s->empty = assemble(&a, (ObjectKey){0}, NULL, NULL, 0, &(Claims){0}, NULL);
+        s->empty = assemble(&a, &(AssembleInput){0});
         size_t n = table_n(world->gateways);
         Reference *refs = arena_new_array(&a, n, sizeof(*refs));
         for (size_t i = 0; i < n; i++)
@@ -212,21 +217,25 @@ static size_t count_packs(Map *seen, const Pack *const *packs, size_t n)
         return bytes;
 }
 
+static size_t count_contribution(Map *seen, const Contribution *c)
+{
+        size_t bytes = count_packs(seen, c->clusters, c->n_clusters);
+        for (size_t i = 0; i < c->n_targets; i++) {
+                const Target *t = &c->targets[i];
+                bytes += count_packs(seen, t->hosts, t->n_hosts);
+                for (size_t j = 0; j < t->n_groups; j++)
+                        bytes += count_packs(seen, t->groups[j].paths, t->groups[j].n);
+        }
+        return bytes;
+}
+
 static size_t count(Map *seen, const Snapshot *s)
 {
         size_t bytes = sizeof(*s) + s->n_states * sizeof(*s->states);
         for (size_t i = 0; i < s->n_states; i++) {
                 for (size_t j = 0; j < s->states[i].n; j++) {
-                        const Contribution *c = s->states[i].kept[j];
                         bytes += count_leaf(seen, (const void *const *)&s->states[i].kept[j]);
-                        bytes += count_packs(seen, c->clusters, c->n_clusters);
-                        for (size_t k = 0; k < c->n_targets; k++) {
-                                const Target *t = &c->targets[k];
-                                bytes += count_packs(seen, t->hosts, t->n_hosts);
-                                for (size_t g = 0; g < t->n_groups; g++)
-                                        bytes += count_packs(seen, t->groups[g].paths,
-                                                             t->groups[g].n);
-                        }
+                        bytes += count_contribution(seen, s->states[i].kept[j]);
                 }
         }
         return bytes;

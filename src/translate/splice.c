@@ -481,17 +481,43 @@ static size_t added_body(const Added *a)
         return a->head.n + routes_size(a->in, a->n_in);
 }
 
-static SpliceVerdict write_routes(Splice *s, const Pack *const *hosts, size_t n_hosts,
-                                  const Added *added, size_t n_added, uint32_t field, Buf *out)
+/* Virtual hosts that are appended. */
+typedef struct Additions {
+        const Pack **hosts;
+        size_t n_hosts;
+        Added *added;
+        size_t n_added;
+} Additions;
+
+static size_t additions_size(const Additions *add)
 {
         const uint32_t vhosts = PBN_RouteConfiguration_virtual_hosts;
-        size_t n = s->body.n;
+        size_t bytes = 0;
+        for (size_t i = 0; i < add->n_hosts; i++)
+                bytes += add->hosts[i]->bytes.n;
+        for (size_t i = 0; i < add->n_added; i++)
+                bytes += pb_len_size(vhosts, added_body(&add->added[i])) +
+                         added_body(&add->added[i]);
+        return bytes;
+}
+
+static void put_additions(const Additions *add, Buf *out)
+{
+        for (size_t i = 0; i < add->n_hosts; i++)
+                buf_add_str(out, add->hosts[i]->bytes);
+        for (size_t i = 0; i < add->n_added; i++) {
+                pb_put_len(out, PBN_RouteConfiguration_virtual_hosts, added_body(&add->added[i]));
+                buf_add_str(out, buf_str(&add->added[i].head));
+                put_routes(add->added[i].in, add->added[i].n_in, out);
+        }
+}
+
+static SpliceVerdict write_routes(Splice *s, const Additions *add, uint32_t field, Buf *out)
+{
+        const uint32_t vhosts = PBN_RouteConfiguration_virtual_hosts;
+        size_t n = s->body.n + additions_size(add);
         for (const Note *note = s->first; note != NULL; note = note->next)
                 n = is_touched(note) ? n - note->span.n + vhost_size(note, vhosts) : n;
-        for (size_t i = 0; i < n_hosts; i++)
-                n += hosts[i]->bytes.n;
-        for (size_t i = 0; i < n_added; i++)
-                n += pb_len_size(vhosts, added_body(&added[i])) + added_body(&added[i]);
         pb_put_len(out, field, n);
         if (!buf_reserve(out, n))
                 return SPLICE_TOO_LARGE;
@@ -504,13 +530,7 @@ static SpliceVerdict write_routes(Splice *s, const Pack *const *hosts, size_t n_
                 from = note->span.p + note->span.n;
         }
         buf_add(out, from, (size_t)(s->body.p + s->body.n - from));
-        for (size_t i = 0; i < n_hosts; i++)
-                buf_add_str(out, hosts[i]->bytes);
-        for (size_t i = 0; i < n_added; i++) {
-                pb_put_len(out, vhosts, added_body(&added[i]));
-                buf_add_str(out, buf_str(&added[i].head));
-                put_routes(added[i].in, added[i].n_in, out);
-        }
+        put_additions(add, out);
         return out->failed ? SPLICE_TOO_LARGE : SPLICE_DONE;
 }
 
@@ -594,46 +614,49 @@ static bool add_catch_alls(Splice *s, bool *admitted, Added *added, size_t *n_ad
 
 static SpliceVerdict splice_target(Splice *s, uint32_t field, Buf *answer)
 {
-        size_t n_groups = s->target->n_groups, n_added = 0;
-        const Pack **hosts = arena_new_array(s->arena, s->target->n_hosts, sizeof(const Pack *));
+        size_t n_groups = s->target->n_groups;
         bool *admitted = arena_new_array(s->arena, n_groups, sizeof(bool));
-        Added *added = arena_new_array(s->arena, n_groups, sizeof(*added));
-        size_t n_hosts = put_hosts(s, hosts);
+        Additions add = {
+                .hosts = arena_new_array(s->arena, s->target->n_hosts, sizeof(const Pack *)),
+                .added = arena_new_array(s->arena, n_groups, sizeof(Added))};
+        add.n_hosts = put_hosts(s, add.hosts);
         SpliceVerdict v = SPLICE_TOO_LARGE;
-        if (put_all_paths(s, admitted) && add_catch_alls(s, admitted, added, &n_added))
-                v = write_routes(s, hosts, n_hosts, added, n_added, field, answer);
+        if (put_all_paths(s, admitted) && add_catch_alls(s, admitted, add.added, &add.n_added))
+                v = write_routes(s, &add, field, answer);
         for (size_t i = 0; i < n_groups; i++)
-                buf_done(&added[i].head);
+                buf_done(&add.added[i].head);
         return v;
 }
 
-static void init(Splice *s, Arena *a, Str body, const Target *target, SpliceResult *result)
+static void init(Splice *s, const SpliceJob *job, Str body)
 {
-        *s = (Splice){.arena = a, .body = body, .target = target, .result = result};
+        const Target *t = job->target;
+        *s = (Splice){.arena = job->arena,
+                      .body = body,
+                      .gateway = job->gateway,
+                      .target = t,
+                      .taken = job->taken,
+                      .result = job->result};
         s->last = &s->first;
-        if (target == NULL)
+        if (t == NULL)
                 return;
-        s->owners = arena_new_array(a, target->n_hosts, sizeof(Note *));
-        s->auth = arena_new_array(a, target->listeners.n, sizeof(Auth));
-        s->catch_alls = arena_new_array(a, target->n_groups, sizeof(Note *));
+        s->owners = arena_new_array(s->arena, t->n_hosts, sizeof(Note *));
+        s->auth = arena_new_array(s->arena, t->listeners.n, sizeof(Auth));
+        s->catch_alls = arena_new_array(s->arena, t->n_groups, sizeof(Note *));
 }
 
-SpliceVerdict splice_routes(Arena *a, Str body, ObjectKey gateway, const Target *target,
-                            StrList taken, uint32_t field, Buf *answer, SpliceResult *ret)
+SpliceVerdict splice_routes(const SpliceJob *job, Str body)
 {
         Splice s;
-        init(&s, a, body, target, ret);
-        s.gateway = gateway;
-        s.taken = taken;
+        init(&s, job, body);
         SpliceVerdict v = note_all(&s);
         if (v != SPLICE_DONE)
                 return v;
-        return target != NULL ? splice_target(&s, field, answer)
-                              : write_routes(&s, NULL, 0, NULL, 0, field, answer);
+        return job->target != NULL ? splice_target(&s, job->field, job->answer)
+                                   : write_routes(&s, &(Additions){0}, job->field, job->answer);
 }
 
-SpliceVerdict splice_vhost(Arena *a, Str body, const Target *target, uint32_t field, Buf *answer,
-                           SpliceResult *ret)
+SpliceVerdict splice_vhost(const SpliceJob *job, Str body)
 {
         /* One virtual host as if it were all of its RouteConfiguration. */
         Buf whole;
@@ -641,10 +664,10 @@ SpliceVerdict splice_vhost(Arena *a, Str body, const Target *target, uint32_t fi
         pb_put_len(&whole, PBN_RouteConfiguration_virtual_hosts, body.n);
         buf_add_str(&whole, body);
         Splice s;
-        init(&s, a, buf_str(&whole), target, ret);
+        init(&s, job, buf_str(&whole));
         SpliceVerdict v = whole.failed ? SPLICE_TOO_LARGE : note_all(&s);
-        bool *admitted = arena_new_array(a, target->n_groups, sizeof(bool));
-        for (size_t i = 0; i < target->n_hosts && v == SPLICE_DONE; i++) {
+        bool *admitted = arena_new_array(job->arena, job->target->n_groups, sizeof(bool));
+        for (size_t i = 0; i < job->target->n_hosts && v == SPLICE_DONE; i++) {
                 /* A generated host takes no paths, and PostTranslate alone decides on hosts. */
                 if (s.owners[i] != NULL)
                         s.owners[i]->overridden = true;
@@ -653,8 +676,8 @@ SpliceVerdict splice_vhost(Arena *a, Str body, const Target *target, uint32_t fi
                 v = SPLICE_TOO_LARGE;
         if (v == SPLICE_DONE) {
                 Note plain = {.body = body};
-                put_vhost(s.first != NULL ? s.first : &plain, field, answer);
-                v = answer->failed ? SPLICE_TOO_LARGE : SPLICE_DONE;
+                put_vhost(s.first != NULL ? s.first : &plain, job->field, job->answer);
+                v = job->answer->failed ? SPLICE_TOO_LARGE : SPLICE_DONE;
         }
         buf_done(&whole);
         return v;

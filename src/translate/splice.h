@@ -33,12 +33,18 @@ typedef struct SpliceResult {
 /* Counts one that is left out and keeps the first reason. */
 void splice_left_out(SpliceResult *r, uint64_t n, const char *fmt, ...) PRINTF(3, 4);
 
-/* Appends the RouteConfiguration to `answer` as its field `field`. `target` NULL: nothing is put
- * in. Adds to *ret. `taken` are names of clusters that somebody else has: their routes are left
- * out. */
-SpliceVerdict splice_routes(Arena *a, Str body, ObjectKey gateway, const Target *target,
-                            StrList taken, uint32_t field, Buf *answer, SpliceResult *ret);
-/* The paths that the host's own domains and routes admit, put in front of one VirtualHost, which is
- * appended to `answer` as its field `field`. */
-SpliceVerdict splice_vhost(Arena *a, Str body, const Target *target, uint32_t field, Buf *answer,
-                           SpliceResult *ret);
+typedef struct SpliceJob {
+        Arena *arena;
+        ObjectKey gateway;
+        const Target *target; /* of splice_routes NULL: nothing is put in */
+        StrList taken;  /* names of clusters that somebody else has: their routes are left out */
+        uint32_t field; /* of the answer */
+        Buf *answer;
+        SpliceResult *result; /* is added to */
+} SpliceJob;
+
+/* Appends the RouteConfiguration to the answer as its field `field`. */
+SpliceVerdict splice_routes(const SpliceJob *job, Str body);
+/* Puts the paths that the host's own domains and routes admit in front of one VirtualHost, which is
+ * appended to the answer as its field `field`. `target` is not NULL. */
+SpliceVerdict splice_vhost(const SpliceJob *job, Str body);

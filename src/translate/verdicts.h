@@ -16,8 +16,11 @@ typedef struct Verdicts {
 } Verdicts;
 
 void verdicts_done(Verdicts *v);
+/* Each adds one row; nothing is borrowed. `found`: the Gateway is among what was read. */
 void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found);
+/* Of a tailnets[] entry; after its claims have been settled. */
 void verdicts_add_entry(Verdicts *v, const EntryPlan *p);
+/* Of a host or path, won or lost. */
 void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway);
 /* All rows so far as a Report, one reference; the lists are empty after. */
 Report *verdicts_report(Verdicts *v, const World *w) MUST_USE;
