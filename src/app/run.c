@@ -63,8 +63,10 @@ static void plan_now(Run *r)
                 .now = loop_now(r->loop),
         };
         plan_make(&in, &plan);
-        bool taken = generated_run(r->generated, &plan);
-        if (taken && plan.again.ns != 0)
+        /* One that is not taken is made anew when the one under way has ended, or after a pause. */
+        if (!generated_run(r->generated, &plan))
+                timer_set_in(&r->plan_timer, SPAN_MS(WRITE_RETRY_MS));
+        else if (plan.again.ns != 0)
                 timer_set(&r->plan_timer, plan.again);
         plan_done(&plan);
 }

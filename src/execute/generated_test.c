@@ -21,6 +21,7 @@ typedef struct Fixture {
         Loop *loop;
         Generated *g;
         WriteFact fact;
+        Log *log;
         unsigned done;
 } Fixture;
 
@@ -33,6 +34,7 @@ static void open_it(Fixture *f)
 {
         Err err = {0};
         f->g = generated_open(&(GeneratedInput){.loop = f->loop,
+                                                .log = f->log,
                                                 .dir = f->dir,
                                                 .fact = &f->fact,
                                                 .on_done = on_done,
@@ -191,6 +193,170 @@ static void test_closing_while_it_writes_delivers_nothing(void **state)
         plan_done(&p);
 }
 
+/* ---- another hand ---- */
+
+static void wait_for_done(Fixture *f, unsigned n)
+{
+        for (int i = 0; i < 1000 && f->done < n; i++)
+                loop_turn(f->loop, SPAN_MS(10));
+        assert_int_equal(f->done, n);
+}
+
+/* Longer than a watch holds a change off. */
+static void settle(Fixture *f)
+{
+        for (int i = 0; i < 12; i++)
+                loop_turn(f->loop, SPAN_MS(40));
+}
+
+static const char *in_bindings(const Fixture *f, char path[128])
+{
+        snprintf(path, 128, "%s/envoy-gateway", f->dir);
+        return path;
+}
+
+static void test_what_it_writes_is_no_news(void **state)
+{
+        Fixture *f = *state;
+        Plan p;
+        plan_binding(&p, "r1");
+        run(f, &p, 1);
+        settle(f);
+        assert_int_equal(f->done, 1);
+        plan_done(&p);
+}
+
+static void test_a_file_that_is_removed_comes_back(void **state)
+{
+        Fixture *f = *state;
+        char path[128];
+        Plan p;
+        plan_binding(&p, "r1");
+        run(f, &p, 1);
+        assert_true(file_remove(in_bindings(f, path), "infra.eg.yaml", NULL));
+        wait_for_done(f, 2);
+        assert_int_equal(generated_outside(f->g)->n_bindings, 0);
+        run(f, &p, 1);
+        assert_int_equal(generated_outside(f->g)->n_bindings, 1);
+        assert_int_equal(f->fact.writes, 2);
+        plan_done(&p);
+}
+
+static void test_a_file_that_is_changed_is_seen(void **state)
+{
+        Fixture *f = *state;
+        char path[128];
+        Plan p;
+        Buf b;
+        plan_binding(&p, "r1");
+        run(f, &p, 1);
+        Mono written = generated_outside(f->g)->bindings[0].at;
+        buf_init(&b, 4096);
+        render_binding(gateway, STR("by-hand"), 9, &b);
+        assert_true(file_write_atomic(in_bindings(f, path), "infra.eg.yaml", buf_str(&b), 0644,
+                                      false, NULL));
+        buf_done(&b);
+        wait_for_done(f, 2);
+        const Outside *o = generated_outside(f->g);
+        assert_int_equal(o->n_bindings, 1);
+        assert_true(str_eq(o->bindings[0].revision, STR("by-hand")));
+        assert_int_equal(o->bindings[0].at.ns, written.ns);
+        run(f, &p, 1);
+        assert_true(str_eq(generated_outside(f->g)->bindings[0].revision, STR("r1")));
+        plan_done(&p);
+}
+
+static void test_a_directory_that_is_removed_comes_back(void **state)
+{
+        Fixture *f = *state;
+        Plan p;
+        plan_binding(&p, "r1");
+        plan_add(&p, PLAN_ENDPOINTS, STR("a.yaml"), STR("x\n"), false);
+        run(f, &p, 1);
+        remove_dir(f->dir, "endpoints");
+        remove_dir(f->dir, "envoy-gateway");
+        for (int i = 0; i < 300 && (generated_outside(f->g)->n_bindings > 0 ||
+                                    generated_outside(f->g)->n_endpoints_files > 0);
+             i++)
+                loop_turn(f->loop, SPAN_MS(10));
+        assert_int_equal(generated_outside(f->g)->n_bindings, 0);
+        assert_int_equal(generated_outside(f->g)->n_endpoints_files, 0);
+        run(f, &p, 1);
+        assert_int_equal(generated_outside(f->g)->n_bindings, 1);
+        assert_int_equal(generated_outside(f->g)->n_endpoints_files, 1);
+        plan_done(&p);
+}
+
+/* It is gone, and nobody was told so yet. */
+static void test_a_directory_that_is_not_there_is_made(void **state)
+{
+        Fixture *f = *state;
+        Plan p;
+        remove_dir(f->dir, "envoy-gateway");
+        plan_binding(&p, "r1");
+        run(f, &p, 1);
+        assert_int_equal(f->fact.failures, 0);
+        assert_int_equal(generated_outside(f->g)->n_bindings, 1);
+        plan_done(&p);
+}
+
+static void test_closing_before_a_change_is_told_delivers_nothing(void **state)
+{
+        Fixture *f = *state;
+        char path[128];
+        Plan p;
+        plan_binding(&p, "r1");
+        run(f, &p, 1);
+        assert_true(file_remove(in_bindings(f, path), "infra.eg.yaml", NULL));
+        loop_turn(f->loop, SPAN_MS(20));
+        f->g = generated_close(f->g);
+        settle(f);
+        assert_int_equal(f->done, 1);
+        plan_done(&p);
+}
+
+static Wall no_time(void *ctx)
+{
+        (void)ctx;
+        return (Wall){0};
+}
+
+static void count_line(void *ctx, Str line)
+{
+        (void)line;
+        ++*(int *)ctx;
+}
+
+/* It does not fill the log, and is no fault any more when nothing is to be written. */
+static void test_a_fault_that_lasts_is_told_once(void **state)
+{
+        Fixture *f = *state;
+        char path[128];
+        int lines = 0;
+        Log log = {.level = LOG_WARN, .now = no_time, .write = count_line, .ctx = &lines};
+        f->g = generated_close(f->g);
+        f->log = &log;
+        open_it(f);
+        snprintf(path, sizeof path, "%s/endpoints/a.yaml", f->dir);
+        assert_true(file_make_dir(path, 0755, NULL));
+        Plan p = {0};
+        arena_init(&p.arena, 0);
+        plan_add(&p, PLAN_ENDPOINTS, STR("a.yaml"), STR("x\n"), false);
+        for (int i = 0; i < 3; i++)
+                run(f, &p, 1);
+        assert_int_equal(f->fact.failures, 3);
+        assert_int_equal(lines, 1);
+        plan_done(&p);
+        p = (Plan){0};
+        arena_init(&p.arena, 0);
+        run(f, &p, 0);
+        assert_int_equal(f->fact.error[0], '\0');
+        plan_done(&p);
+        rmdir(path);
+        f->g = generated_close(f->g);
+        f->log = NULL;
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -202,6 +368,19 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_stops_at_the_first_failure, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_closing_while_it_writes_delivers_nothing,
                                                 setup, teardown),
+                cmocka_unit_test_setup_teardown(test_what_it_writes_is_no_news, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_file_that_is_removed_comes_back, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_a_file_that_is_changed_is_seen, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_a_directory_that_is_removed_comes_back, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_a_directory_that_is_not_there_is_made, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(
+                        test_closing_before_a_change_is_told_delivers_nothing, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_fault_that_lasts_is_told_once, setup,
+                                                teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
