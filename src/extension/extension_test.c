@@ -12,12 +12,10 @@
 
 #include <cmocka.h>
 
-#include "extension/extension_test_peer.h"
 #include "io/testing.h"
 #include "model/manifest.h"
+#include "net/grpc_test_peer.h"
 #include "proto/pb_writer.h"
-
-#include "pb_tokens.h"
 
 #define METHOD(name) "/envoygateway.extension.EnvoyGatewayExtension/" name
 #define TRANSLATE    METHOD("PostTranslateModify")
@@ -139,40 +137,59 @@ static void publish(Fixture *f, unsigned device, Progress progress)
 
 /* ---- calls ---- */
 
-/* What Envoy Gateway sends for a Gateway with one cluster and one RouteConfiguration of its own.
- * Without `revision` there is no Binding. */
-static void request_of(Buf *b, ObjectKey gateway, const char *revision, unsigned attempt)
+/* One field of wire type 2. */
+static void put(Buf *b, uint32_t field, Str body)
 {
-        char json[1024], name[64];
-        PbWriter w;
-        buf_init(b, PEER_BYTES_MAX);
-        pb_writer_init(&w, b);
-        if (revision != NULL) {
-                IGNORE(snprintf(json, sizeof json,
-                                "{\"apiVersion\":\"gateway.tailscale.com/v1alpha1\",\"kind\":"
-                                "\"TailscaleGatewayBinding\",\"metadata\":{\"name\":\"%.*s\","
-                                "\"namespace\":\"%.*s\"},\"spec\":{\"targetRefs\":[{\"group\":"
-                                "\"gateway.networking.k8s.io\",\"kind\":\"Gateway\",\"name\":"
-                                "\"%.*s\"}],\"revision\":\"%s\",\"attempt\":%u}}",
-                                STR_FMT(gateway.name), STR_FMT(gateway.namespace),
-                                STR_FMT(gateway.name), revision, attempt),
-                       "fits");
-                pb_begin(&w, PB_PostTranslateModifyRequest_post_translate_context);
-                pb_begin(&w, PB_PostTranslateExtensionContext_extension_resources);
-                pb_bytes(&w, PB_ExtensionResource_unstructured_bytes, str_of(json));
-                pb_end(&w);
-                pb_end(&w);
-        }
+        pb_put_len(b, field, body.n);
+        buf_add_str(b, body);
+}
+
+/* The same in a message of its own. */
+static void put_in(Buf *b, uint32_t outer, uint32_t inner, Str body)
+{
+        pb_put_len(b, outer, pb_len_size(inner, body.n) + body.n);
+        put(b, inner, body);
+}
+
+/* A cluster and a RouteConfiguration that are not ours, as those fields; each has its name in field
+ * 1. */
+static void put_theirs(Buf *b, uint32_t clusters, uint32_t routes, ObjectKey gateway)
+{
+        char name[64];
         IGNORE(snprintf(name, sizeof name, "%.*s/%.*s/http", STR_FMT(gateway.namespace),
                         STR_FMT(gateway.name)),
                "fits");
-        pb_begin(&w, PB_PostTranslateModifyRequest_clusters);
-        pb_str(&w, PB_Cluster_name, STR("theirs"));
-        pb_end(&w);
-        pb_begin(&w, PB_PostTranslateModifyRequest_routes);
-        pb_str(&w, PB_RouteConfiguration_name, str_of(name));
-        pb_end(&w);
-        pb_writer_done(&w);
+        put_in(b, clusters, 1, STR("theirs"));
+        put_in(b, routes, 1, str_of(name));
+}
+
+static void put_binding(Buf *b, ObjectKey gateway, const char *revision, unsigned attempt)
+{
+        char json[1024];
+        Buf resource;
+        IGNORE(snprintf(json, sizeof json,
+                        "{\"apiVersion\":\"gateway.tailscale.com/v1alpha1\",\"kind\":"
+                        "\"TailscaleGatewayBinding\",\"metadata\":{\"name\":\"%.*s\","
+                        "\"namespace\":\"%.*s\"},\"spec\":{\"targetRefs\":[{\"group\":"
+                        "\"gateway.networking.k8s.io\",\"kind\":\"Gateway\",\"name\":"
+                        "\"%.*s\"}],\"revision\":\"%s\",\"attempt\":%u}}",
+                        STR_FMT(gateway.name), STR_FMT(gateway.namespace), STR_FMT(gateway.name),
+                        revision, attempt),
+               "fits");
+        buf_init(&resource, sizeof json + 16);
+        put(&resource, 1, str_of(json)); /* ExtensionResource.unstructured_bytes */
+        put_in(b, 1, 1, buf_str(&resource));
+        buf_done(&resource);
+}
+
+/* What Envoy Gateway sends for a Gateway (proto/extension/service.proto: context 1, clusters 2,
+ * routes 5). Without `revision` there is no Binding. */
+static void request_of(Buf *b, ObjectKey gateway, const char *revision, unsigned attempt)
+{
+        buf_init(b, PEER_BYTES_MAX);
+        if (revision != NULL)
+                put_binding(b, gateway, revision, attempt);
+        put_theirs(b, 2, 5, gateway);
 }
 
 static PeerCall *ask(Fixture *f, ObjectKey gateway, const char *revision, unsigned attempt)
@@ -228,20 +245,9 @@ static void expect_served(Fixture *f, const PeerCall *c, const char *revision, b
 /* The input as an answer: the same bytes, but for the tags of the fields. */
 static void expect_unchanged(const PeerCall *c, ObjectKey gateway)
 {
-        char name[64];
         Buf b;
-        PbWriter w;
         buf_init(&b, PEER_BYTES_MAX);
-        pb_writer_init(&w, &b);
-        IGNORE(snprintf(name, sizeof name, "%.*s/%.*s/http", STR_FMT(gateway.namespace),
-                        STR_FMT(gateway.name)),
-               "fits");
-        pb_begin(&w, PB_PostTranslateModifyResponse_clusters);
-        pb_str(&w, PB_Cluster_name, STR("theirs"));
-        pb_end(&w);
-        pb_begin(&w, PB_PostTranslateModifyResponse_routes);
-        pb_str(&w, PB_RouteConfiguration_name, str_of(name));
-        pb_end(&w);
+        put_theirs(&b, 1, 4, gateway);
         assert_true(str_eq(peer_answer(c), buf_str(&b)));
         buf_done(&b);
 }
@@ -619,8 +625,7 @@ static void health_request(Buf *b, const char *service)
         buf_init(b, 256);
         if (service[0] == '\0')
                 return;
-        pb_put_len(b, 1, strlen(service));
-        buf_add_str(b, str_of(service));
+        put(b, 1, str_of(service));
 }
 
 static PeerCall *health(Fixture *f, const char *method, const char *service)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * For the tests of the extension server: a peer as Envoy Gateway is one, by nghttp2 over a real
- * socket, in the thread of its test. The test includes cmocka before this.
+ * For tests of what stands on the gRPC server: a peer as Envoy Gateway is one, by nghttp2 over a
+ * real socket, in the thread of its test. The test includes cmocka before this.
  */
 #include <errno.h>
 #include <stdio.h>
