@@ -13,6 +13,7 @@
 #include "discovery/discover.h"
 #include "source/cache.h"
 #include "source/dir_source.h"
+#include "source/held_log.h"
 #include "source/proxy_names.h"
 #include "source/tailnet_poll.h"
 #include "source/world_build.h"
@@ -148,6 +149,7 @@ static void publish(Hub *h, const World *w)
         h->world = w;
         if (w->complete && !before->complete)
                 log_info(h->in.log, "world complete", LOG_INT("generation", w->generation));
+        held_log(h->in.log, before, w);
         if (w != before)
                 h->in.fn(h->in.owner, w);
         leaf_unref(before);

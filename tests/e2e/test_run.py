@@ -2,6 +2,7 @@
 """`make run` as a user meets it: it answers, shows what to try, and leaves nothing behind."""
 
 import glob
+import json
 import os
 import re
 import signal
@@ -11,8 +12,10 @@ import time
 
 import pytest
 
+from tests.lib.envoy import write
 from tests.lib.process import Process, eventually
 from tests.lib.stack import ROOT, SANITIZER_ENV, program
+from tests.lib.web import request
 
 WARM_SECONDS = 15
 
@@ -48,7 +51,12 @@ def test_interrupted(stack):
     made = run(stack, "run-interrupted").start()
     eventually(lambda: made.check() and "Try next" in made.text(), 60, "it is ready")
     text = made.text()
-    # What it tells to try does what it says.
+    # What it tells to try does what it says, also the edit of the device file.
+    path, line = re.search(r"^  \$EDITOR (\S+)\n +(\{.*\})$", text, re.M).groups()
+    with open(path, encoding="utf-8") as f:
+        known = json.load(f)
+    write(path, json.dumps({"devices": known["devices"] + [json.loads(line)]}))
+    eventually(lambda: request(stack.network.hub, 10080, host="api-new.tailscale.local").json()["device"] == "api-new", 10, "the new device answers")
     for command in re.findall(r"^  (curl .*|build/tailscale-gateway .*)$", text, re.M):
         command = command.replace("build/tailscale-gateway", program())
         done = subprocess.run(["nsenter", f"--net={stack.network.hub.path}", "sh", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT,

@@ -182,7 +182,9 @@ class Raw:
 
     def _fill(self, deadline):
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+        ready = select.poll()  # select.select ends at descriptor 1,023
+        ready.register(self.socket, select.POLLIN)
+        if left <= 0 or not ready.poll(left * 1000):
             raise TimeoutError("no frame in time")
         try:
             more = self.socket.recv(1 << 16)
