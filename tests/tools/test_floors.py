@@ -77,6 +77,13 @@ class Floors(unittest.TestCase):
         self.planted({"src/model/cidr.c": "#include <event2/event.h>\n"}, "<event2/event.h> is an outside header")
         self.planted({"src/base/json.c": "#include <yajl/yajl_parse.h>\n"}, "<yajl/yajl_parse.h> is an outside header")
 
+    def test_a_test_may_play_the_peer(self):
+        may = ARCHITECTURE.replace("| `model` | pure | `base` |", "| `model` | pure | `base` `io` |")
+        meson = MESON.replace("'model': ['base']", "'model': ['base', 'io']")
+        both = {"ARCHITECTURE.md": may, "meson.build": meson}
+        self.assertEqual(self.problems({**both, "src/model/peer_test.c": "#include <event2/event.h>\n"}), [])
+        self.planted({**both, "src/model/peer.c": "#include <event2/event.h>\n"}, "<event2/event.h> is an outside header")
+
     def test_cmocka_only_in_tests(self):
         self.planted({"src/base/buf.c": "#include <cmocka.h>\n"}, "<cmocka.h>")
 
