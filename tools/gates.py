@@ -7,6 +7,7 @@
     format    clang-format 14 would change nothing
     floors    src/ keeps to the tables of ARCHITECTURE.md (tools/floors.py)
     budgets   sizes, comments, banned calls, first lines (tools/budgets.py)
+    docs      pages, links, metrics (tools/docs.py)
     tidy      clang-tidy 14 with .clang-tidy, and the warnings of meson.build as clang knows them
     cppcheck  a second opinion
 
@@ -28,6 +29,7 @@ import time
 
 import budgets
 import csource
+import docs
 import floors
 
 CODE = ["src", "tests", "bench"]
@@ -134,6 +136,10 @@ def gate_budgets(_options):
     return budgets.check(csource.ROOT)
 
 
+def gate_docs(_options):
+    return docs.check(csource.ROOT)
+
+
 def each_unit(options, name, config, command):
     """Runs `command(unit)` -> findings on every unit that has not passed as it stands, two at a time."""
     build = os.path.join(csource.ROOT, options.build)
@@ -179,8 +185,8 @@ def gate_cppcheck(options):
     return each_unit(options, "cppcheck", version + " ".join(CPPCHECK), command)
 
 
-GATES = {"format": gate_format, "floors": gate_floors, "budgets": gate_budgets, "tidy": gate_tidy,
-         "cppcheck": gate_cppcheck}
+GATES = {"format": gate_format, "floors": gate_floors, "budgets": gate_budgets, "docs": gate_docs,
+         "tidy": gate_tidy, "cppcheck": gate_cppcheck}
 PROGRAMS = {"format": "clang-format-14", "budgets": "pmccabe", "tidy": "clang-tidy-14", "cppcheck": "cppcheck"}
 
 

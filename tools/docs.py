@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds the pages to what can be checked of them.
+
+    tools/docs.py [ROOT]
+
+Fails on: a page of docs/ that is longer than 150 lines or not in docs/README.md, a relative link that leads nowhere,
+and a metric that src/ names in full and docs/metrics.md does not.
+"""
+
+import os
+import re
+import sys
+
+import csource
+
+PAGE_LINES = 150
+LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
+METRIC = re.compile(r'"(tailscale_gateway_[a-z_]*[a-z])"')
+
+
+def check_links(root, page, text, problems):
+    for m in LINK.finditer(re.sub(r"```.*?```", lambda b: "\n" * b.group(0).count("\n"), text, flags=re.S)):
+        target = m.group(1)
+        if re.match(r"[a-z]+:", target):
+            continue
+        if not os.path.exists(os.path.join(root, os.path.dirname(page), target)):
+            problems.append(f"{page}: the link to {target} leads nowhere")
+
+
+def check_metrics(root, problems):
+    page = os.path.join(root, "docs/metrics.md")
+    known = set(re.findall(r"tailscale_gateway_\w+", csource.read(page))) if os.path.exists(page) else set()
+    for path in csource.files(root, ["src"], [".c"]):
+        if path.endswith("_test.c"):
+            continue
+        # A prefix to which a macro adds the rest ends in an underscore and is no match.
+        for name in sorted(set(METRIC.findall(csource.read(os.path.join(root, path)))) - known):
+            problems.append(f"{path}: {name} is not in docs/metrics.md")
+
+
+def check(root):
+    """All problems of the tree at `root`, one line each."""
+    problems = []
+    index = csource.read(os.path.join(root, "docs/README.md"))
+    pages = [p for p in sorted(os.listdir(root)) if p.endswith(".md")] + csource.files(root, ["docs", "bench", "examples"], [".md"])
+    for page in pages:
+        text = csource.read(os.path.join(root, page))
+        check_links(root, page, text, problems)
+        if not page.startswith("docs/") or page == "docs/README.md":
+            continue
+        if text.count("\n") > PAGE_LINES:
+            problems.append(f"{page}: {text.count(chr(10))} lines, at most {PAGE_LINES}")
+        if f"]({page.removeprefix('docs/')})" not in index:
+            problems.append(f"{page}: is not in docs/README.md")
+    check_metrics(root, problems)
+    return problems
+
+
+def main(argv):
+    problems = check(argv[0] if argv else csource.ROOT)
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
