@@ -314,11 +314,12 @@ void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Bu
         else if (!tell_left_out(&x))
                 tell_entries(&x);
         json_array_end(&x.json);
-        json_key_bool(&x.json, STR("answers"), !x.stopped);
-        json_key_str(&x.json, STR("verdict"),
-                     x.stopped ? x.verdict
-                               : arena_printf(&x.arena, "answered by service %.*s",
-                                              STR_FMT(row->service)));
+        bool answers = row != NULL && !x.stopped;
+        Str verdict = x.verdict;
+        if (answers)
+                verdict = arena_printf(&x.arena, "answered by service %.*s", STR_FMT(row->service));
+        json_key_bool(&x.json, STR("answers"), answers);
+        json_key_str(&x.json, STR("verdict"), verdict);
         json_object_end(&x.json);
         arena_done(&x.arena);
 }

@@ -10,10 +10,12 @@
 #include <stdlib.h>
 
 static const char usage[] =
-        "usage: hook-tool answer METHOD REQUEST ANSWER MANIFESTS…   answers one call; prints what was done\n"
+        "usage: hook-tool answer METHOD REQUEST ANSWER MANIFESTS…   answers one call; prints what "
+        "was done\n"
         "       hook-tool report MANIFESTS…                         prints what was decided\n"
         "\n"
-        "METHOD is a name of EnvoyGatewayExtension. MANIFESTS are files or directories, ours and Envoy\n"
+        "METHOD is a name of EnvoyGatewayExtension. MANIFESTS are files or directories, ours and "
+        "Envoy\n"
         "Gateway's. Exit code: 0 answered, 1 not answered, 2 usage.\n";
 
 static const char *const methods[HOOK_METHODS] = {
@@ -52,13 +54,15 @@ static void print_result(HookVerdict v, const HookResult *r)
 {
         printf("%s gateway=%.*s/%.*s asked=%.*s attempt=%llu served=%.*s hosts=%llu paths=%llu "
                "clusters=%llu left_out=%llu%s%s\n",
-               verdicts[v], STR_FMT(r->eg_gateway.namespace), STR_FMT(r->eg_gateway.name), STR_FMT(r->asked),
-               (unsigned long long)r->attempt, STR_FMT(r->served), (unsigned long long)r->hosts,
-               (unsigned long long)r->paths, (unsigned long long)r->clusters,
-               (unsigned long long)r->left_out, r->left_out > 0 ? ": " : "", r->left_out_text);
+               verdicts[v], STR_FMT(r->eg_gateway.namespace), STR_FMT(r->eg_gateway.name),
+               STR_FMT(r->asked), (unsigned long long)r->attempt, STR_FMT(r->served),
+               (unsigned long long)r->hosts, (unsigned long long)r->paths,
+               (unsigned long long)r->clusters, (unsigned long long)r->left_out,
+               r->left_out > 0 ? ": " : "", r->left_out_text);
 }
 
-static int answer(const Snapshot *s, HookMethod method, const char *request, const char *answer_path)
+static int answer(const Snapshot *s, HookMethod method, const char *request,
+                  const char *answer_path)
 {
         Buf in, out;
         buf_init(&in, HOOK_ANSWER_MAX);
@@ -78,29 +82,28 @@ static int answer(const Snapshot *s, HookMethod method, const char *request, con
 
 static void print_report(const Report *r)
 {
-        TABLE_FOREACH(GatewayReport, g, r->gateways)
-        {
-                printf("gateway %.*s/%.*s found=%d hosts=%llu paths=%llu clusters=%llu revision=%s\n",
+        TABLE_FOREACH (GatewayReport, g, r->gateways) {
+                printf("gateway %.*s/%.*s found=%d hosts=%llu paths=%llu clusters=%llu "
+                       "revision=%s\n",
                        STR_FMT(g->eg_gateway.namespace), STR_FMT(g->eg_gateway.name), g->found,
                        (unsigned long long)g->hosts, (unsigned long long)g->paths,
                        (unsigned long long)g->clusters, g->revision);
         }
-        TABLE_FOREACH(EntryReport, e, r->entries)
-        {
+        TABLE_FOREACH (EntryReport, e, r->entries) {
                 printf("entry %.*s/%.*s %.*s selected=%llu hosts=%llu paths=%llu conflicts=%llu "
                        "programmed=%d %.*s: %.*s\n",
                        STR_FMT(e->gateway.namespace), STR_FMT(e->gateway.name), STR_FMT(e->tailnet),
                        (unsigned long long)e->selected, (unsigned long long)e->hosts,
-                       (unsigned long long)e->paths, (unsigned long long)e->conflicts, e->programmed,
-                       STR_FMT(e->reason), STR_FMT(e->text));
+                       (unsigned long long)e->paths, (unsigned long long)e->conflicts,
+                       e->programmed, STR_FMT(e->reason), STR_FMT(e->text));
         }
-        TABLE_FOREACH(RouteReport, t, r->routes)
-        {
-                printf("route %.*s/%.*s %.*s %.*s:%u host=%.*s path=%.*s listener=%.*s programmed=%d "
+        TABLE_FOREACH (RouteReport, t, r->routes) {
+                printf("route %.*s/%.*s %.*s %.*s:%u host=%.*s path=%.*s listener=%.*s "
+                       "programmed=%d "
                        "%.*s: %.*s\n",
                        STR_FMT(t->gateway.namespace), STR_FMT(t->gateway.name), STR_FMT(t->tailnet),
-                       STR_FMT(t->service), t->port, STR_FMT(t->host), STR_FMT(t->path), STR_FMT(t->listener),
-                       t->programmed, STR_FMT(t->reason), STR_FMT(t->text));
+                       STR_FMT(t->service), t->port, STR_FMT(t->host), STR_FMT(t->path),
+                       STR_FMT(t->listener), t->programmed, STR_FMT(t->reason), STR_FMT(t->text));
         }
 }
 
@@ -116,7 +119,8 @@ int main(int argc, char **argv)
                 fputs(usage, stderr);
                 return 2;
         }
-        World *w = golden_world_read((const char *const *)argv + manifests, (size_t)(argc - manifests));
+        World *w = golden_world_read((const char *const *)argv + manifests,
+                                     (size_t)(argc - manifests));
         if (w == NULL)
                 return 1;
         Report *report = NULL;

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "proto/json.h"
+#include "translate/explain.h"
+#include "translate/test_world.h"
+
+#include <stdio.h>
+
+#define EGRESS "hostPattern: \"{service}.ts.local\", pathPrefix: \"/t/{service}/\", protocol: HTTP"
+#define WORLD                                                            \
+        FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", EGRESS) \
+                FIXTURE_ENDPOINTS(FIXTURE_API)
+
+typedef struct Told {
+        Arena arena;
+        const Tree *root;
+} Told;
+
+/* What is told of a URL once Envoy Gateway was given `served` (NULL: it never called). */
+static Told tell(const Fixture *f, const char *url, const char *served)
+{
+        Facts facts;
+        facts_init(&facts);
+        if (served != NULL) {
+                HookFact *h = facts_hook(&facts, (ObjectKey){STR("demo"), STR("gw")});
+                snprintf(h->served, sizeof(h->served), "%s", served);
+        }
+        Buf json;
+        buf_init(&json, 1 << 20);
+        explain_url(f->snapshot, f->report, &facts, str_of(url), &json);
+        Told t;
+        arena_init(&t.arena, 0);
+        t.root = json_read(&t.arena, buf_str(&json), NULL, NULL);
+        assert_non_null(t.root);
+        buf_done(&json);
+        facts_done(&facts);
+        return t;
+}
+
+/* The last step must be `what`, ok or not, with `text` in it. */
+static void check_last(const Told *t, const char *what, bool ok, const char *text)
+{
+        const Tree *last = NULL;
+        TREE_FOREACH (step, tree_get(t->root, STR("steps")))
+                last = step;
+        assert_non_null(last);
+        assert_true(str_eq(tree_get_str(last, STR("what")), str_of(what)));
+        assert_int_equal(tree_get_bool(last, STR("ok"), !ok), ok);
+        if (str_find_str(tree_get_str(last, STR("text")), str_of(text)) < 0)
+                fail_msg("\"%s\" is not in \"%.*s\"", text,
+                         STR_FMT(tree_get_str(last, STR("text"))));
+        assert_int_equal(tree_get_bool(t->root, STR("answers"), !ok), ok);
+}
+
+static void tell_and_check(const Fixture *f, const char *url, const char *served, const char *what,
+                           const char *text)
+{
+        Told t = tell(f, url, served);
+        check_last(&t, what, false, text);
+        arena_done(&t.arena);
+}
+
+static void every_form_of_a_url_that_answers(void **state)
+{
+        (void)state;
+        static const char *const urls[] = {
+                "http://api.ts.local/",  "api.ts.local",          "API.ts.local:8080/x?y=/t/z/",
+                "http://gw/t/api/x?y#z", "http://gw:10080/t/api", "anything/t/api/",
+        };
+        Fixture f = fixture_open(WORLD, NULL);
+        const GatewayReport *g = f.report->gateways->at[0];
+        for (size_t i = 0; i < LENGTH_OF(urls); i++) {
+                Told t = tell(&f, urls[i], g->revision);
+                check_last(&t, "proxy", true, "127.0.0.1:1055");
+                assert_true(str_eq(tree_get_str(t.root, STR("url")), str_of(urls[i])));
+                assert_true(str_eq(tree_get_str(t.root, STR("verdict")),
+                                   STR("answered by service api")));
+                arena_done(&t.arena);
+        }
+        fixture_done(&f);
+}
+
+static void what_stops_a_request(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(WORLD, NULL);
+        const GatewayReport *g = f.report->gateways->at[0];
+        tell_and_check(&f, "http://other.ts.local/", g->revision, "route", "no service");
+        tell_and_check(&f, "http://gw/", g->revision, "route", "no service");
+        tell_and_check(&f, "", g->revision, "route", "no service");
+        tell_and_check(&f, "http://api.ts.local/", NULL, "revision", "has not called");
+        tell_and_check(&f, "http://api.ts.local/", "", "revision", "none was served");
+        tell_and_check(&f, "http://api.ts.local/", "0123", "revision", "0123 was served");
+        fixture_done(&f);
+        f = fixture_open(WORLD "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, "
+                               "metadata: {name: web, "
+                               "namespace: demo}, spec: {parentRefs: [{name: gw}], hostnames: "
+                               "[api.ts.local], rules: "
+                               "[{}]}}\n",
+                         NULL);
+        tell_and_check(&f, "http://api.ts.local/", NULL, "conflict", "HTTPRoute demo/web");
+        fixture_done(&f);
+        f = fixture_open(FIXTURE_TAILNET FIXTURE_OURS("ours", "", EGRESS)
+                                 FIXTURE_ENDPOINTS(FIXTURE_API),
+                         NULL);
+        tell_and_check(&f, "http://api.ts.local/", NULL, "route", "GatewayNotFound");
+        fixture_done(&f);
+        World *w = world_new_empty();
+        f.snapshot = snapshot_new(w, NULL, &f.report);
+        leaf_unref(w);
+        tell_and_check(&f, "http://api.ts.local/", NULL, "world", "not everything");
+        fixture_done(&f);
+}
+
+/* As discovery leaves a device out. */
+static void a_device_that_was_left_out(void **state)
+{
+        (void)state;
+        World *w = fixture_world(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", EGRESS));
+        LeftOut *l = leaf_new(sizeof(*l), 0, NULL);
+        l->node_id = STR("1");
+        l->name = STR("proxy-db.corp.ts.net");
+        l->reason = STR("Excluded");
+        l->text = STR("excludePatterns[0] proxy-* matches");
+        const void *left[] = {l};
+        EntryView *v = leaf_new(sizeof(*v), 0, entry_view_drop);
+        v->gateway = (ObjectKey){STR("demo"), STR("ours")};
+        v->tailnet = STR("corp");
+        v->known = true;
+        v->endpoints = table_new(NULL, 0, endpoint_order);
+        v->left_out = table_new(left, 1, left_out_order);
+        const void *views[] = {v};
+        table_unref(w->entries);
+        w->entries = table_new(views, 1, entry_view_order);
+        Fixture f = {0};
+        f.snapshot = snapshot_new(w, NULL, &f.report);
+        leaf_unref(w);
+        tell_and_check(&f, "http://proxy-db.ts.local/", NULL, "device", "proxy-* matches");
+        tell_and_check(&f, "http://gw/t/proxy-db/x", NULL, "device", "Excluded");
+        tell_and_check(&f, "http://proxy.ts.local/", NULL, "route", "no service");
+        fixture_done(&f);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(every_form_of_a_url_that_answers),
+                cmocka_unit_test(what_stops_a_request),
+                cmocka_unit_test(a_device_that_was_left_out),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
