@@ -15,7 +15,7 @@
 enum {
         MANY = 64,
         TEXT = 4096,
-        SEEDS = 60,
+        SEEDS = 40,
         STEPS = 60,
 };
 
