@@ -3,8 +3,8 @@
  * Is memory flat while endpoints change, come and go? Each change goes all the way: a new list,
  * discovery, World, Snapshot, the hook's answer.
  *
- *   churn N CHANGES REQUEST    prints one JSON object; memory (RssAnon) in KiB, ten samples; they
- *                              compare where CHANGES is a multiple of 10,000
+ *   churn N CHANGES REQUEST    prints one JSON object; memory (RssAnon) in KiB, twelve samples;
+ *                              they compare where CHANGES is a multiple of 12,000
  *
  * REQUEST is a PostTranslateModify request for the Gateway demo/gw.
  */
@@ -18,7 +18,7 @@
 enum {
         DEVICES_MAX = 20000,
         CHANGES_MAX = 10000000,
-        SAMPLES = 10,
+        SAMPLES = 12,
         PERIOD = 1000, /* changes after which there are as many devices as before */
         ROOM = PERIOD, /* devices that come and go beside the N, at most */
         STATUS_MAX = 64 << 10,
