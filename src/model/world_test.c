@@ -36,7 +36,7 @@ static void test_entry_views_are_found(void **state)
                 EntryView *v = leaf_new(sizeof(*v), 0, entry_view_drop);
 
                 v->gateway = (ObjectKey){i < 3 ? STR("m") : STR("n"), STR("g")};
-                v->tailnet = (Str){"cba" + i % 3, 1};
+                v->tailnet = str_make(&"cba"[i % 3], 1);
                 leaves[i] = v;
         }
         t = table_new(leaves, LENGTH_OF(leaves), entry_view_order);
