@@ -465,6 +465,13 @@ EntryView *discover_approve(const EntryView *before, Str digest)
         TABLE_FOREACH (Endpoint, e, before->endpoints)
                 if (!e->held)
                         leaf_list_add(&left, leaf_ref(e));
+        /* Read back, and no answer yet: which ones it is about is not known. */
+        if (left.n == table_n(before->endpoints)) {
+                for (size_t i = 0; i < left.n; i++)
+                        leaf_unref(left.at[i]);
+                mem_free(left.at);
+                return NULL;
+        }
         v = make_view(before->gateway, before->tailnet, &none);
         v->known = before->known;
         v->from_cache = before->from_cache;

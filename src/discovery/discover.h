@@ -34,7 +34,7 @@ typedef struct DiscoverInput {
 EntryView *discover_entry(const DiscoverInput *in) MUST_USE;
 
 /* Lets the held removal of `before` through where `digest` is its digest: a view without the held
- * endpoints; else NULL. */
+ * endpoints; else NULL, also where it was read back and no answer has told yet what it is about. */
 EntryView *discover_approve(const EntryView *before, Str digest) MUST_USE;
 
 /* The EntryView that the cache tells of: our own TailscaleEndpoints of one entry, read back at

@@ -556,6 +556,28 @@ static void a_restart_remembers(void **state)
         assert_false(f->view->from_cache);
 }
 
+/* What is written does not tell which endpoints are held. */
+static void what_was_read_back_cannot_be_approved_yet(void **state)
+{
+        Fixture *f = *state;
+        Endpoint *at[2];
+        EndpointsSpec shard = {.endpoints = (const Endpoint *const *)at,
+                               .n = 2,
+                               .held_confirmations = 1,
+                               .held_digest = STR("0123456789abcdef")};
+
+        ANSWER(f, 1, 2);
+        at[0] = endpoint_new(f->view->endpoints->at[0]);
+        at[1] = endpoint_new(f->view->endpoints->at[1]);
+        leaf_unref(f->view);
+        f->view = discover_from_cache(f->gateway.meta.key, f->entry.name,
+                                      (const EndpointsSpec *const[]){&shard}, 1);
+        assert_int_equal(f->view->held.n, 1);
+        assert_null(discover_approve(f->view, shard.held_digest));
+        leaf_unref(at[0]);
+        leaf_unref(at[1]);
+}
+
 static void a_restart_removes_nothing(void **state)
 {
         Fixture *f = *state;
@@ -789,6 +811,7 @@ int main(void)
                 TEST(an_error_changes_nothing),
                 TEST(a_removal_can_be_approved),
                 TEST(a_restart_remembers),
+                TEST(what_was_read_back_cannot_be_approved_yet),
                 TEST(a_restart_removes_nothing),
                 TEST(static_endpoints_win),
                 cmocka_unit_test(no_good_endpoint_is_lost),
