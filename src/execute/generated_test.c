@@ -46,7 +46,7 @@ static void open_it(Fixture *f)
 static int setup(void **state)
 {
         Fixture *f = calloc(1, sizeof *f);
-        strcat(f->dir, "/tmp/tsgw-generated-XXXXXX");
+        snprintf(f->dir, sizeof f->dir, "/tmp/tsgw-generated-XXXXXX");
         assert_non_null(mkdtemp(f->dir));
         f->loop = loop_new(NULL);
         open_it(f);

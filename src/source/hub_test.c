@@ -84,7 +84,7 @@ static void open_hub(Fixture *f)
 static int setup(void **state)
 {
         Fixture *f = calloc(1, sizeof *f);
-        strcat(f->dir, "/tmp/tsgw-hub-XXXXXX");
+        snprintf(f->dir, sizeof f->dir, "/tmp/tsgw-hub-XXXXXX");
         assert_non_null(mkdtemp(f->dir));
         f->loop = loop_new(NULL);
         f->http = http_client_new(f->loop);
