@@ -23,9 +23,10 @@ typedef struct GrpcCaps {
 extern const GrpcCaps grpc_caps_default;
 
 enum {
-        /* A caller holds one connection; each may cost 100 KiB while frames are in flight. When
-         * all are taken, one that no handler works for makes room for the new one. */
-        GRPC_CONNECTIONS_MAX = 128,
+        /* A caller holds one connection; it costs 14 KiB. When all are taken, one that no handler
+         * works for makes room for the new one; there are so many of them that a new one has time
+         * to send its first call while others flood in. */
+        GRPC_CONNECTIONS_MAX = 512,
         /* Envoy Gateway calls one after the other, per xDS translation. */
         GRPC_STREAMS_MAX = 128,        /* of one connection: SETTINGS_MAX_CONCURRENT_STREAMS */
         GRPC_STREAMS_TOTAL_MAX = 1024, /* a stream costs about 1 KiB before its first DATA */

@@ -138,8 +138,8 @@ def grpc_target(request, workdir):
     directory = os.path.join(workdir, request.param)
     os.makedirs(directory, exist_ok=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=False)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
     target = {"echo": start_echo, "program": start_program}[request.param](directory)
     yield target
     code = target.process.stop()
