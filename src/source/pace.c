@@ -40,24 +40,26 @@ Span pace_backoff(uint64_t failures, Span retry_after, Chance *c)
         return (Span){ns > retry_after.ns ? ns : retry_after.ns};
 }
 
-bool pace_trigger(Pace *p, Mono now, Mono *ret_at)
+static Mono later(Mono a, Mono b)
 {
+        return mono_before(a, b) ? b : a;
+}
+
+Mono pace_trigger(Pace *p, Mono now)
+{
+        bool is_first = p->hour.ns == 0;
+        if (!is_first && mono_before(now, p->last_trigger))
+                return p->last_trigger;
+        Mono at = is_first ? now
+                           : later(now, mono_add(p->last_trigger, SPAN_S(PACE_TRIGGER_APART_S)));
         Mono hour_end = mono_add(p->hour, SPAN_S(3600));
-        if (p->hour.ns == 0 || !mono_before(now, hour_end)) {
-                p->hour = now;
+        if (!is_first && p->triggers >= PACE_TRIGGERS_PER_HOUR)
+                at = later(at, hour_end);
+        if (is_first || !mono_before(at, hour_end)) {
+                p->hour = at;
                 p->triggers = 0;
-                hour_end = mono_add(now, SPAN_S(3600));
         }
-        if (p->triggers >= PACE_TRIGGERS_PER_HOUR) {
-                *ret_at = hour_end;
-                return false;
-        }
-        Mono free_at = mono_add(p->last_trigger, SPAN_S(PACE_TRIGGER_APART_S));
-        if (p->last_trigger.ns != 0 && mono_before(now, free_at)) {
-                *ret_at = free_at;
-                return false;
-        }
-        p->last_trigger = now;
+        p->last_trigger = at;
         p->triggers++;
-        return true;
+        return at;
 }

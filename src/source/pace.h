@@ -20,7 +20,7 @@ void chance_init(Chance *c, uint64_t seed);
 double chance_next(Chance *c);
 
 typedef struct Pace {
-        Mono last_trigger;
+        Mono last_trigger; /* also one that is still to come */
         Mono hour;         /* start of the hour that is counted */
         unsigned triggers; /* in it */
 } Pace;
@@ -30,6 +30,6 @@ Span pace_interval(Span interval, Chance *c);
 /* After the n-th failure in a row (from 1): full jitter below 1 s, 2 s, 4 s … 5 min, but at least
  * `retry_after`. */
 Span pace_backoff(uint64_t failures, Span retry_after, Chance *c);
-/* May a trigger (SIGHUP, a changed file, a webhook) bring the next poll forward to now? Otherwise
- * *ret_at says when. */
-bool pace_trigger(Pace *p, Mono now, Mono *ret_at);
+/* When a trigger of now (SIGHUP, a changed file, a webhook) may ask: now, or later. That time is
+ * taken; triggers until then are one with it. */
+Mono pace_trigger(Pace *p, Mono now);

@@ -55,25 +55,33 @@ static void test_triggers_keep_five_seconds_apart(void **state)
 {
         (void)state;
         Pace p = {0};
-        Mono now = {1}, at = {0};
-        assert_true(pace_trigger(&p, now, &at));
-        now = mono_add(now, SPAN_S(1));
-        assert_false(pace_trigger(&p, now, &at));
-        assert_int_equal(at.ns, 1 + SPAN_S(5).ns);
-        assert_true(pace_trigger(&p, at, &at));
+        Mono now = {1}, second = mono_add(now, SPAN_S(5));
+        assert_int_equal(pace_trigger(&p, now).ns, now.ns);
+        assert_int_equal(pace_trigger(&p, mono_add(now, SPAN_S(1))).ns, second.ns);
+        /* It is on its way already. */
+        assert_int_equal(pace_trigger(&p, mono_add(now, SPAN_S(4))).ns, second.ns);
+        /* That one counts, too. */
+        assert_int_equal(pace_trigger(&p, mono_add(now, SPAN_S(6))).ns,
+                         mono_add(second, SPAN_S(5)).ns);
+        Mono much_later = mono_add(now, SPAN_S(100));
+        assert_int_equal(pace_trigger(&p, much_later).ns, much_later.ns);
 }
 
 static void test_at_most_120_triggers_an_hour(void **state)
 {
         (void)state;
         Pace p = {0};
-        Mono now = {1}, at = {0};
+        Mono now = {1}, end = mono_add(now, SPAN_S(3600)), last = {0};
         unsigned n = 0;
-        for (int i = 0; i < 3600 / 5; i++, now = mono_add(now, SPAN_S(5)))
-                n += pace_trigger(&p, now, &at);
+        for (; mono_before(now, end); now = mono_add(now, SPAN_S(1))) {
+                Mono at = pace_trigger(&p, now);
+                assert_false(mono_before(at, now));
+                n += at.ns != last.ns && mono_before(at, end);
+                last = at;
+        }
         assert_int_equal(n, PACE_TRIGGERS_PER_HOUR);
-        assert_int_equal(at.ns, 1 + SPAN_S(3600).ns);
-        assert_true(pace_trigger(&p, at, &at));
+        assert_int_equal(last.ns, end.ns);
+        assert_int_equal(pace_trigger(&p, end).ns, mono_add(end, SPAN_S(5)).ns);
 }
 
 int main(void)

@@ -24,6 +24,7 @@ struct TailnetPoll {
         Pace pace;
         Mono not_before; /* a server that names a Retry-After is not asked earlier, whatever the
                             trigger */
+        bool again;      /* a trigger came during a poll, which may have looked before it */
         const TailnetState *state;
 };
 
@@ -41,11 +42,16 @@ static Str object_text(ObjectKey key, char *buf, size_t room)
         return str_of(buf);
 }
 
+static void schedule_at(TailnetPoll *p, Mono at)
+{
+        Span in = mono_since(at, loop_now(p->in.loop));
+        fact_of(p)->next = (Wall){loop_wall(p->in.loop).ms + in.ns / 1000000};
+        timer_set(&p->timer, at);
+}
+
 static void schedule(TailnetPoll *p, Span in)
 {
-        Wall now = loop_wall(p->in.loop);
-        fact_of(p)->next = (Wall){now.ms + in.ns / 1000000};
-        timer_set_in(&p->timer, in);
+        schedule_at(p, mono_add(loop_now(p->in.loop), in));
 }
 
 /* The suffix that most full names of the tailnet's own devices end in is not guessed: the first one
@@ -124,7 +130,6 @@ static void on_bad(TailnetPoll *p, const Err *err, Span retry_after)
         Outcome o = {devices != NULL ? SYNC_STALE : SYNC_NEVER, devices,
                      p->state != NULL ? p->state->poll : 0, err};
         set_state(p, &o);
-        p->not_before = mono_add(loop_now(p->in.loop), retry_after);
         Span wait = pace_backoff(f->failures_in_a_row, retry_after, &p->chance);
         char name[600];
         log_warn(p->in.log, "tailnet not synced, what was good stays in force",
@@ -147,6 +152,10 @@ static void on_answer(TailnetSource *s, TailnetAnswer *a)
         else
                 on_bad(p, &a->err, a->retry_after);
         a->devices = table_unref(a->devices);
+        p->not_before = mono_add(loop_now(p->in.loop), a->retry_after);
+        if (p->again)
+                tailnet_poll_trigger(p);
+        p->again = false;
         p->in.fn(p);
 }
 
@@ -187,6 +196,8 @@ static void on_timer(Timer *t)
         TailnetPoll *p = CONTAINER_OF(t, TailnetPoll, timer);
         Err err = {0};
         if (p->source == NULL && !open_source(p, &err)) {
+                fact_of(p)->polls++;
+                fact_of(p)->last_attempt = loop_wall(p->in.loop);
                 on_bad(p, &err, p->spec->poll_interval);
                 p->in.fn(p);
                 return;
@@ -217,6 +228,12 @@ void tailnet_poll_update(TailnetPoll *p, const TailnetSpec *spec, const SecretSp
 {
         if (p->spec == spec && p->secret == secret)
                 return;
+        Mono at = loop_now(p->in.loop);
+        /* What another server said does not hold for this one. */
+        if (str_eq(p->spec->api_url, spec->api_url) && mono_before(at, p->not_before))
+                at = p->not_before;
+        else
+                p->not_before = (Mono){0};
         const TailnetSpec *old_spec = p->spec;
         const SecretSpec *old_secret = p->secret;
         p->spec = leaf_ref(spec);
@@ -224,19 +241,21 @@ void tailnet_poll_update(TailnetPoll *p, const TailnetSpec *spec, const SecretSp
         leaf_unref(old_spec);
         leaf_unref(old_secret);
         p->source = tailnet_source_close(p->source);
-        timer_set(&p->timer, loop_now(p->in.loop));
+        p->again = false;
+        schedule_at(p, at);
 }
 
 void tailnet_poll_trigger(TailnetPoll *p)
 {
-        Mono now = loop_now(p->in.loop), at = now;
-        if (p->source != NULL && tailnet_source_is_polling(p->source))
+        if (p->source != NULL && tailnet_source_is_polling(p->source)) {
+                p->again = true;
                 return;
-        IGNORE(pace_trigger(&p->pace, now, &at), "then `at` is when it may be");
+        }
+        Mono at = pace_trigger(&p->pace, loop_now(p->in.loop));
         if (mono_before(at, p->not_before))
                 at = p->not_before;
         if (!timer_is_set(&p->timer) || mono_before(at, p->timer.at))
-                timer_set(&p->timer, at);
+                schedule_at(p, at);
 }
 
 const TailnetSpec *tailnet_poll_spec(const TailnetPoll *p)

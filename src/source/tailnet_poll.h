@@ -32,10 +32,10 @@ typedef struct TailnetPollInput {
 TailnetPoll *tailnet_poll_open(const TailnetPollInput *in, const TailnetSpec *spec,
                                const SecretSpec *secret) MUST_USE;
 void *tailnet_poll_owner(const TailnetPoll *p);
-/* Uses these from now on: where they differ the next poll is at once, with what was good still in
- * force. */
+/* Uses these from now on: where they differ the next poll is at once (but not before a Retry-After
+ * of the same server), with what was good still in force. */
 void tailnet_poll_update(TailnetPoll *p, const TailnetSpec *spec, const SecretSpec *secret);
-/* Brings the next poll forward, at most so often as pace.h says. */
+/* Brings the next poll forward, at most so often as pace.h says and never before a Retry-After. */
 void tailnet_poll_trigger(TailnetPoll *p);
 const TailnetSpec *tailnet_poll_spec(const TailnetPoll *p);
 /* What is known now, borrowed until the next fn; NULL before the first poll ended. */
