@@ -96,12 +96,28 @@ void tree_builder_init(TreeBuilder *b, Arena *arena)
         *b = (TreeBuilder){.arena = arena};
 }
 
+static bool no_memory(Err *err)
+{
+        return err_set(err, ERR_LIMIT, "TooLarge", "the document needs too much memory");
+}
+
+static bool too_many(Err *err)
+{
+        return err_set(err, ERR_LIMIT, "TooLarge", "more than %d values in one document",
+                       TREE_NODES_MAX);
+}
+
+static bool too_deep(Err *err)
+{
+        return err_set(err, ERR_LIMIT, "TooLarge", "nested more than %d deep", TREE_DEPTH_MAX);
+}
+
 static bool copy(TreeBuilder *b, Str s, Str *ret, Err *err)
 {
         char *p = arena_try(b->arena, s.n + 1);
 
         if (p == NULL)
-                return err_set(err, ERR_LIMIT, "TooLarge", "the document needs too much memory");
+                return no_memory(err);
         if (s.n > 0)
                 memcpy(p, s.p, s.n);
         p[s.n] = '\0';
@@ -140,14 +156,12 @@ bool tree_builder_value(TreeBuilder *b, TreeType type, Str text, TreeMark at, Er
         Tree *node;
 
         if (b->nodes >= TREE_NODES_MAX)
-                return err_set(err, ERR_LIMIT, "TooLarge", "more than %d values in one document",
-                               TREE_NODES_MAX);
+                return too_many(err);
         if (opens && b->depth >= TREE_DEPTH_MAX)
-                return err_set(err, ERR_LIMIT, "TooLarge", "nested more than %d deep",
-                               TREE_DEPTH_MAX);
+                return too_deep(err);
         node = arena_try(b->arena, sizeof(*node));
         if (node == NULL)
-                return err_set(err, ERR_LIMIT, "TooLarge", "the document needs too much memory");
+                return no_memory(err);
         *node = (Tree){.type = type, .at = at};
         if (!opens && !copy(b, text, &node->text, err))
                 return false;
@@ -157,6 +171,61 @@ bool tree_builder_value(TreeBuilder *b, TreeType type, Str text, TreeMark at, Er
         if (opens)
                 b->open[b->depth++] = (struct TreeOpen){.node = node};
         return true;
+}
+
+typedef struct Extent {
+        size_t nodes;
+        unsigned height; /* 0: a scalar */
+} Extent;
+
+/* Recursion is bounded: no tree is deeper than TREE_DEPTH_MAX. */
+static Extent extent_of(const Tree *node)
+{
+        Extent e = {1, node->type == TREE_ARRAY || node->type == TREE_OBJECT ? 1 : 0};
+
+        TREE_FOREACH (child, node) {
+                Extent of_child = extent_of(child);
+
+                e.nodes += of_child.nodes;
+                if (of_child.height + 1 > e.height)
+                        e.height = of_child.height + 1;
+        }
+        return e;
+}
+
+bool tree_builder_again(TreeBuilder *b, const Tree *value, TreeMark at, Err *err)
+{
+        Extent e = extent_of(value);
+        Tree *node;
+
+        if (e.nodes > TREE_NODES_MAX - b->nodes)
+                return too_many(err);
+        if (b->depth + e.height > TREE_DEPTH_MAX)
+                return too_deep(err);
+        node = arena_try(b->arena, sizeof(*node));
+        if (node == NULL)
+                return no_memory(err);
+        *node = (Tree){
+                .type = value->type,
+                .boolean = value->boolean,
+                .at = at,
+                .text = value->text,
+                .n = value->n,
+                .first = value->first,
+        };
+        b->nodes += e.nodes;
+        attach(b, node);
+        return true;
+}
+
+const Tree *tree_builder_last(const TreeBuilder *b)
+{
+        const struct TreeOpen *o;
+
+        if (b->depth == 0)
+                return b->root;
+        o = &b->open[b->depth - 1];
+        return o->last != NULL ? o->last : o->node;
 }
 
 bool tree_builder_key(TreeBuilder *b, Str key, TreeMark at, Err *err)
@@ -204,7 +273,7 @@ static bool mark_many(const Tree *object, Err *err)
         size_t n = 0;
 
         if (keys == NULL)
-                return err_set(err, ERR_LIMIT, "TooLarge", "the document needs too much memory");
+                return no_memory(err);
         TREE_FOREACH (member, object) {
                 keys[n] = (KeyOf){writable(member), n};
                 n++;

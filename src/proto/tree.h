@@ -85,7 +85,12 @@ void tree_builder_init(TreeBuilder *b, Arena *arena);
 /* Adds a value: a scalar with its `text` (copied), or an array or object, which stays open. False
  * with ERR_LIMIT above a cap. */
 bool tree_builder_value(TreeBuilder *b, TreeType type, Str text, TreeMark at, Err *err) MUST_USE;
+/* Adds a whole value of this builder once more, sharing its children; every node of it counts, and
+ * its depth does, so repeated values cost what they would written out. */
+bool tree_builder_again(TreeBuilder *b, const Tree *value, TreeMark at, Err *err) MUST_USE;
 bool tree_builder_key(TreeBuilder *b, Str key, TreeMark at, Err *err) MUST_USE;
+/* What was added last, or the array or object that is open. */
+const Tree *tree_builder_last(const TreeBuilder *b);
 /* Ends the array or object that was opened last. */
 bool tree_builder_end(TreeBuilder *b, Err *err) MUST_USE;
 /* Is a whole value there, with nothing open? */

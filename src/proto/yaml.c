@@ -3,8 +3,8 @@
  * libyaml's events into a TreeBuilder. Invariants:
  *
  * 1. One event is held at a time, and freed before the next is asked for.
- * 2. Nothing that an event refers to is looked up: an anchor or alias ends the reading, so what is
- *    built is never larger than what is read.
+ * 2. An alias stands for a value that is whole, so there are no cycles; it counts with all its
+ * nodes and its depth against the builder's caps, so that ten lines cannot become a billion.
  * 3. A scalar without quotes or tag is classed by its text alone, by the rules of the YAML reader
  *    that Kubernetes uses.
  */
@@ -236,64 +236,122 @@ static bool refuse(const char *what, Err *err)
         return err_set(err, ERR_INVALID, "InvalidYaml", "%s", what);
 }
 
-static bool check_node(const yaml_char_t *anchor, const yaml_char_t *tag, const char *standard,
-                       Err *err)
+typedef struct Anchor {
+        Str name; /* arena */
+        const Tree *node;
+        bool is_whole;
+} Anchor;
+
+typedef struct Document {
+        TreeBuilder builder;
+        Anchor anchors[YAML_ANCHORS_MAX];
+        size_t n_anchors;
+} Document;
+
+static bool expects_key(const TreeBuilder *b)
 {
-        if (anchor != NULL)
-                return refuse("anchors (&name) are not taken here: write the value out", err);
+        return b->depth > 0 && b->open[b->depth - 1].node->type == TREE_OBJECT && !b->has_key;
+}
+
+static bool check_tag(const yaml_char_t *tag, const char *standard, Err *err)
+{
         if (tag != NULL && strcmp((const char *)tag, standard) != 0 &&
             strcmp((const char *)tag, "!") != 0)
                 return refuse("tags (!name) are not taken here", err);
         return true;
 }
 
-static bool add_scalar(TreeBuilder *b, const yaml_event_t *e, Err *err)
+/* Names what was added last. */
+static bool add_anchor(Document *d, const yaml_char_t *name, bool is_whole, Err *err)
+{
+        size_t n;
+        char *copy;
+
+        if (name == NULL)
+                return true;
+        n = strlen((const char *)name);
+        copy = d->n_anchors < YAML_ANCHORS_MAX ? arena_try(d->builder.arena, n + 1) : NULL;
+        if (copy == NULL)
+                return err_set(err, ERR_LIMIT, "TooLarge", "more than %d anchors in one document",
+                               YAML_ANCHORS_MAX);
+        memcpy(copy, name, n + 1);
+        d->anchors[d->n_anchors++] =
+                (Anchor){str_make(copy, n), tree_builder_last(&d->builder), is_whole};
+        return true;
+}
+
+static bool add_alias(Document *d, const yaml_event_t *e, Err *err)
+{
+        Str name = str_of((const char *)e->data.alias.anchor);
+
+        if (expects_key(&d->builder))
+                return refuse("an alias as a key", err);
+        /* The last of a name counts. */
+        for (size_t i = d->n_anchors; i > 0; i--) {
+                const Anchor *a = &d->anchors[i - 1];
+
+                if (str_eq(a->name, name) && a->is_whole)
+                        return tree_builder_again(&d->builder, a->node, mark_of(e->start_mark),
+                                                  err);
+        }
+        return refuse("an alias (*name) without an anchor (&name) before it", err);
+}
+
+static bool add_scalar(Document *d, const yaml_event_t *e, Err *err)
 {
         Str s = str_make(e->data.scalar.value, e->data.scalar.length);
         TreeMark at = mark_of(e->start_mark);
-        bool in_object = b->depth > 0 && b->open[b->depth - 1].node->type == TREE_OBJECT;
         TreeType type = TREE_STRING;
         char buf[NUMBER_MAX];
 
-        if (!check_node(e->data.scalar.anchor, e->data.scalar.tag, YAML_STR_TAG, err))
+        if (!check_tag(e->data.scalar.tag, YAML_STR_TAG, err))
                 return false;
-        if (in_object && !b->has_key)
-                return tree_builder_key(b, s, at, err);
+        if (expects_key(&d->builder))
+                return tree_builder_key(&d->builder, s, at, err);
         if (e->data.scalar.tag == NULL && e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
                 type = classify(&s, buf);
-        return tree_builder_value(b, type, s, at, err);
+        return tree_builder_value(&d->builder, type, s, at, err) &&
+               add_anchor(d, e->data.scalar.anchor, true, err);
 }
 
-static bool add_opening(TreeBuilder *b, const yaml_event_t *e, Err *err)
+static bool add_opening(Document *d, const yaml_event_t *e, Err *err)
 {
         bool object = e->type == YAML_MAPPING_START_EVENT;
-        bool in_object = b->depth > 0 && b->open[b->depth - 1].node->type == TREE_OBJECT;
+        const yaml_char_t *anchor =
+                object ? e->data.mapping_start.anchor : e->data.sequence_start.anchor;
+        const yaml_char_t *tag = object ? e->data.mapping_start.tag : e->data.sequence_start.tag;
 
-        if (in_object && !b->has_key)
+        if (expects_key(&d->builder))
                 return refuse("a list or an object as a key", err);
-        if (object &&
-            !check_node(e->data.mapping_start.anchor, e->data.mapping_start.tag, YAML_MAP_TAG, err))
-                return false;
-        if (!object && !check_node(e->data.sequence_start.anchor, e->data.sequence_start.tag,
-                                   YAML_SEQ_TAG, err))
-                return false;
-        return tree_builder_value(b, object ? TREE_OBJECT : TREE_ARRAY, STR(""),
-                                  mark_of(e->start_mark), err);
+        return check_tag(tag, object ? YAML_MAP_TAG : YAML_SEQ_TAG, err) &&
+               tree_builder_value(&d->builder, object ? TREE_OBJECT : TREE_ARRAY, STR(""),
+                                  mark_of(e->start_mark), err) &&
+               add_anchor(d, anchor, false, err);
 }
 
-static bool add_event(TreeBuilder *b, const yaml_event_t *e, Err *err)
+static bool add_end(Document *d, Err *err)
+{
+        const Tree *node = d->builder.open[d->builder.depth - 1].node;
+
+        for (size_t i = 0; i < d->n_anchors; i++)
+                if (d->anchors[i].node == node)
+                        d->anchors[i].is_whole = true;
+        return tree_builder_end(&d->builder, err);
+}
+
+static bool add_event(Document *d, const yaml_event_t *e, Err *err)
 {
         switch (e->type) {
         case YAML_SCALAR_EVENT:
-                return add_scalar(b, e, err);
+                return add_scalar(d, e, err);
         case YAML_SEQUENCE_START_EVENT:
         case YAML_MAPPING_START_EVENT:
-                return add_opening(b, e, err);
+                return add_opening(d, e, err);
         case YAML_SEQUENCE_END_EVENT:
         case YAML_MAPPING_END_EVENT:
-                return tree_builder_end(b, err);
+                return add_end(d, err);
         case YAML_ALIAS_EVENT:
-                return refuse("aliases (*name) are not taken here: write the value out", err);
+                return add_alias(d, e, err);
         case YAML_NO_EVENT:
         case YAML_STREAM_START_EVENT:
         case YAML_STREAM_END_EVENT:
@@ -305,7 +363,7 @@ static bool add_event(TreeBuilder *b, const yaml_event_t *e, Err *err)
 }
 
 /* Reads events up to the end of a document, or of the text. */
-static bool read_document(Yaml *y, TreeBuilder *b, TreeMark *ret_at, Err *err)
+static bool read_document(Yaml *y, Document *d, TreeMark *ret_at, Err *err)
 {
         for (;;) {
                 yaml_event_t e;
@@ -315,7 +373,7 @@ static bool read_document(Yaml *y, TreeBuilder *b, TreeMark *ret_at, Err *err)
                 if (yaml_parser_parse(&y->parser, &e) != 1)
                         return parser_error(y, ret_at, err);
                 type = e.type;
-                ok = add_event(b, &e, err);
+                ok = add_event(d, &e, err);
                 if (!ok)
                         *ret_at = mark_of(e.start_mark);
                 yaml_event_delete(&e);
@@ -330,18 +388,19 @@ static bool read_document(Yaml *y, TreeBuilder *b, TreeMark *ret_at, Err *err)
 bool yaml_next(Yaml *y, Arena *arena, const Tree **ret, TreeMark *ret_at, Err *err)
 {
         TreeMark at = {1, 1};
-        TreeBuilder b;
+        Document d;
         bool ok;
 
-        tree_builder_init(&b, arena);
+        d.n_anchors = 0;
+        tree_builder_init(&d.builder, arena);
         if (y->failed)
                 return refuse("not YAML", err);
         if (y->bytes.n > YAML_BYTES_MAX)
                 ok = err_set(err, ERR_LIMIT, "TooLarge", "more than %d bytes", YAML_BYTES_MAX);
         else
-                ok = y->ended || read_document(y, &b, &at, err);
+                ok = y->ended || read_document(y, &d, &at, err);
         if (ok) {
-                *ret = b.root;
+                *ret = d.builder.root;
                 return true;
         }
         y->failed = true;

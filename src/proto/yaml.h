@@ -3,14 +3,17 @@
 /*
  * YAML into Trees, several documents a text, as Kubernetes reads it (YAML 1.1): plain true, yes, on
  * and their opposites, null, ~ and numbers are values, whatever is quoted is a string. Whole
- * numbers come out as decimal text however they were written (0x1f, 0o17, 017, 1_000). Anchors,
- * aliases and tags other than the standard ones are refused, so a text cannot grow when it is read.
+ * numbers come out as decimal text however they were written (0x1f, 0o17, 017, 1_000). An alias
+ * stands for its anchor's whole value, which counts against the caps of tree.h each time. Anchors
+ * of keys, merge keys (they stay a member "<<") and tags other than the standard ones are not
+ * followed.
  */
 
 #include "proto/tree.h"
 
 enum {
-        YAML_BYTES_MAX = 16 << 20 /* one text; the same as of JSON */
+        YAML_BYTES_MAX = 16 << 20, /* one text; the same as of JSON */
+        YAML_ANCHORS_MAX = 256,    /* one document; each alias is looked for among them */
 };
 
 typedef struct Yaml Yaml;

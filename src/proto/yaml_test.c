@@ -146,11 +146,10 @@ static void test_refusals(void **state)
                 unsigned line, column;
                 const char *want;
         } cases[] = {
-                {STR_INIT("a: &x 1\n"), 1, 4, "anchors"},
-                {STR_INIT("a: 1\nb: &x {}\n"), 2, 4, "anchors"},
-                {STR_INIT("a: &x []\n"), 1, 4, "anchors"},
-                {STR_INIT("&k a: 1\n"), 1, 1, "anchors"},
-                {STR_INIT("a: *x\n"), 1, 4, "aliases"},
+                {STR_INIT("a: *x\n"), 1, 4, "without an anchor"},
+                {STR_INIT("a: &x [*x]\n"), 1, 8, "without an anchor"},
+                {STR_INIT("a: &x {b: [*x]}\n"), 1, 12, "without an anchor"},
+                {STR_INIT("a: &x b\n*x : c\n"), 2, 1, "as a key"},
                 {STR_INIT("a: !!binary aGk=\n"), 1, 4, "tags"},
                 {STR_INIT("a: !mine {}\n"), 1, 4, "tags"},
                 {STR_INIT("? [a]\n: 1\n"), 1, 3, "as a key"},
@@ -185,17 +184,73 @@ static void test_refusals(void **state)
         }
 }
 
-/* Ten aliases of ten aliases of …: ends at the first of them. */
-static void test_a_bomb(void **state)
+static void test_aliases(void **state)
 {
-        static const char text[] = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n";
+        static const char text[] = "a: &a {x: [1, yes]}\nb: *a\nc: [&s text, *s, *a]\n"
+                                   "d: &s other\ne: *s\n---\nf: *s\n";
         CLEANUP(yaml_cleanup) Yaml *y = yaml_new(str_of(text));
-        const Tree *t;
+        const Tree *t, *b, *c;
         Arena arena;
 
         (void)state;
         arena_init(&arena, 0);
+        assert_true(yaml_next(y, &arena, &t, NULL, NULL));
+        b = tree_get(t, STR("b"));
+        assert_int_equal(b->at.line, 2);
+        assert_int_equal(b->key_at.line, 2);
+        assert_int_equal(tree_get(b, STR("x"))->n, 2);
+        c = tree_get(t, STR("c"));
+        assert_int_equal(c->n, 3);
+        assert_true(str_eq(c->first->next->text, STR("text")));
+        assert_int_equal(c->first->next->next->type, TREE_OBJECT);
+        assert_true(str_eq(tree_get_str(t, STR("e")), STR("other")));
+        /* An anchor ends with its document. */
         assert_false(yaml_next(y, &arena, &t, NULL, NULL));
+        arena_done(&arena);
+}
+
+/* Aliases of aliases: the nodes, or the depth, of what they stand for are counted. */
+static void test_bombs(void **state)
+{
+        (void)state;
+        for (int deep = 0; deep < 2; deep++) {
+                CLEANUP(buf_done) Buf text;
+                const Tree *t;
+                Arena arena;
+                Err err = {0};
+
+                buf_init(&text, 1 << 16);
+                arena_init(&arena, 0);
+                buf_add_str(&text, STR("a: &a [x]\n"));
+                for (int c = 'b'; c <= 'k'; c++) {
+                        buf_printf(&text, "%c: &%c %s", c, c, deep ? "[[[[[[[[" : "[");
+                        for (int i = 0; i < (deep ? 1 : 9); i++)
+                                buf_printf(&text, "*%c,", c - 1);
+                        buf_add_str(&text, deep ? STR("]]]]]]]]\n") : STR("]\n"));
+                }
+                CLEANUP(yaml_cleanup) Yaml *y = yaml_new(buf_str(&text));
+                assert_false(yaml_next(y, &arena, &t, NULL, &err));
+                assert_int_equal(err.kind, ERR_LIMIT);
+                assert_true(arena.total < 1 << 20);
+                arena_done(&arena);
+        }
+}
+
+static void test_many_anchors(void **state)
+{
+        CLEANUP(buf_done) Buf text;
+        const Tree *t;
+        Arena arena;
+        Err err = {0};
+
+        (void)state;
+        buf_init(&text, 1 << 20);
+        arena_init(&arena, 0);
+        for (int i = 0; i <= YAML_ANCHORS_MAX; i++)
+                buf_printf(&text, "- &a%d x\n", i);
+        CLEANUP(yaml_cleanup) Yaml *y = yaml_new(buf_str(&text));
+        assert_false(yaml_next(y, &arena, &t, NULL, &err));
+        assert_int_equal(err.kind, ERR_LIMIT);
         arena_done(&arena);
 }
 
@@ -226,7 +281,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_scalars),       cmocka_unit_test(test_documents_and_places),
                 cmocka_unit_test(test_nothing_in_it), cmocka_unit_test(test_json),
-                cmocka_unit_test(test_refusals),      cmocka_unit_test(test_a_bomb),
+                cmocka_unit_test(test_refusals),      cmocka_unit_test(test_aliases),
+                cmocka_unit_test(test_bombs),         cmocka_unit_test(test_many_anchors),
                 cmocka_unit_test(test_deep_nesting),
         };
 
