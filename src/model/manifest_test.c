@@ -321,7 +321,6 @@ static void test_secrets_are_not_told(void **state)
                 "stringData: {api_key: {S3CR3T: S3CR3T}}",
                 "stringData: {api_key: S3CR3T, api_key: S3CR3T}",
                 "stringData: {api_key: 5.5, client_id: true}",
-                "stringData: {api_key: &x S3CR3T}",
                 "stringData: {api_key: *S3CR3T}",
                 "stringData: {api_key: !S3CR3T S3CR3T}",
                 "stringData: {api_key: \"S3CR3T",
