@@ -8,16 +8,21 @@ void exposition_family(Buf *out, const char *name, const char *type, const char 
         buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+/* What is no UTF-8 would make a reader refuse the whole page. */
 static void put_value(Buf *out, Str value)
 {
-        for (size_t i = 0; i < value.n; i++) {
-                char c = value.p[i];
+        while (value.n > 0) {
+                size_t n = str_utf8(value);
+                char c = value.p[0];
                 if (c == '\\' || c == '"')
                         buf_add_char(out, '\\');
-                if (c == '\n')
+                if (n == 0)
+                        buf_add_str(out, STR("\xef\xbf\xbd"));
+                else if (c == '\n')
                         buf_add_str(out, STR("\\n"));
                 else
-                        buf_add_char(out, c);
+                        buf_add(out, value.p, n);
+                value = str_sub(value, n > 0 ? n : 1, value.n);
         }
 }
 
