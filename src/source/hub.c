@@ -159,6 +159,8 @@ static void on_hold_off(Timer *t)
 {
         Hub *h = CONTAINER_OF(t, Hub, hold_off);
         h->dirty_since = (Mono){0};
+        if (are_resources_read(h) && !h->waited && !timer_is_set(&h->first_sync))
+                timer_set_in(&h->first_sync, SPAN_S(HUB_FIRST_SYNC_S));
         update_polls(h);
         proxy_names_want(h->proxies, our_table(h, MANIFEST_TAILNET),
                          our_table(h, MANIFEST_GATEWAY));
@@ -222,7 +224,6 @@ Hub *hub_open(const HubInput *in)
                 h->gateway_resources =
                         open_directory(h, in->gateway_resources, &in->facts->gateway_resources);
         timer_set(&h->hold_off, loop_now(in->loop));
-        timer_set_in(&h->first_sync, SPAN_S(HUB_FIRST_SYNC_S));
         return h;
 }
 

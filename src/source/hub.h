@@ -16,8 +16,8 @@ struct HttpClient;
 enum {
         HUB_HOLD_OFF_MS = 20,
         HUB_HOLD_OFF_MAX_MS = 200,
-        /* A tailnet that has neither answered nor a cache holds up the first answer this long, no
-         * longer. */
+        /* A tailnet that has neither answered nor a cache holds up the first answer this long from
+         * when the directories are read, no longer. */
         HUB_FIRST_SYNC_S = 10,
 };
 
@@ -47,5 +47,5 @@ void hub_reread(Hub *h);
 /* Lets through the removal that is held for one entry, where its digest is still this one. False,
  * with the reason, where nothing like it is held. */
 bool hub_approve(Hub *h, EntryKey entry, Str digest, Err *err) MUST_USE;
-/* NULL is welcome. Returns NULL. */
+/* Allowed in the HubFn. NULL is welcome. Returns NULL. */
 Hub *hub_close(Hub *h);
