@@ -130,7 +130,8 @@ static inline void script_server_open(ScriptServer *s, Loop *loop)
 
         *s = (ScriptServer){.loop = loop};
         s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        INSIST(s->fd >= 0 && bind(s->fd, (struct sockaddr *)&sa, n) == 0 && listen(s->fd, 128) == 0);
+        INSIST(s->fd >= 0 && bind(s->fd, (struct sockaddr *)&sa, n) == 0 &&
+               listen(s->fd, 128) == 0);
         INSIST(getsockname(s->fd, (struct sockaddr *)&sa, &n) == 0);
         s->port = ntohs(sa.sin_port);
         list_init(&s->conns);
