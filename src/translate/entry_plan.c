@@ -130,6 +130,12 @@ static void fill_service(Arena *a, const EntryPlan *p, const Endpoint *const *at
         s->config = p->config;
 }
 
+/* Has the entry before it the same address? One address twice would get twice the traffic. */
+static bool is_repeated(const Endpoint *const *at, size_t n, const Endpoint *e)
+{
+        return n > 0 && same_port(at[n - 1], e) && str_eq(at[n - 1]->ip, e->ip);
+}
+
 static void find_services(Arena *a, const World *w, EntryPlan *p)
 {
         ObjectKey key = {p->spec->meta.key.namespace, p->entry->tailnet_name};
@@ -141,7 +147,8 @@ static void find_services(Arena *a, const World *w, EntryPlan *p)
         IpAddr ip;
         TABLE_FOREACH (Endpoint, e, p->view->endpoints) {
                 /* Discovery has refused what is no address; Envoy must never see one. */
-                if (ip_parse(e->ip, &ip) && e->port > 0 && str_is_printable_utf8(e->service))
+                if (ip_parse(e->ip, &ip) && e->port > 0 && str_is_printable_utf8(e->service) &&
+                    !is_repeated(at, n, e))
                         at[n++] = e;
         }
         p->services = arena_new_array(a, n, sizeof(ServicePort));

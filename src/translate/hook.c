@@ -25,6 +25,7 @@
 #include "pb_tokens.h"
 
 enum {
+        ROUTES_MAX = 65536, /* RouteConfigurations; a Gateway has some for each port */
         BINDINGS_MAX = 16,  /* a call is about one Gateway; more come with merged Gateways */
         TAKEN_MAX = 64,     /* names of our clusters that somebody else has */
         ECHO_FIELD = 1,     /* of the object, in requests and answers alike */
@@ -40,6 +41,8 @@ typedef struct Hook {
         HookResult *result;
         Arena arena;
         Str context;
+        Str *routes; /* names of the RouteConfigurations that came */
+        size_t n_routes;
         bool is_bound;                    /* a Binding tells the Gateway */
         const Contribution *contribution; /* NULL: the input goes back as it is */
         SpliceResult spliced;
@@ -52,20 +55,30 @@ typedef struct Hook {
 /* -- Which Gateway --------------------------------------------------------------------------- */
 
 /* Reads the whole request once: is it what the method says, and what is its context? */
-static bool survey(Hook *h)
+static HookVerdict survey(Hook *h)
 {
         PbReader r = pb_reader(h->request);
         for (PbField f; pb_next(&r, &f);) {
                 bool known = f.number <= PBN_PostTranslateModifyRequest_routes;
                 if (known && f.wire != PB_LEN)
-                        return false;
+                        return HOOK_INVALID;
                 /* A context that comes twice is one whose lists are joined; Bindings of the first
                  * are as good as any. */
                 if (f.number == PBN_PostTranslateModifyRequest_post_translate_context &&
                     h->context.n == 0)
                         h->context = f.body;
+                h->n_routes += f.number == PBN_PostTranslateModifyRequest_routes;
         }
-        return !r.bad;
+        return r.bad ? HOOK_INVALID : h->n_routes > ROUTES_MAX ? HOOK_TOO_LARGE : HOOK_ANSWERED;
+}
+
+static void name_routes(Hook *h)
+{
+        h->routes = arena_new_array(&h->arena, h->n_routes, sizeof(Str));
+        size_t n = 0;
+        PbReader r = pb_reader(h->request);
+        for (Str routes; pb_next_len(&r, PBN_PostTranslateModifyRequest_routes, &routes);)
+                h->routes[n++] = pb_get(routes, PBN_RouteConfiguration_name);
 }
 
 /* The Gateway that a RouteConfiguration tells of: by what its virtual hosts say of themselves, else
@@ -102,12 +115,7 @@ static bool find_key(const Hook *h, ObjectKey *ret)
 /* Is there a RouteConfiguration of that name? */
 static bool has_routes(const Hook *h, Str name)
 {
-        PbReader r = pb_reader(h->request);
-        for (Str routes; pb_next_len(&r, PBN_PostTranslateModifyRequest_routes, &routes);) {
-                if (str_eq(pb_get(routes, PBN_RouteConfiguration_name), name))
-                        return true;
-        }
-        return false;
+        return strlist_has((StrList){h->routes, h->n_routes}, name);
 }
 
 /* Could the call, whose Gateway nothing tells, be about this one? */
@@ -367,9 +375,11 @@ static void tell(Hook *h)
 
 static HookVerdict translate(Hook *h)
 {
-        if (!survey(h))
-                return HOOK_INVALID;
-        HookVerdict v = choose(h);
+        HookVerdict v = survey(h);
+        if (v != HOOK_ANSWERED)
+                return v;
+        name_routes(h);
+        v = choose(h);
         if (v != HOOK_ANSWERED)
                 return v;
         size_t ours = h->contribution != NULL ? h->contribution->bytes : 0;

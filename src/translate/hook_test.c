@@ -300,6 +300,32 @@ static void a_domain_that_is_there_is_left_alone(void **state)
         fixture_done(&f);
 }
 
+static void each_domain_of_a_virtual_host_is_taken(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", HOSTS) FIXTURE_ENDPOINTS(
+                        FIXTURE_API ", {name: web, tailscaleIP: 100.64.0.2, port: 80}"),
+                NULL);
+        Request r;
+        request_open(&r);
+        request_binding(&r, BINDING(""));
+        request_routes_begin(&r, "demo/gw/http");
+        pb_begin(&r.w, PB_RouteConfiguration_virtual_hosts);
+        request_vhost_body(&r.w, "api.ts.local", "demo", false);
+        pb_str(&r.w, PB_VirtualHost_domains, STR("web.ts.local"));
+        pb_end(&r.w);
+        request_routes_end(&r);
+        Answer a = answer_of(f.snapshot, &r);
+        assert_int_equal(a.result.hosts, 0);
+        assert_int_equal(a.result.left_out, 2);
+        assert_true(str_eq(pb_get(buf_str(&a.bytes), PBN_PostTranslateModifyResponse_routes),
+                           pb_get(buf_str(&r.bytes), PBN_PostTranslateModifyRequest_routes)));
+        answer_done(&a);
+        request_done(&r);
+        fixture_done(&f);
+}
+
 static void paths_go_to_the_catch_all(void **state)
 {
         (void)state;
@@ -576,6 +602,7 @@ int main(void)
                 cmocka_unit_test(the_revision_that_is_asked_for),
                 cmocka_unit_test(an_incomplete_world_answers_nothing),
                 cmocka_unit_test(a_domain_that_is_there_is_left_alone),
+                cmocka_unit_test(each_domain_of_a_virtual_host_is_taken),
                 cmocka_unit_test(paths_go_to_the_catch_all),
                 cmocka_unit_test(paths_go_to_the_hosts_that_are_named),
                 cmocka_unit_test(authentication_is_not_undone),

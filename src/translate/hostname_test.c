@@ -69,6 +69,23 @@ static void hosts_from_patterns(void **state)
         arena_done(&a);
 }
 
+static void labels_that_are_cut_end_well(void **state)
+{
+        (void)state;
+        Arena a;
+        arena_init(&a, 0);
+        char name[HOSTNAME_LABEL_MAX - 1];
+        memset(name, 'n', sizeof(name));
+        HostVars big = vars;
+        big.service = str_make(name, sizeof(name));
+        Str host = hostname_expand(&a, STR("{service}--{tailnet}.x"), &big);
+        assert_int_equal(host.n, HOSTNAME_LABEL_MAX - 1 + 2);
+        assert_true(str_ends(host, STR("n.x")));
+        host = hostname_expand(&a, STR("x.{service}--{tailnet}"), &big);
+        assert_true(str_ends(host, STR("n")));
+        arena_done(&a);
+}
+
 static void paths_from_patterns(void **state)
 {
         (void)state;
@@ -128,6 +145,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(labels_are_dns_safe),
                 cmocka_unit_test(hosts_from_patterns),
+                cmocka_unit_test(labels_that_are_cut_end_well),
                 cmocka_unit_test(paths_from_patterns),
                 cmocka_unit_test(which_hosts_a_listener_serves),
                 cmocka_unit_test(which_domains_a_pattern_names),

@@ -101,6 +101,51 @@ static void why_an_entry_is_not_programmed(void **state)
                    "NoProxy");
 }
 
+/* The World of `manifests` in which the proxy "proxy.example:1055" stands for `addresses`. */
+static Fixture with_resolved(const char *manifests, StrList addresses)
+{
+        World *w = fixture_world(manifests);
+        ProxyName *name = leaf_new(sizeof(*name), 256, NULL);
+        name->name = leaf_str(&name->leaf, STR("proxy.example:1055"));
+        name->addresses = leaf_strlist(&name->leaf, addresses);
+        const void *leaves[] = {name};
+        table_unref(w->proxy_names);
+        w->proxy_names = table_new(leaves, 1, proxy_name_order);
+        Fixture f = {0};
+        f.snapshot = snapshot_new(w, NULL, &f.report);
+        leaf_unref(w);
+        return f;
+}
+
+#define PROXIES(list)                                                                          \
+        FIXTURE_GATEWAY                                                                        \
+        "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleTailnet, metadata: " \
+        "{name: corp, namespace: demo}, spec: {file: {path: d.json}, magicDNSSuffix: "         \
+        "corp.ts.net, proxyAddresses: [" list "]}}\n" FIXTURE_OURS("ours", "", FIXTURE_HOST)   \
+                FIXTURE_ENDPOINTS(FIXTURE_API)
+
+static void a_proxy_by_name_is_what_it_stands_for(void **state)
+{
+        (void)state;
+        static const Str addresses[] = {STR_INIT("10.0.0.1:1055"), STR_INIT("[fd00::1]:1055")};
+        Fixture by_name = with_resolved(PROXIES("\"proxy.example:1055\""),
+                                        (StrList){addresses, LENGTH_OF(addresses)});
+        Fixture by_address =
+                fixture_open(PROXIES("\"10.0.0.1:1055\", \"[fd00::1]:1055\""), NULL);
+        assert_true(fixture_row(&by_name, "ours", "api", NULL)->programmed);
+        assert_string_equal(snapshot_revision(by_name.snapshot, gw),
+                            snapshot_revision(by_address.snapshot, gw));
+        fixture_done(&by_name);
+        /* Each is used once, however often it is named. */
+        by_name = with_resolved(PROXIES("\"10.0.0.1:1055\", \"proxy.example:1055\", "
+                                        "\"10.0.0.1:1055\""),
+                                (StrList){addresses, LENGTH_OF(addresses)});
+        assert_string_equal(snapshot_revision(by_name.snapshot, gw),
+                            snapshot_revision(by_address.snapshot, gw));
+        fixture_done(&by_name);
+        fixture_done(&by_address);
+}
+
 static void section_names_choose_the_listener(void **state)
 {
         (void)state;
@@ -260,6 +305,36 @@ static void ingress_is_told_of_where_it_was_asked_for(void **state)
         fixture_done(&f);
 }
 
+static size_t count_rows(const Fixture *f, const char *path, bool programmed)
+{
+        size_t n = 0;
+        TABLE_FOREACH (RouteReport, r, f->report->routes)
+                n += str_eq(r->path, str_of(path)) && r->programmed == programmed;
+        return n;
+}
+
+static void path_hosts_that_say_the_same_are_one(void **state)
+{
+        (void)state;
+#define TWICE                                                                               \
+        "hostPattern: \"{service}.inner.local\", protocol: HTTP, pathPrefix: \"/{service}/\", " \
+        "pathHosts: [\"*.Inner.local\", \"*.inner.local\", \"*\", \"*\"]"
+        Fixture f = fixture_open(
+                "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: "
+                "gw, namespace: demo}, spec: {gatewayClassName: eg, listeners: [{name: a, "
+                "protocol: HTTP, port: 80, hostname: \"*.inner.local\"}]}}\n" FIXTURE_TAILNET
+                        FIXTURE_OURS("ours", "", TWICE) FIXTURE_ENDPOINTS(FIXTURE_API),
+                NULL);
+        /* The listener's hostname is its catch-all, and all hosts below it are more than that. */
+        assert_int_equal(count_rows(&f, "/api/", true), 2);
+        assert_int_equal(count_rows(&f, "/api/", false), 0);
+        const EntryReport *e = f.report->entries->at[0];
+        assert_int_equal(e->conflicts, 0);
+        const Contribution *c = snapshot_contribution(f.snapshot, gw, (Str){0});
+        assert_int_equal(c->targets[0].n_groups, 2);
+        fixture_done(&f);
+}
+
 /* World number `i`: one endpoint that moves. */
 static Fixture nth(unsigned i, const Snapshot *before)
 {
@@ -352,12 +427,14 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(one_service_has_a_host_and_a_cluster),
                 cmocka_unit_test(why_an_entry_is_not_programmed),
+                cmocka_unit_test(a_proxy_by_name_is_what_it_stands_for),
                 cmocka_unit_test(section_names_choose_the_listener),
                 cmocka_unit_test(conflicts_among_ours),
                 cmocka_unit_test(a_users_host_stays_the_users),
                 cmocka_unit_test(one_port_of_a_service_has_the_host),
                 cmocka_unit_test(hosts_stay_within_the_listeners_hostname),
                 cmocka_unit_test(ingress_is_told_of_where_it_was_asked_for),
+                cmocka_unit_test(path_hosts_that_say_the_same_are_one),
                 cmocka_unit_test(the_last_revisions_are_kept),
                 cmocka_unit_test(a_revision_depends_on_what_is_served_alone),
                 cmocka_unit_test(packs_are_shared),

@@ -172,8 +172,28 @@ static void check_domains(Str routes)
                 demand(by_us[i] == 0 || seen[i] == 1);
 }
 
-static void check_translate(Str request, Str answer)
+/* As many clusters are marked as ours as were said to be put in, and no name twice. */
+static void check_clusters(Str answer, uint64_t want)
 {
+        Str names[4];
+        uint64_t n = 0;
+        PbReader r = pb_reader(answer);
+        for (Str c; pb_next_len(&r, PBN_PostTranslateModifyResponse_clusters, &c);) {
+                Str name = pb_get(c, PBN_Cluster_name);
+                if (!str_starts(name, STR("tailscale/")) ||
+                    !xds_view_is_ours(c, PBN_Cluster_metadata))
+                        continue;
+                demand(n < LENGTH_OF(names) && !strlist_has((StrList){names, n}, name));
+                names[n++] = name;
+        }
+        demand(n == want);
+}
+
+static void check_translate(Str request, Str answer, const HookResult *result)
+{
+        /* A Gateway that is not ours gets back what it sent, also what looks like ours. */
+        if (result->hosts + result->clusters > 0)
+                check_clusters(answer, result->clusters);
         for (uint32_t kind = 1; kind <= PBN_PostTranslateModifyResponse_routes; kind++) {
                 Buf in, out;
                 buf_init(&in, HOOK_ANSWER_MAX);
@@ -205,7 +225,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 hook_answer(snapshot, method, request, (data[0] & 0x80) != 0, &answer, &result);
         demand(v != HOOK_UNAVAILABLE || method == HOOK_TRANSLATE);
         if (v == HOOK_ANSWERED && method == HOOK_TRANSLATE) {
-                check_translate(request, buf_str(&answer));
+                check_translate(request, buf_str(&answer), &result);
         } else if (v == HOOK_ANSWERED) {
                 PbReader r = pb_reader(buf_str(&answer));
                 for (PbField f; pb_next(&r, &f);)
