@@ -158,7 +158,7 @@ class Program:
                 request = self.request(ROUTES)
                 if judge("call", "-target", "unix://" + self.socket, "-request", request, "-answer", answer, check=False):
                     last = judge("check", "-request", request, "-answer", answer, check=False)
-                    if last and last["ours"].get("virtual_hosts", 0) == hosts:
+                    if last and last["ours"].get("clusters", 0) == hosts:
                         return request, answer
             if time.monotonic() > deadline:
                 fail(f"{hosts} hosts are not served after {WAIT_SECONDS} s: {last}\n" + open(self.log, encoding="utf-8").read()[-3000:])
@@ -293,7 +293,7 @@ def memory():
                 answer = program.path("answer.bin")
                 if judge("call", "-target", "unix://" + program.socket, "-request", small, "-answer", answer, check=False):
                     checked = judge("check", "-request", small, "-answer", answer, check=False)
-                    if checked and checked["ours"].get("virtual_hosts") == 1000:
+                    if checked and checked["ours"].get("clusters") == 1000:
                         break
             if time.monotonic() > deadline:
                 fail("1,000 endpoints are not served")

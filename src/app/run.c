@@ -26,6 +26,7 @@
 enum {
         DRAIN_S = 10, /* for open hook calls after SIGTERM; each is answered within 0.5 s */
         WRITE_RETRY_MS = 1000, /* after a failed write */
+        FACTS_PAUSE_MS = 100,  /* a plan looks at all endpoints: one for a run of hook calls */
 };
 
 typedef struct Run {
@@ -42,7 +43,8 @@ typedef struct Run {
         Snapshot *snapshot; /* newest; NULL before the first World */
         Report *report;
         Post plan_post;
-        Timer plan_timer; /* Plan.again, or a retry */
+        Timer plan_timer;  /* Plan.again, or a retry */
+        Timer facts_timer; /* set while facts are new */
         uint64_t write_failures;
         SignalSource term, interrupt, hang_up;
         bool stopping;
@@ -81,10 +83,16 @@ static void on_plan_timer(Timer *t)
         plan_now(CONTAINER_OF(t, Run, plan_timer));
 }
 
+static void on_facts_timer(Timer *t)
+{
+        plan_now(CONTAINER_OF(t, Run, facts_timer));
+}
+
 static void on_facts(void *owner)
 {
         Run *r = owner;
-        post_send(&r->plan_post);
+        if (!timer_is_set(&r->facts_timer))
+                timer_set_in(&r->facts_timer, SPAN_MS(FACTS_PAUSE_MS));
 }
 
 /* A plan was performed: plan again at once, or after a pause where the disk refused. */
@@ -272,6 +280,7 @@ static bool run_open(Run *r, Err *err)
         r->facts.started = loop_wall(r->loop);
         post_init(&r->plan_post, r->loop, on_plan_post);
         timer_init(&r->plan_timer, r->loop, on_plan_timer);
+        timer_init(&r->facts_timer, r->loop, on_facts_timer);
         if (!open_signals(r, err))
                 return false;
         r->http = http_client_new(r->loop);
@@ -292,6 +301,7 @@ static void run_close(Run *r)
         snapshot_unref(r->snapshot);
         post_cancel(&r->plan_post);
         timer_clear(&r->plan_timer);
+        timer_clear(&r->facts_timer);
         close_signals(r);
         facts_done(&r->facts);
         log_sink_attach(r->sink, NULL);
