@@ -172,20 +172,22 @@ static const char *config_path(int argc, char **argv)
         return getenv("TSGW_CONFIG");
 }
 
-static bool is_config_flag(int *i, char **argv)
+/* Its file is read later; here it is only passed over. */
+static bool skip_config_flag(int *i, int argc, char **argv, Err *err)
 {
-        Str arg = str_of(argv[*i]);
-        if (str_eq(arg, STR("--config"))) {
-                ++*i;
-                return true;
-        }
-        return str_starts(arg, STR("--config="));
+        Str value = str_of(argv[*i]), name;
+        if (!str_cut(&value, '=', &name))
+                value = str_of(++*i < argc ? argv[*i] : "");
+        return value.n > 0 || err_set(err, ERR_INVALID, "MissingValue", "--config: expected FILE");
 }
 
 static bool read_flags(Config *c, int argc, char **argv, bool *given, Err *err)
 {
         for (int i = 0; i < argc; i++) {
-                if (!is_config_flag(&i, argv) && !read_flag(c, &i, argc, argv, given, err))
+                Str arg = str_of(argv[i]);
+                bool is_config = str_eq(arg, STR("--config")) || str_starts(arg, STR("--config="));
+                if (!(is_config ? skip_config_flag(&i, argc, argv, err)
+                                : read_flag(c, &i, argc, argv, given, err)))
                         return false;
         }
         return true;
@@ -193,14 +195,17 @@ static bool read_flags(Config *c, int argc, char **argv, bool *given, Err *err)
 
 /* ---- environment ---- */
 
-static const char *from_environment(const Option *o)
+enum {
+        VARIABLE_MAX = 64
+};
+
+static void variable_of(const Option *o, char name[VARIABLE_MAX])
 {
-        char name[64] = "TSGW_";
-        size_t n = strlen(name);
-        for (const char *p = o->name; *p != '\0' && n + 1 < sizeof name; p++)
+        size_t n = strlen("TSGW_");
+        memcpy(name, "TSGW_", n);
+        for (const char *p = o->name; *p != '\0' && n + 1 < VARIABLE_MAX; p++)
                 name[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
         name[n] = '\0';
-        return getenv(name);
 }
 
 /* A repeated option's values are separated by commas. */
@@ -210,7 +215,7 @@ static bool read_list(Config *c, const Option *o, Str list, Err *err)
         bool more = true;
         while (more) {
                 more = o->repeats && str_cut(&list, ',', &value);
-                if (!apply(c, o, str_trim(more ? value : list), "TSGW_… ", err))
+                if (!o->set(c, str_trim(more ? value : list), err))
                         return false;
         }
         return true;
@@ -219,11 +224,13 @@ static bool read_list(Config *c, const Option *o, Str list, Err *err)
 static bool read_environment(Config *c, bool *given, Err *err)
 {
         for (size_t i = 0; i < N_OPTIONS; i++) {
-                const char *value = given[i] ? NULL : from_environment(&options[i]);
+                char name[VARIABLE_MAX];
+                variable_of(&options[i], name);
+                const char *value = given[i] ? NULL : getenv(name);
                 if (value == NULL)
                         continue;
                 if (!read_list(c, &options[i], str_of(value), err))
-                        return false;
+                        return err_prefix(err, "%s", name);
                 given[i] = true;
         }
         return true;

@@ -66,6 +66,11 @@ static void test_faults_name_the_option(void **state)
         fails("--resources r --generated g --log-level loud",
               "expected error, warn, info or debug");
         fails("--resources r --generated g --config does-not-exist", "does-not-exist");
+        fails("--resources r --generated g --config", "--config: expected FILE");
+        fails("--resources r --generated g --config=", "--config: expected FILE");
+        setenv("TSGW_LOG_LEVEL", "loud", 1);
+        fails("--resources r --generated g", "TSGW_LOG_LEVEL: loud: expected error");
+        unsetenv("TSGW_LOG_LEVEL");
 }
 
 static char *config_file(const char *text)
