@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 enum {
-        FILE_BYTES_MAX = 4 << 20 /* 250 endpoints of at most some 8 KiB each */
+        FILE_BYTES_MAX = 4 << 20, /* 250 endpoints of at most some 8 KiB each */
+        HASH_BYTES = 4,
 };
 
 /* `<gateway>-<tailnet>-<hash of both>`; the hash tells a-b + c from a + b-c. */
@@ -26,7 +27,7 @@ static Str base_name(Arena *a, const EntryView *v)
         return arena_printf(a, "%.*s-%.*s-%s",
                             (int)(v->gateway.name.n < 160 ? v->gateway.name.n : 160),
                             v->gateway.name.p, STR_FMT(str_sub(v->tailnet, 0, 63)),
-                            digest_hex(&digest, 4, hex));
+                            digest_hex(&digest, HASH_BYTES, hex));
 }
 
 /* The files of one entry, wanted or not, begin with this. */
@@ -70,6 +71,37 @@ static bool is_kept(const Plan *p, Str file, const StrList *unknown_prefixes)
         return false;
 }
 
+/* Cuts what `is` takes off the end of `*s`; how many there were. */
+static size_t cut_end(Str *s, bool (*is)(char c))
+{
+        size_t before = s->n;
+        while (s->n > 0 && is(s->p[s->n - 1]))
+                s->n--;
+        return before - s->n;
+}
+
+static bool is_digit(char c)
+{
+        return c >= '0' && c <= '9';
+}
+
+static bool is_hex(char c)
+{
+        return is_digit(c) || (c >= 'a' && c <= 'f');
+}
+
+/* Is it a name that plan_entry gives? What else stands there is somebody's own. */
+static bool is_our_name(Str file)
+{
+        if (!str_ends(file, STR(".yaml")))
+                return false;
+        Str s = str_sub(file, 0, file.n - strlen(".yaml"));
+        if (cut_end(&s, is_digit) == 0 || !str_ends(s, STR("-")))
+                return false;
+        s.n--;
+        return cut_end(&s, is_hex) == (size_t)2 * HASH_BYTES && str_ends(s, STR("-"));
+}
+
 void plan_endpoints(const PlanInput *in, Plan *p)
 {
         size_t n = table_n(in->world->entries);
@@ -85,7 +117,7 @@ void plan_endpoints(const PlanInput *in, Plan *p)
         qsort(prefixes, unknown.n, sizeof *prefixes, str_order);
         for (size_t i = 0; i < in->outside->n_endpoints_files; i++) {
                 Str file = in->outside->endpoints_files[i];
-                if (!is_kept(p, file, &unknown))
+                if (is_our_name(file) && !is_kept(p, file, &unknown))
                         plan_add(p, PLAN_ENDPOINTS, file, (Str){0}, true);
         }
 }
