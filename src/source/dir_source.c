@@ -48,7 +48,8 @@ static bool read_one(void *ctx, Str name, Err *err)
                 IGNORE(manifest_read(r->set, str_of(path), buf_str(&bytes), r->faults),
                        "the faults are counted");
         /* A Secret may have been among it. */
-        explicit_bzero(bytes.p, bytes.n);
+        if (bytes.n > 0)
+                explicit_bzero(bytes.p, bytes.n);
         buf_done(&bytes);
         return true;
 }
