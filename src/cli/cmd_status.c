@@ -70,6 +70,22 @@ static Str held_text(Page *p, const Tree *entry)
                             STR_FMT(tree_get_str(held, STR("digest"))));
 }
 
+/* Why an entry has nothing, or less than it could. */
+static Str why_of(Page *p, const Tree *entry)
+{
+        Str reason = tree_get_str(entry, STR("reason"));
+        if (reason.n > 0)
+                return arena_printf(p->arena, "%.*s: %.*s", STR_FMT(reason),
+                                    STR_FMT(tree_get_str(entry, STR("text"))));
+        if (tree_get_bool(entry, STR("programmed"), false))
+                return (Str){0};
+        if (!tree_get_bool(entry, STR("known"), false))
+                return STR("the tailnet has not answered yet");
+        if (str_eq(text_of(entry, STR("selected")), STR("0")))
+                return STR("no device is selected: see what was left out");
+        return STR("all of it is left out: see hosts and paths");
+}
+
 static void put_entries(Page *p, const Tree *root)
 {
         CLEANUP(columns_done) Columns c;
@@ -77,10 +93,6 @@ static void put_entries(Page *p, const Tree *root)
                          "OUT|HOSTS|PATHS|CONFLICTS|PROGRAMMED|HELD|WHY");
         TREE_FOREACH (e, tree_get(root, STR("entries"))) {
                 bool programmed = tree_get_bool(e, STR("programmed"), false);
-                Str reason = tree_get_str(e, STR("reason"));
-                Str why = reason.n == 0 ? reason
-                                        : arena_printf(p->arena, "%.*s: %.*s", STR_FMT(reason),
-                                                       STR_FMT(tree_get_str(e, STR("text"))));
                 p->wrong |= !programmed;
                 columns_row(&c,
                             (Str[]){slash(p, tree_get_str(e, STR("namespace")),
@@ -88,7 +100,8 @@ static void put_entries(Page *p, const Tree *root)
                                     tree_get_str(e, STR("tailnet")), text_of(e, STR("selected")),
                                     text_of(e, STR("leftOutTotal")), text_of(e, STR("hosts")),
                                     text_of(e, STR("paths")), text_of(e, STR("conflicts")),
-                                    programmed ? STR("True") : STR("False"), held_text(p, e), why});
+                                    programmed ? STR("True") : STR("False"), held_text(p, e),
+                                    why_of(p, e)});
         }
         columns_print(&c, "TailscaleGateways", p->out);
 }

@@ -10,7 +10,8 @@
 #include "translate/hostname.h"
 
 enum {
-        STEP_TEXT_MAX = 1024
+        STEP_TEXT_MAX = 1024,
+        ENTRIES_TOLD = 16, /* of those that could have the URL: more would bury the verdict */
 };
 
 typedef struct Explain {
@@ -18,7 +19,7 @@ typedef struct Explain {
         const Report *report;
         const Facts *facts; /* may be NULL */
         Arena arena;
-        Str host, path;
+        Str scheme, host, path; /* the scheme is empty where none was given */
         JsonWriter json;
         bool stopped; /* a step was not ok: no more are told */
         Str verdict;  /* of that step */
@@ -44,8 +45,10 @@ static void step(Explain *x, const char *what, bool ok, Str text)
 static void split_url(Explain *x, Str url)
 {
         ptrdiff_t scheme = str_find_str(url, STR("://"));
-        if (scheme >= 0)
+        if (scheme >= 0) {
+                x->scheme = str_sub(url, 0, (size_t)scheme);
                 url = str_sub(url, (size_t)scheme + 3, url.n);
+        }
         size_t end = 0;
         while (end < url.n && strchr("/?#", url.p[end]) == NULL)
                 end++;
@@ -57,6 +60,16 @@ static void split_url(Explain *x, Str url)
                 end++;
         x->host = host;
         x->path = end > 0 ? str_sub(path, 0, end) : STR("/");
+}
+
+/* A path alone is fine: it may be asked for in any host. */
+static bool is_url(const Explain *x, Str url)
+{
+        bool scheme = x->scheme.n == 0 || str_eq_fold(x->scheme, STR("http")) ||
+                      str_eq_fold(x->scheme, STR("https"));
+        bool host = hostname_is_valid(x->host) || str_starts(x->host, STR("[")) ||
+                    (x->scheme.n == 0 && str_starts(str_trim(url), STR("/")));
+        return scheme && host;
 }
 
 /* Does the path lead to a row's prefix, which ends in '/'? */
@@ -95,6 +108,47 @@ static const RouteReport *find_row(const Explain *x)
         return best;
 }
 
+/* The listener of a row; NULL where none was chosen. */
+static const EgListener *find_listener(const Explain *x, const RouteReport *r)
+{
+        const EgGateway *g = table_find(x->world->eg_gateways, &r->eg_gateway, eg_gateway_find);
+        for (size_t i = 0; g != NULL && i < g->n_listeners; i++) {
+                if (str_eq(g->listeners[i].name, r->listener))
+                        return &g->listeners[i];
+        }
+        return NULL;
+}
+
+/* Is the route attached to what the row is programmed in? Without a row any will do. */
+static bool is_beside(const EgRoute *route, const RouteReport *r, const EgListener *l)
+{
+        for (size_t i = 0; i < route->n_parents; i++) {
+                const EgParent *p = &route->parents[i];
+                if (r == NULL ||
+                    (object_key_eq(p->gateway, r->eg_gateway) &&
+                     (p->section_name.n == 0 || str_eq(p->section_name, r->listener)) &&
+                     (p->port == 0 || l == NULL || p->port == l->port)))
+                        return true;
+        }
+        return false;
+}
+
+/* The user's route in whose host the URL is. */
+static const EgRoute *find_users_route(const Explain *x, const RouteReport *r)
+{
+        const EgListener *l = r != NULL ? find_listener(x, r) : NULL;
+        TABLE_FOREACH (EgRoute, route, x->world->eg_routes) {
+                for (size_t i = 0; i < route->hostnames.n; i++) {
+                        Str host = route->hostnames.at[i];
+                        bool fits = str_starts(host, STR("*.")) ? hostname_within(host, x->host)
+                                                                : str_eq_fold(host, x->host);
+                        if (fits && is_beside(route, r, l))
+                                return route;
+                }
+        }
+        return NULL;
+}
+
 static const TailnetEntry *find_entry(const GatewaySpec *spec, Str tailnet)
 {
         for (size_t i = 0; spec != NULL && i < spec->n_tailnets; i++) {
@@ -113,9 +167,12 @@ static void tell_tailnet(Explain *x, ObjectKey gateway, const TailnetEntry *entr
         bool known = v != NULL && v->known;
         Str name = arena_printf(&x->arena, "TailscaleTailnet %.*s/%.*s", STR_FMT(key.namespace),
                                 STR_FMT(key.name));
-        if (s == NULL)
-                step(x, "tailnet", known,
+        if (table_find(x->world->tailnets, &key, tailnet_spec_find) == NULL)
+                step(x, "tailnet", false,
                      arena_printf(&x->arena, "%.*s is not there", STR_FMT(name)));
+        else if (s == NULL)
+                step(x, "tailnet", known,
+                     arena_printf(&x->arena, "%.*s was not asked yet", STR_FMT(name)));
         else if (s->sync == SYNC_DONE)
                 step(x, "tailnet", true,
                      arena_printf(&x->arena, "%.*s is synced, %llu devices", STR_FMT(name),
@@ -130,7 +187,7 @@ static void tell_tailnet(Explain *x, ObjectKey gateway, const TailnetEntry *entr
 
 static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
 {
-        size_t n = 0, offline = 0;
+        size_t n = 0, offline = 0, held = 0;
         TABLE_FOREACH (Endpoint, e, v != NULL ? v->endpoints : NULL) {
                 if (!str_eq(e->service, r->service) || e->port != r->port ||
                     e->protocol != r->protocol)
@@ -146,15 +203,56 @@ static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
                                           STR_FMT(e->port_source)));
                 }
                 offline += str_eq(e->health, STR("Offline"));
+                held += e->held;
         }
         if (n == 0)
                 step(x, "device", false, STR("the service has no endpoint any more"));
         else
                 step(x, "endpoint", true,
-                     arena_printf(&x->arena, "%zu endpoint%s%s", n, n == 1 ? "" : "s",
+                     arena_printf(&x->arena, "%zu endpoint%s%s%s", n, n == 1 ? "" : "s",
                                   offline == 0   ? ""
                                   : offline == n ? ", all of which control has not seen lately"
-                                                 : ", some of which control has not seen lately"));
+                                                 : ", some of which control has not seen lately",
+                                  held == 0 ? ""
+                                            : ", kept by the removal guard though the tailnet's "
+                                              "list lacks it"));
+}
+
+/* Whether a request with this URL can get to the listener at all. Its port is shown and not
+ * compared: what maps another one to it (a Service, a load balancer) is not seen from here. */
+static void tell_listener(Explain *x, const RouteReport *r)
+{
+        const EgListener *l = find_listener(x, r);
+        if (l == NULL)
+                return;
+        bool tls = l->protocol == PROTOCOL_HTTPS;
+        bool scheme = x->scheme.n == 0 || str_eq_fold(x->scheme, STR("https")) == tls;
+        bool host = x->host.n == 0 || hostname_within(l->hostname, x->host);
+        step(x, "listener", scheme && host,
+             arena_printf(&x->arena, "%.*s of Gateway %.*s/%.*s: %.*s, port %u%s%.*s%s%s",
+                          STR_FMT(l->name), STR_FMT(r->eg_gateway.namespace),
+                          STR_FMT(r->eg_gateway.name), STR_FMT(protocol_name(l->protocol)), l->port,
+                          l->hostname.n > 0 ? ", hostname " : "", STR_FMT(l->hostname),
+                          scheme ? ""
+                          : tls  ? "; the URL says http"
+                                 : "; the URL says https",
+                          host ? "" : "; the URL's host is not within it"));
+}
+
+/* A virtual host that somebody's route names does not fall back to the catch-all, which has the
+ * paths. */
+static void tell_host(Explain *x, const RouteReport *r)
+{
+        const EgRoute *user = NULL;
+        if (r->path.n > 0 && str_eq(r->host, STR("*")))
+                user = find_users_route(x, r);
+        if (user != NULL)
+                step(x, "host", false,
+                     arena_printf(&x->arena,
+                                  "%.*s is a host of %.*s %.*s/%.*s, and pathHosts names the "
+                                  "catch-all host alone",
+                                  STR_FMT(x->host), STR_FMT(user->kind),
+                                  STR_FMT(user->meta.key.namespace), STR_FMT(user->meta.key.name)));
 }
 
 static void tell_route(Explain *x, const RouteReport *r)
@@ -162,10 +260,8 @@ static void tell_route(Explain *x, const RouteReport *r)
         Str what = r->path.n > 0 ? arena_printf(&x->arena, "path %.*s in hosts %.*s",
                                                 STR_FMT(r->path), STR_FMT(r->host))
                                  : arena_printf(&x->arena, "host %.*s", STR_FMT(r->host));
-        if (r->listener.n > 0)
-                step(x, "listener", true,
-                     arena_printf(&x->arena, "%.*s of Gateway %.*s/%.*s", STR_FMT(r->listener),
-                                  STR_FMT(r->eg_gateway.namespace), STR_FMT(r->eg_gateway.name)));
+        tell_listener(x, r);
+        tell_host(x, r);
         if (r->programmed)
                 step(x, "route", true,
                      arena_printf(&x->arena, "%.*s is programmed", STR_FMT(what)));
@@ -190,12 +286,19 @@ static void tell_revision(Explain *x, const RouteReport *r)
                          "and the Gateway accepted?"));
                 return;
         }
+        char last[WALL_TEXT];
         bool served = strcmp(h->served, g->revision) == 0;
         step(x, "revision", served,
              served ? arena_printf(&x->arena, "%s is wanted and served", g->revision)
-                    : arena_printf(&x->arena, "%s is wanted, %s was served%s%s", g->revision,
-                                   h->served[0] != '\0' ? h->served : "none",
-                                   h->error[0] != '\0' ? ": " : "", h->error));
+                    : arena_printf(&x->arena,
+                                   "%s is wanted, %s was served: %s (Envoy Gateway last called at "
+                                   "%s)",
+                                   g->revision, h->served[0] != '\0' ? h->served : "none",
+                                   h->error[0] != '\0'
+                                           ? h->error
+                                           : "is Envoy Gateway up, and the directory of the "
+                                             "Bindings one of its paths?",
+                                   h->last.ms > 0 ? wall_format(h->last, last) : "no time"));
         if (h->left_out > 0)
                 step(x, "answer", true,
                      arena_printf(&x->arena, "%llu left out at the answer: %s",
@@ -281,20 +384,54 @@ static bool tell_left_out(Explain *x)
         return false;
 }
 
-/* What is wrong with entries as a whole may be why nothing has this URL. */
+/* What could have had the URL: a host that is almost right shows beside the pattern, and a list
+ * that is old or was never had may be why the device is not known. */
 static void tell_entries(Explain *x)
 {
+        size_t n = 0;
         TABLE_FOREACH (EntryReport, e, x->report->entries) {
-                if (e->reason.n > 0)
-                        step(x, "entry", true,
-                             arena_printf(&x->arena,
-                                          "TailscaleGateway %.*s/%.*s, tailnet %.*s: %.*s: %.*s",
-                                          STR_FMT(e->gateway.namespace), STR_FMT(e->gateway.name),
-                                          STR_FMT(e->tailnet), STR_FMT(e->reason),
-                                          STR_FMT(e->text)));
+                const GatewaySpec *spec =
+                        table_find(x->world->gateways, &e->gateway, gateway_spec_find);
+                const TailnetEntry *entry = find_entry(spec, e->tailnet);
+                if (entry == NULL || n++ >= ENTRIES_TOLD)
+                        continue;
+                Str path = entry->egress.path_prefix;
+                step(x, "entry", true,
+                     arena_printf(&x->arena,
+                                  "TailscaleGateway %.*s/%.*s, tailnet %.*s: hosts %.*s%s%.*s%s%.*s"
+                                  "%s%.*s",
+                                  STR_FMT(e->gateway.namespace), STR_FMT(e->gateway.name),
+                                  STR_FMT(e->tailnet), STR_FMT(entry->egress.host_pattern),
+                                  path.n > 0 ? ", paths " : "", STR_FMT(path),
+                                  e->reason.n > 0 ? ": " : "", STR_FMT(e->reason),
+                                  e->reason.n > 0 ? ": " : "", STR_FMT(e->text)));
+                tell_tailnet(x, e->gateway, entry);
         }
+        const EgRoute *user = find_users_route(x, NULL);
         step(x, "route", false,
-             STR("no service has this host or path, and no device that was left out would"));
+             user == NULL
+                     ? STR("no service has this host or path, and no device that was left out "
+                           "would")
+                     : arena_printf(&x->arena,
+                                    "no service has this host or path; the host is that of %.*s "
+                                    "%.*s/%.*s",
+                                    STR_FMT(user->kind), STR_FMT(user->meta.key.namespace),
+                                    STR_FMT(user->meta.key.name)));
+}
+
+/* A directory with a fault: what was edited since is not in force. */
+static void tell_directories(Explain *x)
+{
+        if (x->facts == NULL)
+                return;
+        const DirFact *dirs[] = {&x->facts->resources, &x->facts->gateway_resources};
+        for (size_t i = 0; i < LENGTH_OF(dirs); i++) {
+                if (dirs[i]->error[0] != '\0')
+                        step(x, "resources", true,
+                             arena_printf(&x->arena,
+                                          "have a fault, so the last good reading is in force: %s",
+                                          dirs[i]->error));
+        }
 }
 
 void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Buf *json)
@@ -306,9 +443,13 @@ void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Bu
         json_object_begin(&x.json);
         json_key_str(&x.json, STR("url"), url);
         json_key_array_begin(&x.json, STR("steps"));
+        bool understood = is_url(&x, url);
+        if (!understood)
+                step(&x, "url", false, STR("expected http://host/path, host/path or /path"));
+        tell_directories(&x);
         if (!x.world->complete)
                 step(&x, "world", false, STR("not everything that is needed has been read yet"));
-        const RouteReport *row = find_row(&x);
+        const RouteReport *row = understood ? find_row(&x) : NULL;
         if (row != NULL)
                 tell_row(&x, row);
         else if (!tell_left_out(&x))

@@ -10,6 +10,6 @@
 #include "model/facts.h"
 #include "translate/snapshot.h"
 
-/* `url` is "http://host[:port]/path", "host/path" or a bare host. Writes JSON: {"url", "answers":
- * bool, "verdict": "…", "steps": [{"what","ok","text"}]}. */
+/* `url` is "http://host[:port]/path", "host/path", a bare host, or a path (in any host). Writes
+ * JSON: {"url", "answers": bool, "verdict": "…", "steps": [{"what","ok","text"}]}. */
 void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Buf *json);

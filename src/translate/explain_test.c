@@ -70,8 +70,13 @@ static void every_form_of_a_url_that_answers(void **state)
 {
         (void)state;
         static const char *const urls[] = {
-                "http://api.ts.local/",  "api.ts.local",          "API.ts.local:8080/x?y=/t/z/",
-                "http://gw/t/api/x?y#z", "http://gw:10080/t/api", "anything/t/api/",
+                "http://api.ts.local/",
+                "api.ts.local",
+                "API.ts.local:8080/x?y=/t/z/",
+                "http://gw/t/api/x?y#z",
+                "http://gw:10080/t/api",
+                "anything/t/api/",
+                "/t/api/x",
         };
         Fixture f = fixture_open(WORLD, NULL);
         const GatewayReport *g = f.report->gateways->at[0];
@@ -93,7 +98,11 @@ static void what_stops_a_request(void **state)
         const GatewayReport *g = f.report->gateways->at[0];
         tell_and_check(&f, "http://other.ts.local/", g->revision, "route", "no service");
         tell_and_check(&f, "http://gw/", g->revision, "route", "no service");
-        tell_and_check(&f, "", g->revision, "route", "no service");
+        static const char *const none[] = {"", "http://", "ftp://api.ts.local/", "a b",
+                                           "http:///t/api/"};
+        for (size_t i = 0; i < LENGTH_OF(none); i++)
+                tell_and_check(&f, none[i], g->revision, "url", "expected http://host/path");
+        tell_and_check(&f, "https://api.ts.local/", g->revision, "listener", "the URL says https");
         tell_and_check(&f, "http://api.ts.local/", NULL, "revision", "has not called");
         tell_and_check(&f, "http://api.ts.local/", "", "revision", "none was served");
         tell_and_check(&f, "http://api.ts.local/", "0123", "revision", "0123 was served");
@@ -115,6 +124,63 @@ static void what_stops_a_request(void **state)
         f.snapshot = snapshot_new(w, NULL, &f.report);
         leaf_unref(w);
         tell_and_check(&f, "http://api.ts.local/", NULL, "world", "not everything");
+        fixture_done(&f);
+}
+
+#define USERS_ROUTE(host, section)                                                                \
+        "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: web, " \
+        "namespace: demo}, spec: {parentRefs: [{name: gw" section "}], hostnames: [\"" host       \
+        "\"], rules: [{}]}}\n"
+
+/* The catch-all host has the paths; a host that somebody names is another. */
+static void a_path_in_a_users_host(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *world, *url;
+                bool answers;
+        } cases[] = {
+                {WORLD USERS_ROUTE("www.mine.com", ""), "http://www.mine.com/t/api/", false},
+                {WORLD USERS_ROUTE("*.mine.com", ""), "http://www.mine.com/t/api/", false},
+                {WORLD USERS_ROUTE("*.mine.com", ""), "http://mine.com/t/api/", true},
+                {WORLD USERS_ROUTE("www.mine.com", ""), "http://other.com/t/api/", true},
+                {WORLD USERS_ROUTE("www.mine.com", ", sectionName: http"),
+                 "http://www.mine.com/t/api/", false},
+                {WORLD USERS_ROUTE("www.mine.com", ", sectionName: another"),
+                 "http://www.mine.com/t/api/", true},
+        };
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                Fixture f = fixture_open(cases[i].world, NULL);
+                const GatewayReport *g = f.report->gateways->at[0];
+                Told t = tell(&f, cases[i].url, g->revision);
+                if (cases[i].answers)
+                        check_last(&t, "proxy", true, "127.0.0.1:1055");
+                else
+                        check_last(&t, "host", false, "is a host of HTTPRoute demo/web");
+                arena_done(&t.arena);
+                fixture_done(&f);
+        }
+        Fixture f = fixture_open(WORLD USERS_ROUTE("www.mine.com", ""), NULL);
+        tell_and_check(&f, "http://www.mine.com/", "", "route", "that of HTTPRoute demo/web");
+        fixture_done(&f);
+}
+
+/* The step before the verdict of an unknown host shows how hosts are made, and what is not read. */
+static void what_is_not_in_force_is_told(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(WORLD, NULL);
+        Facts facts;
+        facts_init(&facts);
+        snprintf(facts.resources.error, sizeof(facts.resources.error), "a.yaml:1:1: broken");
+        Buf json;
+        buf_init(&json, 1 << 20);
+        explain_url(f.snapshot, f.report, &facts, STR("http://api.corp.ts.net/"), &json);
+        assert_true(str_find_str(buf_str(&json), STR("a.yaml:1:1: broken")) > 0);
+        assert_true(str_find_str(buf_str(&json), STR("hosts {service}.ts.local")) > 0);
+        assert_true(str_find_str(buf_str(&json), STR("\"answers\":false")) > 0);
+        buf_done(&json);
+        facts_done(&facts);
         fixture_done(&f);
 }
 
@@ -152,6 +218,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_form_of_a_url_that_answers),
                 cmocka_unit_test(what_stops_a_request),
+                cmocka_unit_test(a_path_in_a_users_host),
+                cmocka_unit_test(what_is_not_in_force_is_told),
                 cmocka_unit_test(a_device_that_was_left_out),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
