@@ -176,6 +176,8 @@ static void after_direction(Decoder *d, const Tree *node, void *out)
 
         (void)d, (void)node;
         lower_in_place(rules->host_pattern);
+        for (size_t i = 0; i < rules->path_hosts.n; i++)
+                lower_in_place(rules->path_hosts.at[i]);
 }
 
 static const Field reference_fields[] = {

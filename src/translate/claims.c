@@ -103,6 +103,8 @@ static void claim_paths(ClaimList *l, EntryPlan *p, ServicePort *s)
         HostVars v = vars_of(p, &s->pack);
         Str path = hostname_expand_path(l->arena, rules->path_prefix, &v);
         for (size_t i = 0; i < rules->path_hosts.n; i++) {
+                if (strlist_has((StrList){rules->path_hosts.at, i}, rules->path_hosts.at[i]))
+                        continue;
                 Claim *c = add(l, p, s);
                 c->is_path = true;
                 c->name = path;
@@ -163,6 +165,9 @@ static int order_things(const Claim *a, const Claim *b)
                 c = (int)a->is_path - (int)b->is_path;
         if (c == 0)
                 c = str_cmp(a->domain, b->domain);
+        /* A listener's "*.x" as its catch-all is one host; as what pathHosts names it is many. */
+        if (c == 0)
+                c = (int)a->catch_all - (int)b->catch_all;
         return c != 0 ? c : str_cmp(a->name, b->name);
 }
 

@@ -26,7 +26,8 @@ typedef struct Claim {
 } Claim;
 
 typedef struct Claims {
-        Claim *at; /* sorted: RouteConfiguration, hosts before paths, domain, name, winner first */
+        Claim *at; /* sorted: RouteConfiguration, hosts before paths, domain, kind, name, winner
+                      first */
         size_t n;
 } Claims;
 

@@ -11,6 +11,37 @@ static void refuse(EntryPlan *p, const char *reason, Str text)
         p->text = text;
 }
 
+static void add_proxy(EntryPlan *p, const ProxyAddr *proxy)
+{
+        for (size_t i = 0; i < p->n_proxies; i++) {
+                const ProxyAddr *at = &p->proxies[i];
+                if (str_eq(at->ip, proxy->ip) && at->port == proxy->port &&
+                    str_eq(at->path, proxy->path))
+                        return;
+        }
+        if (p->n_proxies < PACK_PROXIES_MAX)
+                p->proxies[p->n_proxies++] = *proxy;
+}
+
+/* An address, or all that a name stands for; false where that is nothing yet. */
+static bool add_proxies(const World *w, EntryPlan *p, Str given)
+{
+        ProxyAddr proxy;
+        if (pack_parse_proxy(given, &proxy)) {
+                add_proxy(p, &proxy);
+                return true;
+        }
+        const ProxyName *name = table_find(w->proxy_names, &given, proxy_name_find);
+        size_t n = 0;
+        for (size_t i = 0; name != NULL && i < name->addresses.n; i++) {
+                if (!pack_parse_proxy(name->addresses.at[i], &proxy))
+                        continue;
+                add_proxy(p, &proxy);
+                n++;
+        }
+        return n > 0;
+}
+
 static void find_proxies(Arena *a, const World *w, EntryPlan *p)
 {
         const Connectivity *c = &p->entry->connectivity;
@@ -28,20 +59,16 @@ static void find_proxies(Arena *a, const World *w, EntryPlan *p)
                 }
                 given = t->proxies;
         }
-        ProxyAddr *found = arena_new_array(a, PACK_PROXIES_MAX, sizeof(*found));
+        p->proxies = arena_new_array(a, PACK_PROXIES_MAX, sizeof(*p->proxies));
         Str unusable = {0};
-        for (size_t i = 0; i < given.n && p->n_proxies < PACK_PROXIES_MAX; i++) {
-                if (pack_parse_proxy(given.at[i], &found[p->n_proxies]))
-                        p->n_proxies++;
-                else
+        for (size_t i = 0; i < given.n; i++) {
+                if (!add_proxies(w, p, given.at[i]))
                         unusable = given.at[i];
         }
-        p->proxies = found;
         if (p->n_proxies == 0)
                 refuse(p, "NoProxy",
                        unusable.n > 0
-                               ? arena_printf(a,
-                                              "proxy %.*s is neither IP:port nor a socket's path",
+                               ? arena_printf(a, "proxy %.*s is not resolved (yet)",
                                               STR_FMT(unusable))
                                : STR("connectivity.mode is Proxy, and neither the entry nor its "
                                      "TailscaleTailnet has proxyAddresses"));

@@ -25,7 +25,7 @@ typedef struct EntryPlan {
         uint32_t rank;         /* among the entries of the Gateway, by who wins: set by snapshot */
         const EntryView *view; /* NULL: nothing is known of it yet */
         Attached attached;
-        const ProxyAddr *proxies;
+        ProxyAddr *proxies; /* each once; at most PACK_PROXIES_MAX */
         size_t n_proxies;
         const char *reason; /* why nothing of it can be programmed, or NULL */
         Str text;

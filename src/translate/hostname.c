@@ -96,11 +96,17 @@ Str hostname_expand(Arena *a, Str pattern, const HostVars *v)
         size_t n_full = 0, n = 0, label = 0;
         if (!expand(a, pattern, v, full, sizeof(full), &n_full))
                 return (Str){0};
-        for (size_t i = 0; i < n_full; i++) {
-                if (full[i] == '.')
+        for (size_t i = 0; i <= n_full; i++) {
+                bool is_end = i == n_full || full[i] == '.';
+                /* One that was cut may end in the middle of what joined two names. */
+                while (is_end && label > HOSTNAME_LABEL_MAX && n > 0 && out[n - 1] == '-')
+                        n--;
+                if (is_end)
                         label = 0;
                 else if (++label > HOSTNAME_LABEL_MAX)
                         continue;
+                if (i == n_full)
+                        break;
                 if (n == sizeof(out))
                         return (Str){0};
                 out[n++] = lower(full[i]);

@@ -165,28 +165,24 @@ static bool group_names(const PathGroup *g, Str domain)
         return g->catch_all ? str_eq_fold(g->domain, domain) : hostname_names(g->domain, domain);
 }
 
-/* What one domain means for us: a bit set. */
-enum {
-        MEANS_HOST = 1,
-        MEANS_PATHS = 2
-};
+/* What one domain means for us. */
+typedef struct Meaning {
+        size_t host; /* index of the host of ours that it is; SIZE_MAX: none */
+        bool paths;  /* groups of paths name it */
+} Meaning;
 
-static unsigned meaning(const Splice *s, Str domain, size_t *ret_host)
+static Meaning meaning(const Splice *s, Str domain)
 {
-        unsigned means = 0;
+        Meaning m = {.host = SIZE_MAX};
         char room[HOSTNAME_MAX];
         if (s->target == NULL)
-                return 0;
+                return m;
         const Pack **slot = map_get(&s->target->by_domain, fold(domain, room));
-        if (slot != NULL) {
-                means |= MEANS_HOST;
-                *ret_host = (size_t)(slot - s->target->hosts);
-        }
-        for (size_t i = 0; i < s->target->n_groups; i++) {
-                if (group_names(&s->target->groups[i], domain))
-                        means |= MEANS_PATHS;
-        }
-        return means;
+        if (slot != NULL)
+                m.host = (size_t)(slot - s->target->hosts);
+        for (size_t i = 0; i < s->target->n_groups && !m.paths; i++)
+                m.paths = group_names(&s->target->groups[i], domain);
+        return m;
 }
 
 static Note *add_note(Splice *s, const PbField *f)
@@ -200,35 +196,47 @@ static Note *add_note(Splice *s, const PbField *f)
         return n;
 }
 
+/* The virtual host has the domain of one or more hosts of ours. */
+static void own(Splice *s, Note *note)
+{
+        PbReader r = pb_reader(note->body);
+        for (Str domain; pb_next_len(&r, PBN_VirtualHost_domains, &domain);) {
+                Meaning m = meaning(s, domain);
+                if (m.host != SIZE_MAX)
+                        s->owners[m.host] = note;
+        }
+}
+
 /* Looks at one virtual host; notes it where something happens to it. */
 static SpliceVerdict note_vhost(Splice *s, const PbField *vhost)
 {
-        bool named_like_ours = false, has_our_routes = false;
-        size_t host = SIZE_MAX;
-        unsigned means = 0;
+        bool named_like_ours = false, has_our_routes = false, is_host = false, has_paths = false;
         PbReader r = pb_reader(vhost->body);
         for (PbField f; pb_next(&r, &f);) {
                 if (f.wire != PB_LEN)
                         continue;
-                if (f.number == PBN_VirtualHost_name)
+                if (f.number == PBN_VirtualHost_name) {
                         named_like_ours = str_starts(f.body, STR(PACK_PREFIX));
-                else if (f.number == PBN_VirtualHost_domains)
-                        means |= meaning(s, f.body, &host);
-                else if (f.number == PBN_VirtualHost_routes)
+                } else if (f.number == PBN_VirtualHost_domains) {
+                        Meaning m = meaning(s, f.body);
+                        is_host = is_host || m.host != SIZE_MAX;
+                        has_paths = has_paths || m.paths;
+                } else if (f.number == PBN_VirtualHost_routes) {
                         has_our_routes = has_our_routes || xds_view_is_our_route(f.body);
+                }
         }
         if (r.bad)
                 return SPLICE_INVALID;
         bool ours = named_like_ours && xds_view_is_ours(vhost->body, PBN_VirtualHost_metadata);
-        if (!ours && !has_our_routes && means == 0)
+        if (!ours && !has_our_routes && !is_host && !has_paths)
                 return SPLICE_DONE;
         Note *n = add_note(s, vhost);
         if (n == NULL)
                 return SPLICE_TOO_LARGE;
         n->ours = ours;
         n->has_our_routes = has_our_routes;
-        if (!ours && (means & MEANS_HOST) != 0)
-                s->owners[host] = n;
+        if (!ours && is_host)
+                own(s, n);
         return SPLICE_DONE;
 }
 
