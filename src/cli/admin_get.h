@@ -6,7 +6,11 @@
 #include "base/err.h"
 
 /* Where a gateway listens unless it is told otherwise; the same as run's default. */
+/* Behind an error of kind ERR_TRANSIENT. */
+#define ADMIN_GET_HINT    "; is it running, with this --admin-address?"
 #define ADMIN_GET_DEFAULT "tcp://127.0.0.1:19005"
+/* What a command says behind an ERR_TRANSIENT. */
+#define ADMIN_GET_HINT "; is it running, with this --admin-address?"
 
 enum {
         ADMIN_GET_BYTES_MAX = 256 << 20,

@@ -30,7 +30,9 @@ static int print_help(const char *command, const char *argument, const char *hel
         printf("usage: tailscale-gateway %s%s%s [options]\n\n%s\n"
                "  --admin-address ADDRESS\n        of the running gateway "
                "(default " ADMIN_GET_DEFAULT ")\n"
-               "  -o FORMAT\n        table, json or yaml (default table)\n",
+               "  -o FORMAT\n        table, json or yaml (default table)\n\n"
+               "TSGW_ADMIN_ADDRESS in the environment works, too.\n"
+               "exit code: 0 as it should be, 1 something is wrong or nobody answers, 2 usage\n",
                command, argument != NULL ? " " : "", argument != NULL ? argument : "", help);
         return 0;
 }

@@ -47,7 +47,8 @@ int cmd_explain(int argc, char **argv)
         const Tree *root =
                 fetch(&o, &body, &err) ? json_read(&arena, buf_str(&body), NULL, &err) : NULL;
         if (root == NULL) {
-                fprintf(stderr, "tailscale-gateway explain: %s\n", err.text);
+                fprintf(stderr, "tailscale-gateway explain: %s%s\n", err.text,
+                        err.kind == ERR_TRANSIENT ? ADMIN_GET_HINT : "");
                 return 1;
         }
         if (o.output == CLI_TABLE)

@@ -211,7 +211,8 @@ int cmd_status(int argc, char **argv)
         if (admin_get(o.admin_address, STR("/state"), &body, &err))
                 root = json_read(&arena, buf_str(&body), NULL, &err);
         if (root == NULL) {
-                fprintf(stderr, "tailscale-gateway status: %s\n", err.text);
+                fprintf(stderr, "tailscale-gateway status: %s%s\n", err.text,
+                        err.kind == ERR_TRANSIENT ? ADMIN_GET_HINT : "");
                 return 1;
         }
         Page p = {&arena, &out, false};

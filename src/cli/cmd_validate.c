@@ -38,6 +38,16 @@ static void wiped_buf_done(Buf *b)
         buf_done(b);
 }
 
+/* What cannot be read: the text says where, and so does the fault. */
+static void add_unreadable(Validation *v, const char *path, const Err *err)
+{
+        Str text = str_of(err->text), file = str_of(path);
+
+        if (str_starts(text, file) && str_starts(str_sub(text, file.n, text.n), STR(": ")))
+                text = str_sub(text, file.n + 2, text.n);
+        faults_add(&v->faults, file, 0, 0, STR(""), "%.*s", STR_FMT(text));
+}
+
 static void read_file(Validation *v, const char *path)
 {
         CLEANUP(wiped_buf_done) Buf bytes;
@@ -46,7 +56,7 @@ static void read_file(Validation *v, const char *path)
         buf_init(&bytes, MANIFEST_BYTES_MAX);
         v->n_files++;
         if (!file_read(path, &bytes, &err))
-                faults_add(&v->faults, str_of(path), 0, 0, STR(""), "%s", err.text);
+                add_unreadable(v, path, &err);
         else
                 IGNORE(manifest_read(&v->set, str_of(path), buf_str(&bytes), &v->faults),
                        "faults are counted");
@@ -82,7 +92,7 @@ static void read_dir(Validation *v, const char *path)
         IGNORE(snprintf(trimmed, sizeof(trimmed), "%.*s", (int)n, path), "opening it fails then");
         v->dir = trimmed;
         if (!file_list_dir(trimmed, FILES_MAX, on_name, v, &err))
-                faults_add(&v->faults, str_of(path), 0, 0, STR(""), "%s", err.text);
+                add_unreadable(v, path, &err);
         v->dir = NULL;
 }
 
