@@ -5,11 +5,13 @@ It reads what clang-format 14 printed from this tree, not C at large; a macro th
 does not close would mislead it, and such a macro has no place here.
 """
 
+import functools
 import os
 import re
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOKEN = re.compile(r"[A-Za-z_]\w*|\d[\w.]*|\"\"|''|[^\s\w]")
+COMMENT_OR_STRING = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?", re.S)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.M)
 LOOPS = {"for", "while", "switch"}
 
@@ -29,30 +31,16 @@ def files(root, folders, suffixes):
     return sorted(found)
 
 
+@functools.lru_cache(maxsize=None)
 def strip(text, keep_strings=False):
     """The text with comments blanked, and strings emptied unless they are to be kept; lines stay where they are."""
-    out, i, n = [], 0, len(text)
-    while i < n:
-        two = text[i:i + 2]
-        if two == "/*":
-            end = text.find("*/", i + 2)
-            end = n if end < 0 else end + 2
-            out.append("".join(c if c == "\n" else " " for c in text[i:end]))
-            i = end
-        elif two == "//":
-            end = text.find("\n", i)
-            i = n if end < 0 else end
-        elif text[i] in "\"'":
-            quote, end = text[i], i + 1
-            while end < n and text[end] not in (quote, "\n"):
-                end += 2 if text[end] == "\\" else 1
-            end = min(end + 1, n)
-            out.append(text[i:end] if keep_strings else quote * 2)
-            i = end
-        else:
-            out.append(text[i])
-            i += 1
-    return "".join(out)
+    def shorten(m):
+        found = m.group(0)
+        if found[:2] in ("/*", "//"):
+            return "".join(c if c == "\n" else " " for c in found)
+        return found if keep_strings else found[0] * 2
+
+    return COMMENT_OR_STRING.sub(shorten, text)
 
 
 def without_directives(stripped):
@@ -62,6 +50,7 @@ def without_directives(stripped):
     return re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", blank, stripped, flags=re.M)
 
 
+@functools.lru_cache(maxsize=None)
 def includes(text):
     """(line, path, is quoted) of each include."""
     stripped = strip(text, keep_strings=True)

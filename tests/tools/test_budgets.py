@@ -118,7 +118,7 @@ class Budgets(unittest.TestCase):
         self.assertEqual(len(found), 2, found)
 
     def test_strip(self):
-        self.assertEqual(csource.strip('a /* "x" */ b "c\\"/*" d // e\nf'), 'a           b "" d \nf')
+        self.assertEqual(csource.strip('a /* "x" */ b "c\\"/*" d // e\nf'), 'a           b "" d     \nf')
         self.assertEqual(csource.includes('/* #include <a.h> */\n# include <b.h>\n#include "c/d.h"\n'), [(2, "b.h", False), (3, "c/d.h", True)])
 
 
