@@ -7,6 +7,10 @@
 
 #include "base/glob.h"
 
+enum {
+        TOLD_MAX = 4, /* of a list that did not match: the text is kept for each device */
+};
+
 bool selection_name_matches(Str pattern, const Device *d)
 {
         return glob_match(pattern, str_find(pattern, '.') >= 0 ? d->name : d->short_name);
@@ -60,13 +64,28 @@ typedef struct Question {
         ptrdiff_t match;
 } Question;
 
+/* "none of a, b, c and 2 more matches" */
+static Str no_match(StrList list, Arena *arena)
+{
+        size_t n = list.n < TOLD_MAX ? list.n : TOLD_MAX;
+        Str told = list.at[0];
+
+        if (list.n == 1)
+                return arena_printf(arena, "%.*s does not match", STR_FMT(told));
+        for (size_t i = 1; i < n; i++)
+                told = arena_printf(arena, "%.*s, %.*s", STR_FMT(told), STR_FMT(list.at[i]));
+        if (list.n > n)
+                told = arena_printf(arena, "%.*s and %zu more", STR_FMT(told), list.n - n);
+        return arena_printf(arena, "none of %.*s matches", STR_FMT(told));
+}
+
 static bool answer(const Question *q, Arena *arena, Str *rule, Verdict *refused)
 {
         if (q->list.n == 0)
                 return true;
         if (q->match < 0) {
-                *refused = refuse("NotSelected", arena_printf(arena, "none of %zu %s matches",
-                                                              q->list.n, q->field));
+                *refused = refuse("NotSelected", arena_printf(arena, "%s: %.*s", q->field,
+                                                              STR_FMT(no_match(q->list, arena))));
                 return false;
         }
         *rule = arena_printf(arena, "%.*s%s%s %.*s", STR_FMT(*rule), rule->n > 0 ? ", " : "",
