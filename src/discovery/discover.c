@@ -382,6 +382,18 @@ static bool is_unchanged(const EntryView *before, const EntryView *now)
                held_same(&before->held, &now->held);
 }
 
+/* What was left out, and from where the list came, is nothing that is in force. */
+static Wall last_change(const Work *w, const EntryView *now)
+{
+        const EntryView *before = w->in->before;
+        bool same = before != NULL && before->last_sync.ms != 0 &&
+                    before->endpoints == now->endpoints && held_same(&before->held, &now->held);
+
+        if (same)
+                return before->last_sync;
+        return w->has_list ? w->in->now : (Wall){0};
+}
+
 static EntryView *conclude(Work *w)
 {
         static const EntryView nothing = {0};
@@ -410,6 +422,7 @@ static EntryView *conclude(Work *w)
         v->endpoints = now.endpoints;
         v->left_out = now.left_out;
         v->n_left_out = now.n_left_out;
+        v->last_sync = last_change(w, &now);
         return v;
 }
 
@@ -476,6 +489,7 @@ EntryView *discover_approve(const EntryView *before, Str digest)
         v->known = before->known;
         v->from_cache = before->from_cache;
         v->poll = before->poll;
+        v->last_sync = before->last_sync;
         v->endpoints = table_new(left.at, left.n, endpoint_order);
         v->left_out = table_ref(before->left_out);
         v->n_left_out = before->n_left_out;
@@ -511,6 +525,9 @@ EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSp
         v = make_view(gateway, tailnet, &held);
         v->known = n > 0;
         v->from_cache = n > 0;
+        for (size_t i = 0; i < n; i++)
+                if (v->last_sync.ms < shards[i]->last_sync.ms)
+                        v->last_sync = shards[i]->last_sync;
         v->endpoints = table_new(all.at, all.n, endpoint_order);
         mem_free(all.at);
         return v;

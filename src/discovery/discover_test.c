@@ -512,7 +512,8 @@ static EntryView *through_cache(const EntryView *v)
                                .endpoints = (const Endpoint *const *)v->endpoints->at,
                                .n = v->endpoints->n,
                                .held_confirmations = v->held.confirmations,
-                               .held_digest = v->held.digest};
+                               .held_digest = v->held.digest,
+                               .last_sync = v->last_sync};
 
         return discover_from_cache(v->gateway, v->tailnet, (const EndpointsSpec *const[]){&shard},
                                    1);
@@ -554,6 +555,27 @@ static void a_restart_remembers(void **state)
         ANSWER(f, 1);
         assert_string_equal(services(f), "d1");
         assert_false(f->view->from_cache);
+}
+
+/* It says when what is in force changed last, also after a restart: what is written does not change
+ * with the clock. */
+static void last_sync_moves_with_a_change(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2);
+        Wall first = f->view->last_sync;
+        assert_true(first.ms != 0);
+        f->in.now.ms += 1000;
+        ANSWER(f, 1, 2);
+        assert_int_equal(f->view->last_sync.ms, first.ms);
+        restart(f);
+        ANSWER(f, 1, 2);
+        assert_false(f->view->from_cache);
+        assert_int_equal(f->view->last_sync.ms, first.ms);
+        f->in.now.ms += 1000;
+        ANSWER(f, 1, 2, 3);
+        assert_true(f->view->last_sync.ms > first.ms);
 }
 
 /* What is written does not tell which endpoints are held. */
@@ -811,6 +833,7 @@ int main(void)
                 TEST(an_error_changes_nothing),
                 TEST(a_removal_can_be_approved),
                 TEST(a_restart_remembers),
+                TEST(last_sync_moves_with_a_change),
                 TEST(what_was_read_back_cannot_be_approved_yet),
                 TEST(a_restart_removes_nothing),
                 TEST(static_endpoints_win),

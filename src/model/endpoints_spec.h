@@ -2,6 +2,7 @@
 #pragma once
 /* TailscaleEndpoints: a user's static ones, or ours as they were written (the cache at start). */
 
+#include "base/instant.h"
 #include "model/endpoint.h"
 #include "model/object.h"
 
@@ -15,6 +16,7 @@ typedef struct EndpointsSpec {
         /* status.held, read back from ours only */
         unsigned held_confirmations;
         Str held_digest;
+        Wall last_sync; /* status.lastSync of ours; 0: none */
 } EndpointsSpec;
 
 enum {

@@ -134,6 +134,16 @@ static void take_endpoints(EndpointsSpec *s, EndpointsFields *fields)
         table_unref(sorted);
 }
 
+/* When it changed last, of objects that we wrote. */
+static void take_last_sync(EndpointsSpec *s, const Tree *root)
+{
+        Wall t;
+
+        if (s->gateway.n > 0 &&
+            wall_parse(tree_get_str(tree_get(root, STR("status")), STR("lastSync")), &t))
+                s->last_sync = t;
+}
+
 /* What the removal guard was holding, of objects that we wrote. */
 static void take_held(EndpointsSpec *s, const Tree *root)
 {
@@ -170,6 +180,7 @@ void *manifest_read_endpoints(const ManifestDoc *doc)
         s->gateway = leaf_str(&s->leaf, tree_get_str(labels, STR(LABEL_GATEWAY)));
         take_endpoints(s, fields);
         take_held(s, doc->root);
+        take_last_sync(s, doc->root);
         return s;
 }
 

@@ -147,6 +147,11 @@ static void render_condition(Buf *out, const char *type, bool status, Str reason
 static void render_status(Buf *out, const EntryView *view)
 {
         buf_printf(out, "status:\n  discoveredEndpoints: %zu\n", table_n(view->endpoints));
+        if (view->last_sync.ms != 0) {
+                char time[WALL_TEXT];
+
+                buf_printf(out, "  lastSync: \"%s\"\n", wall_format(view->last_sync, time));
+        }
         if (view->held.n > 0) {
                 buf_printf(out, "  held:\n    count: %u\n    confirmations: %u\n", view->held.n,
                            view->held.confirmations);

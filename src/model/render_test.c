@@ -87,6 +87,7 @@ static EntryView *view(void)
         v->gateway = (ObjectKey){STR("team-a"), STR("corp-gateway")};
         v->tailnet = STR("corp");
         v->known = true;
+        v->last_sync = (Wall){1795384636000};
         v->held = (HeldRemoval){2, 1, STR("12ab"), STR("TooManyRemoved")};
         v->endpoints = table_new(leaves, LENGTH_OF(leaves), endpoint_order);
         return v;
@@ -126,6 +127,7 @@ static void test_endpoints_bytes(void **state)
                          "    weight: 1\n"
                          "status:\n"
                          "  discoveredEndpoints: 3\n"
+                         "  lastSync: \"2026-11-22T21:57:16Z\"\n"
                          "  held:\n"
                          "    count: 2\n"
                          "    confirmations: 1\n"
@@ -161,6 +163,7 @@ static void test_endpoints_come_back(void **state)
         assert_true(str_eq(s->tailnet, STR("corp")));
         assert_true(str_eq(s->held_digest, STR("12ab")));
         assert_int_equal(s->held_confirmations, 1);
+        assert_int_equal(s->last_sync.ms, 1795384636000);
         assert_int_equal(s->n, 3);
         for (size_t i = 0; i < s->n; i++)
                 assert_true(endpoint_same(s->endpoints[i], v->endpoints->at[i]));

@@ -53,6 +53,7 @@ typedef struct EntryView {
         bool known; /* false: neither list nor cache yet; nothing may be removed because of it */
         bool from_cache;        /* endpoints are those read back at start; no answer yet */
         uint64_t poll;          /* the poll that was last taken into account */
+        Wall last_sync;         /* the sync that changed what is in force last; 0: not known */
         const Table *endpoints; /* of Endpoint; never NULL where known. One reference */
         const Table *left_out;  /* of LeftOut, at most LEFT_OUT_MAX. One reference; may be NULL */
         uint64_t n_left_out;    /* all of them */
