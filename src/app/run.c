@@ -181,7 +181,10 @@ static void on_hang_up(SignalSource *s, int signo)
 static bool open_signals(Run *r, Err *err)
 {
         struct sigaction ignore = {.sa_handler = SIG_IGN};
+        /* A peer that hangs up, and a file at its size limit, are told by the call that meets them.
+         */
         IGNORE(sigaction(SIGPIPE, &ignore, NULL), "cannot fail for a signal that exists");
+        IGNORE(sigaction(SIGXFSZ, &ignore, NULL), "cannot fail for a signal that exists");
         return (signal_source_open(&r->term, r->loop, SIGTERM, on_term) &&
                 signal_source_open(&r->interrupt, r->loop, SIGINT, on_interrupt) &&
                 signal_source_open(&r->hang_up, r->loop, SIGHUP, on_hang_up)) ||
