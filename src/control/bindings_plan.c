@@ -4,11 +4,15 @@
  * translates again when one changes, so it changes only when our contribution does, or when an
  * answer is owed.
  */
+#include "base/digest.h"
 #include "control/plan.h"
 #include "model/render.h"
 
+#include <stdio.h>
+
 enum {
-        BINDING_BYTES_MAX = 64 << 10
+        BINDING_BYTES_MAX = 64 << 10,
+        HASH_BYTES = 8,
 };
 
 static const BindingWritten *written_of(const Outside *o, ObjectKey key)
@@ -20,9 +24,27 @@ static const BindingWritten *written_of(const Outside *o, ObjectKey key)
         return NULL;
 }
 
+Str plan_binding_file(ObjectKey eg_gateway, char ret[PLAN_FILE_NAME_MAX + 1])
+{
+        int n = snprintf(ret, PLAN_FILE_NAME_MAX + 1, "%.*s.%.*s.yaml",
+                         STR_FMT(eg_gateway.namespace), STR_FMT(eg_gateway.name));
+        if (n <= PLAN_FILE_NAME_MAX)
+                return str_of(ret);
+        Digester *d = digester_new();
+        digester_add(d, eg_gateway.namespace);
+        digester_add(d, eg_gateway.name);
+        Digest digest = digester_finish(d);
+        char hex[DIGEST_HEX], end[DIGEST_HEX + sizeof("-.yaml")];
+        int n_end = snprintf(end, sizeof end, "-%s.yaml", digest_hex(&digest, HASH_BYTES, hex));
+        INSIST(n_end > 0 && n_end < PLAN_FILE_NAME_MAX);
+        memcpy(ret + PLAN_FILE_NAME_MAX - n_end, end, (size_t)n_end + 1);
+        return str_of(ret);
+}
+
 static Str file_name(Arena *a, ObjectKey key)
 {
-        return arena_printf(a, "%.*s.%.*s.yaml", STR_FMT(key.namespace), STR_FMT(key.name));
+        char name[PLAN_FILE_NAME_MAX + 1];
+        return arena_str(a, plan_binding_file(key, name));
 }
 
 static void write_binding(Plan *p, ObjectKey key, Str revision, uint64_t attempt)
@@ -83,10 +105,13 @@ static void plan_unwanted(const PlanInput *in, Plan *p, const BindingWritten *w)
         bool is_served = is_empty && fact != NULL &&
                          str_eq(str_of(fact->asked), STR(PLAN_REVISION_EMPTY)) &&
                          fact->error[0] == '\0';
+        /* Written by the process before this one: whether it was answered, nobody knows. */
+        bool is_old = is_empty && w->at.ns == 0;
         if (is_gone || is_served)
                 plan_add(p, PLAN_BINDINGS, file_name(&p->arena, w->eg_gateway), (Str){0}, true);
-        else if (!is_empty && may_write(in, p, w))
-                write_binding(p, w->eg_gateway, STR(PLAN_REVISION_EMPTY), w->attempt);
+        else if ((!is_empty || is_old) && may_write(in, p, w))
+                write_binding(p, w->eg_gateway, STR(PLAN_REVISION_EMPTY),
+                              w->attempt + (is_old ? 1 : 0));
 }
 
 void plan_bindings(const PlanInput *in, Plan *p)

@@ -177,6 +177,7 @@ static void test_unwanted_waits_until_the_empty_one_was_served(void **state)
         done(&c);
 
         w.revision = STR(PLAN_REVISION_EMPTY);
+        w.at = (Mono){1};
         c = (Case){0};
         plan_unwanted_case(&c, &w, "r1");
         assert_int_equal(c.plan.n, 0);
@@ -187,6 +188,39 @@ static void test_unwanted_waits_until_the_empty_one_was_served(void **state)
         assert_int_equal(c.plan.n, 1);
         assert_true(c.plan.files[0].remove);
         done(&c);
+}
+
+/* The process that named the empty contribution is gone; this one cannot know what it saw. */
+static void test_unwanted_of_another_process_asks_once_more(void **state)
+{
+        (void)state;
+        BindingWritten w = {gateway, STR(PLAN_REVISION_EMPTY), 2, {0}};
+        Case c = {0};
+        plan_unwanted_case(&c, &w, NULL);
+        expect_write(&c, "attempt: 3");
+        done(&c);
+
+        w.at = (Mono){1};
+        w.attempt = 3;
+        c = (Case){0};
+        plan_unwanted_case(&c, &w, NULL);
+        assert_int_equal(c.plan.n, 0);
+        done(&c);
+}
+
+static void test_files_of_long_names_fit_a_directory(void **state)
+{
+        (void)state;
+        char name[253], file[PLAN_FILE_NAME_MAX + 1], other[PLAN_FILE_NAME_MAX + 1];
+        memset(name, 'n', sizeof name);
+        ObjectKey key = {str_make(name, 63), str_make(name, sizeof name)};
+        assert_int_equal(plan_binding_file(key, file).n, PLAN_FILE_NAME_MAX);
+        assert_true(str_ends(str_of(file), STR(".yaml")));
+        key.name.n--;
+        assert_false(str_eq(plan_binding_file(key, other), str_of(file)));
+        key.name.n = PLAN_FILE_NAME_MAX - 63 - strlen("..yaml");
+        assert_int_equal(plan_binding_file(key, other).n, PLAN_FILE_NAME_MAX);
+        assert_true(str_ends(str_of(other), STR("nnn.yaml")));
 }
 
 static void test_nothing_is_planned_while_the_world_is_not_complete(void **state)
@@ -218,6 +252,8 @@ int main(void)
                 cmocka_unit_test(test_an_owed_answer_raises_the_attempt_once),
                 cmocka_unit_test(test_unwanted_names_the_empty_contribution_before_it_goes),
                 cmocka_unit_test(test_unwanted_waits_until_the_empty_one_was_served),
+                cmocka_unit_test(test_unwanted_of_another_process_asks_once_more),
+                cmocka_unit_test(test_files_of_long_names_fit_a_directory),
                 cmocka_unit_test(test_nothing_is_planned_while_the_world_is_not_complete),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

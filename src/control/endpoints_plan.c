@@ -13,6 +13,10 @@
 enum {
         FILE_BYTES_MAX = 4 << 20, /* 250 endpoints of at most some 8 KiB each */
         HASH_BYTES = 4,
+        LABEL_MAX = 63, /* of the tailnet, and of the namespace */
+        /* So much of the TailscaleGateway's name that the file's name is within
+         * PLAN_FILE_NAME_MAX: namespace, tailnet, hash, number of the shard and what joins them. */
+        GATEWAY_MAX = PLAN_FILE_NAME_MAX - 2 * LABEL_MAX - 2 * HASH_BYTES - 20,
 };
 
 /* `<gateway>-<tailnet>-<hash of both>`; the hash tells a-b + c from a + b-c. */
@@ -23,10 +27,8 @@ static Str base_name(Arena *a, const EntryView *v)
         digester_add(d, v->tailnet);
         Digest digest = digester_finish(d);
         char hex[DIGEST_HEX];
-        /* An object's name has 253 bytes at most. */
-        return arena_printf(a, "%.*s-%.*s-%s",
-                            (int)(v->gateway.name.n < 160 ? v->gateway.name.n : 160),
-                            v->gateway.name.p, STR_FMT(str_sub(v->tailnet, 0, 63)),
+        return arena_printf(a, "%.*s-%.*s-%s", STR_FMT(str_sub(v->gateway.name, 0, GATEWAY_MAX)),
+                            STR_FMT(str_sub(v->tailnet, 0, LABEL_MAX)),
                             digest_hex(&digest, HASH_BYTES, hex));
 }
 

@@ -171,6 +171,21 @@ static void what_is_not_ours_stays(void **state)
         done(&c);
 }
 
+static void the_longest_names_fit_a_directory(void **state)
+{
+        (void)state;
+        char name[254] = {0}, tailnet[64] = {0};
+        memset(name, 'n', sizeof name - 1);
+        memset(tailnet, 't', sizeof tailnet - 1);
+        EntryView *v = entry(name, tailnet, 1, true);
+        v->gateway.namespace = str_of(tailnet);
+        Case c;
+        plan(&c, &v, 1, NULL, 0);
+        assert_int_equal(c.plan.n, 1);
+        assert_in_range(c.plan.files[0].name.n, 200, PLAN_FILE_NAME_MAX - 4);
+        done(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -179,6 +194,7 @@ int main(void)
                 cmocka_unit_test(names_that_run_together_are_told_apart),
                 cmocka_unit_test(what_is_no_longer_wanted_is_removed),
                 cmocka_unit_test(what_is_not_ours_stays),
+                cmocka_unit_test(the_longest_names_fit_a_directory),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

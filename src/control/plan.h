@@ -51,7 +51,9 @@ typedef struct Plan {
 
 /* The least time between two changes of one Binding, after the first. */
 enum {
-        PLAN_BINDING_APART_MS = 1000
+        PLAN_BINDING_APART_MS = 1000,
+        /* A file's name, so that it fits a directory (255 bytes) under a temporary name, too. */
+        PLAN_FILE_NAME_MAX = 250,
 };
 
 /* What a Binding names before it is removed: the contribution of nobody. */
@@ -68,6 +70,10 @@ typedef struct PlanInput {
 /* Nothing is planned while the World is not complete. */
 void plan_make(const PlanInput *in, Plan *ret);
 void plan_done(Plan *p);
+
+/* "<namespace>.<name>.yaml", the name of a Binding's file; of a longer name what fits, and a hash
+ * of the key. */
+Str plan_binding_file(ObjectKey eg_gateway, char ret[PLAN_FILE_NAME_MAX + 1]);
 
 /* Parts of plan_make, one file per kind. */
 void plan_endpoints(const PlanInput *in, Plan *p);

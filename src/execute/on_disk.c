@@ -94,11 +94,8 @@ static Mono forget_binding(OnDisk *d, Str file)
 {
         for (size_t i = 0; i < d->n_bindings; i++) {
                 ObjectKey key = d->bindings[i].spec->meta.key;
-                char name[600];
-                IGNORE(snprintf(name, sizeof name, "%.*s.%.*s.yaml", STR_FMT(key.namespace),
-                                STR_FMT(key.name)),
-                       "names have 253 bytes at most");
-                if (!str_eq(file, str_of(name)))
+                char name[PLAN_FILE_NAME_MAX + 1];
+                if (!str_eq(file, plan_binding_file(key, name)))
                         continue;
                 Mono at = d->bindings[i].at;
                 leaf_unref(d->bindings[i].spec);
