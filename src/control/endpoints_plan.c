@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-        FILE_BYTES_MAX = 4 << 20, /* 250 endpoints of at most some 8 KiB each */
+        FILE_BYTES_MAX = 8 << 20, /* 250 endpoints, each with 64 tags of 253 bytes and some 2 KiB */
         HASH_BYTES = 4,
         LABEL_MAX = 63, /* of the tailnet, and of the namespace */
         /* So much of the TailscaleGateway's name that the file's name is within

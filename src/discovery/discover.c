@@ -497,18 +497,24 @@ EntryView *discover_approve(const EntryView *before, Str digest)
         return v;
 }
 
+/* Which endpoints they are the next answer tells. */
+static HeldRemoval held_in(const EndpointsSpec *shard)
+{
+        return (HeldRemoval){shard->held_n > 0 ? shard->held_n : 1, shard->held_confirmations,
+                             shard->held_digest,
+                             shard->held_reason.n > 0 ? shard->held_reason : STR("TooManyRemoved")};
+}
+
 EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSpec *const *shards,
                                size_t n)
 {
         HeldRemoval held = {0};
         LeafList all = {0};
         EntryView *v;
-        unsigned n_held = 0;
 
         for (size_t i = 0; i < n; i++) {
-                if (held.digest.n == 0 && shards[i]->held_digest.n > 0)
-                        held = (HeldRemoval){1, shards[i]->held_confirmations,
-                                             shards[i]->held_digest, STR("TooManyRemoved")};
+                if (held.n == 0 && shards[i]->held_digest.n > 0)
+                        held = held_in(shards[i]);
                 for (size_t j = 0; j < shards[i]->n && all.n < DISCOVER_ENDPOINTS_MAX; j++) {
                         Endpoint t = *shards[i]->endpoints[j];
 
@@ -516,12 +522,9 @@ EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSp
                         if (str_eq(t.port_source, STR("static")))
                                 continue;
                         t.origin = ENDPOINT_DISCOVERED;
-                        n_held += t.held;
                         leaf_list_add(&all, endpoint_new(&t));
                 }
         }
-        if (held.n > 0 && n_held > 0)
-                held.n = n_held;
         v = make_view(gateway, tailnet, &held);
         v->known = n > 0;
         v->from_cache = n > 0;

@@ -14,9 +14,11 @@ typedef struct EndpointsSpec {
         const Endpoint *const *endpoints; /* each with one reference of this leaf */
         size_t n;                         /* at most ENDPOINTS_MAX */
         /* status.held, read back from ours only */
+        unsigned held_n; /* 0: not told */
         unsigned held_confirmations;
         Str held_digest;
-        Wall last_sync; /* status.lastSync of ours; 0: none */
+        Str held_reason; /* may be empty */
+        Wall last_sync;  /* status.lastSync of ours; 0: none */
 } EndpointsSpec;
 
 enum {

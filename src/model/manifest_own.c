@@ -149,7 +149,8 @@ static void take_held(EndpointsSpec *s, const Tree *root)
 {
         const Tree *held = tree_get(tree_get(root, STR("status")), STR("held"));
         Str digest = tree_get_str(held, STR("digest"));
-        int64_t confirmations = 0;
+        Str reason = tree_get_str(held, STR("reason"));
+        int64_t confirmations = 0, n = 0;
 
         if (s->gateway.n == 0 || digest.n == 0 || digest.n > DIGEST_TEXT_MAX ||
             !str_is_printable_utf8(digest) ||
@@ -158,6 +159,10 @@ static void take_held(EndpointsSpec *s, const Tree *root)
                 return;
         s->held_digest = leaf_str(&s->leaf, digest);
         s->held_confirmations = (unsigned)confirmations;
+        if (tree_i64(tree_get(held, STR("count")), 0, UINT32_MAX, false, &n))
+                s->held_n = (unsigned)n;
+        if (reason.n <= ERR_REASON_MAX && str_is_printable_utf8(reason))
+                s->held_reason = leaf_str(&s->leaf, reason);
 }
 
 void *manifest_read_endpoints(const ManifestDoc *doc)

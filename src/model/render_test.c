@@ -163,6 +163,8 @@ static void test_endpoints_come_back(void **state)
         assert_true(str_eq(s->tailnet, STR("corp")));
         assert_true(str_eq(s->held_digest, STR("12ab")));
         assert_int_equal(s->held_confirmations, 1);
+        assert_int_equal(s->held_n, 2);
+        assert_true(str_eq(s->held_reason, STR("TooManyRemoved")));
         assert_int_equal(s->last_sync.ms, 1795384636000);
         assert_int_equal(s->n, 3);
         for (size_t i = 0; i < s->n; i++)

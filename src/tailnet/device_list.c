@@ -15,12 +15,13 @@
 
 #include "base/mem.h"
 #include "model/cidr.h"
+#include "model/value_check.h"
 
 enum {
         DEVICE_ID_MAX = 128,   /* a nodeId has some 20 bytes */
         DEVICE_NAME_MAX = 253, /* of a DNS name, RFC 1035 */
         DEVICE_TEXT_MAX = 256, /* os, user */
-        DEVICE_TAGS_MAX = 256,
+        DEVICE_TAGS_MAX = 64,  /* that one entry of a TailscaleEndpoints holds */
         LIST_ROOM_MIN = 64,
 };
 
@@ -140,19 +141,21 @@ static void read_addresses(const Tree *array, Arena *arena, Device *d)
                 d->ip6 = arena_str(arena, str_of(ip_format(&best[1], text)));
 }
 
-/* Sorted, each once. */
+/* Sorted, each once. What is no tag is left out: no rule can name it, and it could not be read back
+ * from the TailscaleEndpoints. */
 static void read_tags(const Tree *array, Arena *arena, Device *d)
 {
         StrList all = array != NULL && array->type == TREE_ARRAY ? tree_strlist(array, arena)
                                                                  : (StrList){0};
         size_t max = all.n < DEVICE_TAGS_MAX ? all.n : DEVICE_TAGS_MAX, n = 0;
         Str *tags = arena_new_array(arena, max, sizeof(*tags));
+        char expected[EXPECTED_MAX];
 
         for (size_t i = 0; i < all.n && n < max; i++) {
                 Str tag = clean(all.at[i], DEVICE_TEXT_MAX);
                 size_t at = n;
 
-                if (tag.n == 0 || strlist_has((StrList){tags, n}, tag))
+                if (!check_tag(tag, expected) || strlist_has((StrList){tags, n}, tag))
                         continue;
                 for (; at > 0 && str_cmp(tags[at - 1], tag) > 0; at--)
                         tags[at] = tags[at - 1];

@@ -179,6 +179,22 @@ static void odd_values_do_no_harm(void **state)
         table_unref(a.devices);
 }
 
+/* They are written into TailscaleEndpoints, which must be read back at the next start. */
+static void only_what_is_a_tag_is_one(void **state)
+{
+        static const char devices[] =
+                "[{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[\"100.64.0.1\"],\"tags\":"
+                "[\"web\",\"tag:\",\"tag:a b\",\"tag:a,b\",\"tag:ok\",7,\"TAG:x\"]}]";
+        TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", devices, NULL);
+
+        (void)state;
+        assert_int_equal(a.devices->n, 1);
+        const Device *d = a.devices->at[0];
+        assert_int_equal(d->tags.n, 1);
+        assert_true(str_eq(d->tags.at[0], STR("tag:ok")));
+        table_unref(a.devices);
+}
+
 static void of_one_id_the_same_wins_in_any_order(void **state)
 {
 #define ONE "{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[\"100.64.0.1\"]}"
@@ -234,6 +250,7 @@ int main(void)
                 cmocka_unit_test(tailscale_as_it_answers),
                 cmocka_unit_test(what_cannot_be_understood_is_counted),
                 cmocka_unit_test(odd_values_do_no_harm),
+                cmocka_unit_test(only_what_is_a_tag_is_one),
                 cmocka_unit_test(of_one_id_the_same_wins_in_any_order),
                 cmocka_unit_test(the_same_again_is_the_same_table),
                 cmocka_unit_test(the_cap_is_an_error),
