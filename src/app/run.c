@@ -95,12 +95,20 @@ static void on_facts(void *owner)
                 timer_set_in(&r->facts_timer, SPAN_MS(FACTS_PAUSE_MS));
 }
 
+static void tell_bindings(Run *r)
+{
+        const Table *bindings = generated_bindings(r->generated);
+        hub_tell_bindings(r->hub, bindings);
+        table_unref(bindings);
+}
+
 /* A plan was performed: plan again at once, or after a pause where the disk refused. */
 static void on_generated(void *owner)
 {
         Run *r = owner;
         bool failed = r->facts.generated.failures != r->write_failures;
         r->write_failures = r->facts.generated.failures;
+        tell_bindings(r);
         if (failed)
                 timer_set_in(&r->plan_timer, SPAN_MS(WRITE_RETRY_MS));
         else
@@ -290,6 +298,7 @@ static bool run_open(Run *r, Err *err)
         if (!open_generated(r, err))
                 return false;
         open_hub(r);
+        tell_bindings(r);
         return open_extension(r, err) && open_admin(r, err);
 }
 

@@ -90,6 +90,11 @@ const Outside *generated_outside(Generated *g)
         return on_disk_outside(&g->disk);
 }
 
+const Table *generated_bindings(const Generated *g)
+{
+        return on_disk_bindings(&g->disk);
+}
+
 const char *generated_endpoints_dir(const Generated *g)
 {
         return g->disk.dirs[PLAN_ENDPOINTS];

@@ -27,6 +27,8 @@ typedef struct GeneratedInput {
 Generated *generated_open(const GeneratedInput *in, Err *err) MUST_USE;
 /* What is outside, borrowed until the next generated_run or delivery. */
 const Outside *generated_outside(Generated *g);
+/* The Bindings that stand there; one reference. */
+const Table *generated_bindings(const Generated *g) MUST_USE;
 /* DIR/endpoints. */
 const char *generated_endpoints_dir(const Generated *g);
 /* Performs what of the plan differs from what is there. False where one is still being performed

@@ -111,6 +111,9 @@ static void test_writes_once_and_only_on_change(void **state)
         assert_true(str_eq(o->bindings[0].revision, STR("r1")));
         assert_int_equal(o->bindings[0].attempt, 3);
         assert_true(o->bindings[0].at.ns != 0);
+        const Table *bindings = generated_bindings(f->g);
+        assert_non_null(table_find(bindings, &gateway, binding_spec_find));
+        table_unref(bindings);
         run(f, &p, 0);
         assert_int_equal(f->fact.writes, 1);
         plan_done(&p);

@@ -282,6 +282,14 @@ bool on_disk_is(const OnDisk *d, const PlanFile *file)
         return digest_eq(&digest, &k->digest);
 }
 
+const Table *on_disk_bindings(const OnDisk *d)
+{
+        CLEANUP(mem_cleanup) const void **leaves = mem_new_array(d->n_bindings + 1, sizeof *leaves);
+        for (size_t i = 0; i < d->n_bindings; i++)
+                leaves[i] = leaf_ref(d->bindings[i].spec);
+        return table_new(leaves, d->n_bindings, binding_spec_order);
+}
+
 const Outside *on_disk_outside(OnDisk *d)
 {
         if (!d->fresh)

@@ -44,5 +44,7 @@ void on_disk_written(OnDisk *d, const PlanFile *file, const struct stat *st, Mon
 void on_disk_removed(OnDisk *d, PlanDir dir, Str name);
 /* Does the file stand there as it is planned? */
 bool on_disk_is(const OnDisk *d, const PlanFile *file);
+/* The Bindings as objects; one reference. */
+const Table *on_disk_bindings(const OnDisk *d) MUST_USE;
 /* Borrowed until the next change. */
 const Outside *on_disk_outside(OnDisk *d);

@@ -22,7 +22,8 @@ struct Hub {
         HubInput in;
         DirSource *resources;
         DirSource *gateway_resources; /* NULL: the same as resources */
-        Table *cache;
+        const Table *cache;           /* empty from the first complete World on */
+        const Table *bindings;
         TailnetPoll **polls; /* sorted by key */
         size_t n_polls;
         ProxyNames *proxies;
@@ -174,6 +175,7 @@ static void on_hold_off(Timer *t)
                 .eg_gateways = eg_table(h, MANIFEST_EG_GATEWAY),
                 .eg_routes = eg_table(h, MANIFEST_EG_ROUTE),
                 .tailnet_states = states,
+                .bindings = h->bindings,
                 .proxy_names = proxy_names_table(h->proxies),
                 .proxies_resolved = proxy_names_all_resolved(h->proxies),
                 .approved = h->approved,
@@ -183,6 +185,11 @@ static void on_hold_off(Timer *t)
         };
         const World *w = world_build(&in);
         h->approved = table_unref(h->approved);
+        /* An entry that goes and comes back must not find what the start knew. */
+        if (w->complete && table_n(h->cache) > 0) {
+                table_unref(h->cache);
+                h->cache = table_new(NULL, 0, NULL);
+        }
         publish(h, w);
 }
 
@@ -218,6 +225,7 @@ Hub *hub_open(const HubInput *in)
         timer_init(&h->hold_off, in->loop, on_hold_off);
         timer_init(&h->first_sync, in->loop, on_first_sync);
         h->proxies = proxy_names_open(in->loop, in->log, on_proxies, h);
+        h->bindings = table_new(NULL, 0, binding_spec_order);
         h->cache = in->cache != NULL ? cache_read(in->cache, in->log) : table_new(NULL, 0, NULL);
         h->resources = open_directory(h, in->resources, &in->facts->resources);
         if (in->gateway_resources != NULL)
@@ -241,6 +249,38 @@ void hub_reread(Hub *h)
                 tailnet_poll_trigger(h->polls[i]);
 }
 
+static bool has_same_keys(const Table *a, const Table *b)
+{
+        bool same = table_n(a) == table_n(b);
+        for (size_t i = 0; same && i < table_n(a); i++)
+                same = binding_spec_order(a->at[i], b->at[i]) == 0;
+        return same;
+}
+
+void hub_tell_bindings(Hub *h, const Table *bindings)
+{
+        if (has_same_keys(h->bindings, bindings))
+                return;
+        table_unref(h->bindings);
+        h->bindings = table_ref(bindings);
+        mark(h);
+}
+
+/* `before` (may be NULL; its reference is taken over) with `view`, which replaces one of its entry.
+ */
+static const Table *with_approved(const Table *before, const void *view)
+{
+        size_t n = table_n(before), kept = 0;
+        CLEANUP(mem_cleanup) const void **views = mem_new_array(n + 1, sizeof *views);
+        views[kept++] = view;
+        for (size_t i = 0; i < n; i++) {
+                if (entry_view_order(before->at[i], view) != 0)
+                        views[kept++] = leaf_ref(before->at[i]);
+        }
+        table_unref(before);
+        return table_new(views, kept, entry_view_order);
+}
+
 bool hub_approve(Hub *h, EntryKey entry, Str digest, Err *err)
 {
         const EntryView *v = table_find(h->world->entries, &entry, entry_view_find);
@@ -254,8 +294,7 @@ bool hub_approve(Hub *h, EntryKey entry, Str digest, Err *err)
                 return err_set(err, ERR_CONFLICT, "NothingHeld",
                                "no removal with digest %.*s is held for %.*s", STR_FMT(digest),
                                STR_FMT(entry.tailnet));
-        table_unref(h->approved);
-        h->approved = table_new(&approved, 1, entry_view_order);
+        h->approved = with_approved(h->approved, approved);
         mark(h);
         return true;
 }
@@ -273,6 +312,7 @@ Hub *hub_close(Hub *h)
         h->resources = dir_source_close(h->resources);
         h->gateway_resources = dir_source_close(h->gateway_resources);
         table_unref(h->cache);
+        table_unref(h->bindings);
         table_unref(h->approved);
         leaf_unref(h->world);
         return mem_free(h);

@@ -44,6 +44,8 @@ Hub *hub_open(const HubInput *in) MUST_USE;
 const World *hub_world(const Hub *h);
 /* Reads everything again and asks every tailnet (SIGHUP). */
 void hub_reread(Hub *h);
+/* The Bindings that are written: their keys are part of the World. */
+void hub_tell_bindings(Hub *h, const Table *bindings);
 /* Lets through the removal that is held for one entry, where its digest is still this one. False,
  * with the reason, where nothing like it is held. */
 bool hub_approve(Hub *h, EntryKey entry, Str digest, Err *err) MUST_USE;

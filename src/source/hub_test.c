@@ -41,6 +41,7 @@ static const char devices[] =
 
 typedef struct Fixture {
         char dir[64];
+        const char *cache; /* NULL: none */
         Loop *loop;
         HttpClient *http;
         Facts facts;
@@ -75,6 +76,7 @@ static void open_hub(Fixture *f)
                 .http = f->http,
                 .facts = &f->facts,
                 .resources = f->dir,
+                .cache = f->cache,
                 .seed = 1,
                 .fn = on_world,
                 .owner = f,
@@ -255,6 +257,129 @@ static void test_a_tailnet_that_goes_takes_its_poll_along(void **state)
         assert_int_equal(table_n(hub_world(f->hub)->entries), 0);
 }
 
+static const char cached[] =
+        "apiVersion: gateway.tailscale.com/v1alpha1\n"
+        "kind: TailscaleEndpoints\n"
+        "metadata: {name: gw-corp-1, labels: {gateway.tailscale.com/gateway: gw}}\n"
+        "spec:\n"
+        "  tailnet: corp\n"
+        "  endpoints:\n"
+        "  - {name: old, tailscaleIP: 100.64.0.9, port: 80, nodeID: n9, portSource: defaultPort}\n";
+
+static bool is_cached(const Fixture *f)
+{
+        return entry(f) != NULL && entry(f)->from_cache;
+}
+
+static bool is_gone(const Fixture *f)
+{
+        return f->facts.n_tailnets == 0 && table_n(hub_world(f->hub)->entries) == 0;
+}
+
+/* What was read at start is of the start: it does not come back with an entry. */
+static void test_the_cache_serves_the_start_alone(void **state)
+{
+        Fixture *f = *state;
+        f->cache = f->dir;
+        write_file(f, "c.yaml", cached);
+        write_file(f, "devices.list", "{\"devices\":[{\"nodeId\":");
+        write_manifests(f, "*");
+        open_hub(f);
+        wait_for(f, is_cached);
+        assert_int_equal(table_n(entry(f)->endpoints), 1);
+        write_file(f, "devices.list", devices);
+        wait_for(f, has_two);
+        write_file(f, "m.yaml", "---\n");
+        wait_for(f, is_gone);
+        write_file(f, "devices.list", "{\"devices\":[{\"nodeId\":");
+        write_manifests(f, "*");
+        wait_for(f, has_failed);
+        for (int i = 0; i < 10; i++)
+                loop_turn(f->loop, SPAN_MS(10));
+        assert_non_null(entry(f));
+        assert_false(entry(f)->known);
+        assert_int_equal(table_n(entry(f)->endpoints), 0);
+}
+
+static const EntryView *second_entry(const Fixture *f)
+{
+        EntryKey key = {{STR(MODEL_DEFAULT_NAMESPACE), STR("gw")}, STR("more")};
+        return table_find(hub_world(f->hub)->entries, &key, entry_view_find);
+}
+
+static bool are_held(const Fixture *f)
+{
+        return entry(f) != NULL && entry(f)->held.n > 0 && second_entry(f)->held.n > 0;
+}
+
+static bool are_let_go(const Fixture *f)
+{
+        return table_n(entry(f)->endpoints) == 0 && table_n(second_entry(f)->endpoints) == 0;
+}
+
+static void test_removals_of_two_entries_are_approved_at_once(void **state)
+{
+        Fixture *f = *state;
+        char text[2048];
+        snprintf(text, sizeof text, manifests, "*");
+        size_t n = strlen(text);
+        snprintf(text + n, sizeof text - n,
+                 "  - name: more\n"
+                 "    tailscaleTailnetRef: {name: corp}\n"
+                 "    serviceDiscovery: {defaultPort: {port: 81}}\n");
+        char *at = strstr(text, "pollInterval: 1s");
+        assert_non_null(at);
+        char guarded[4096];
+        snprintf(guarded, sizeof guarded, "%.*sremovalGuard: {confirmations: 1000}, %s",
+                 (int)(at - text), text, at);
+        write_file(f, "m.yaml", guarded);
+        open_hub(f);
+        wait_for(f, has_two);
+        write_file(f, "devices.list", "{\"devices\":[]}");
+        wait_for(f, are_held);
+        Err err = {0};
+        EntryKey first = {entry(f)->gateway, entry(f)->tailnet};
+        EntryKey second = {second_entry(f)->gateway, second_entry(f)->tailnet};
+        assert_true(hub_approve(f->hub, first, entry(f)->held.digest, &err));
+        assert_true(hub_approve(f->hub, second, second_entry(f)->held.digest, &err));
+        wait_for(f, are_let_go);
+}
+
+static const Table *bindings_of(const char *name)
+{
+        BindingSpec *b = leaf_new(sizeof *b, 0, NULL);
+        b->meta.key = (ObjectKey){STR("infra"), str_of(name)};
+        const void *leaves[] = {b};
+        return table_new(leaves, 1, binding_spec_order);
+}
+
+static void test_bindings_are_known_by_their_keys(void **state)
+{
+        Fixture *f = *state;
+        write_manifests(f, "*");
+        open_hub(f);
+        wait_for(f, has_two);
+        assert_int_equal(table_n(hub_world(f->hub)->bindings), 0);
+        for (int i = 0; i < 2; i++) {
+                const Table *t = bindings_of("eg");
+                hub_tell_bindings(f->hub, t);
+                table_unref(t);
+                unsigned worlds = f->worlds;
+                for (int j = 0; j < 10; j++)
+                        loop_turn(f->loop, SPAN_MS(10));
+                assert_int_equal(f->worlds - worlds, i == 0 ? 1 : 0);
+                ObjectKey key = {STR("infra"), STR("eg")};
+                assert_non_null(table_find(hub_world(f->hub)->bindings, &key, binding_spec_find));
+        }
+        const Table *t = bindings_of("other");
+        hub_tell_bindings(f->hub, t);
+        table_unref(t);
+        for (int j = 0; j < 10; j++)
+                loop_turn(f->loop, SPAN_MS(10));
+        ObjectKey key = {STR("infra"), STR("eg")};
+        assert_null(table_find(hub_world(f->hub)->bindings, &key, binding_spec_find));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -268,6 +393,12 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_a_poll_without_news_makes_no_world, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_a_source_that_fails_removes_nothing, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_the_cache_serves_the_start_alone, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_removals_of_two_entries_are_approved_at_once,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_bindings_are_known_by_their_keys, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_a_tailnet_that_goes_takes_its_poll_along,
                                                 setup, teardown),

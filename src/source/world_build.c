@@ -104,7 +104,7 @@ static bool is_same_world(const World *a, const World *b)
                a->tailnets == b->tailnets && a->gateways == b->gateways &&
                a->eg_gateways == b->eg_gateways && a->eg_routes == b->eg_routes &&
                a->tailnet_states == b->tailnet_states && a->entries == b->entries &&
-               a->proxy_names == b->proxy_names;
+               a->bindings == b->bindings && a->proxy_names == b->proxy_names;
 }
 
 const World *world_build(const WorldInput *in)
@@ -116,6 +116,7 @@ const World *world_build(const WorldInput *in)
         w->gateways = table_ref(in->gateways);
         w->eg_gateways = table_ref(in->eg_gateways);
         w->eg_routes = table_ref(in->eg_routes);
+        w->bindings = table_ref(in->bindings);
         w->tailnet_states = states_of(in);
         w->proxy_names = table_ref(in->proxy_names);
         w->entries = entries_of(in);

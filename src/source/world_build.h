@@ -9,6 +9,7 @@ typedef struct WorldInput {
         const Table *cache;  /* of EntryView, read back at start */
         const Table *tailnets, *gateways, *endpoints, *eg_gateways, *eg_routes;
         const Table *tailnet_states;
+        const Table *bindings; /* of BindingSpec; NULL: not known */
         const Table *proxy_names;
         bool proxies_resolved; /* each name was, at least once */
         const Table *approved; /* of EntryView that replace the one before, or NULL */
