@@ -35,7 +35,9 @@ build-asan: build-asan/build.ninja
 	@ninja -C build-asan
 	@ln -sf src/app/tailscale-gateway build-asan/tailscale-gateway
 
-run: build
+run: build/build.ninja
+	@ninja --quiet -C build src/app/tailscale-gateway
+	@ln -sf src/app/tailscale-gateway build/tailscale-gateway
 	@$(PYTHON) tools/run.py
 
 test: deps
