@@ -56,6 +56,19 @@ static bool is_own(StrList own_nodes, const Device *d)
         return false;
 }
 
+/* At most `max` bytes, whole characters. */
+static Str cut(Str s, size_t max)
+{
+        size_t n = 0;
+        while (n < s.n) {
+                size_t next = str_utf8(str_sub(s, n, s.n));
+                if (n + (next > 0 ? next : 1) > max)
+                        break;
+                n += next > 0 ? next : 1;
+        }
+        return str_sub(s, 0, n);
+}
+
 /* One kind of rule: nothing is asked where its list is empty. On a match adds to `rule`. */
 typedef struct Question {
         const char *field; /* "patterns" */
@@ -121,5 +134,6 @@ Verdict selection_judge(const DiscoveryRules *rules, StrList own_nodes, const De
                         return v;
         if (v.text.n == 0)
                 v.text = STR("no pattern");
+        v.text = cut(v.text, SELECTION_RULE_MAX);
         return v;
 }

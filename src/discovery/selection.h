@@ -6,6 +6,11 @@
 #include "model/device.h"
 #include "model/gateway_spec.h"
 
+enum {
+        /* The rule stands in TailscaleEndpoints, where a string has STRING_MAX bytes. */
+        SELECTION_RULE_MAX = 512,
+};
+
 typedef struct Verdict {
         bool taken;
         Str reason; /* where refused: "OwnNode", "Excluded", "NotSelected"; a literal */

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "base/glob.h"
+
 #define LIST(...) \
         ((StrList){(const Str[]){__VA_ARGS__}, sizeof((const Str[]){__VA_ARGS__}) / sizeof(Str)})
 
@@ -122,11 +124,33 @@ static void what_is_not_known_of_an_endpoint_still_matches(void **state)
         arena_done(&arena);
 }
 
+static void a_rule_is_told_in_a_bounded_text(void **state)
+{
+        char glob[GLOB_MAX];
+        StrList one = {&(Str){glob, sizeof(glob)}, 1};
+        DiscoveryRules rules = {.patterns = one, .os = one, .owners = one};
+        Device d = web();
+        Arena arena;
+
+        (void)state;
+        memset(glob, '*', sizeof(glob));
+        for (size_t i = 0; i < sizeof(glob) / 3; i++)
+                memcpy(glob + 3 * i, "*\xc3\xa9", 3);
+        d.os = d.user = d.short_name = str_make(glob, sizeof(glob));
+        arena_init(&arena, 0);
+        Verdict v = selection_judge(&rules, (StrList){0}, &d, false, &arena);
+        assert_true(v.taken);
+        assert_in_range(v.text.n, SELECTION_RULE_MAX - 1, SELECTION_RULE_MAX);
+        assert_true(str_is_printable_utf8(v.text));
+        arena_done(&arena);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(each_rule_says_what_it_did),
                 cmocka_unit_test(what_is_not_known_of_an_endpoint_still_matches),
+                cmocka_unit_test(a_rule_is_told_in_a_bounded_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,9 @@ static void read_name(const DeviceList *l, Arena *arena, Str name, Device *d)
         /* Without a dot all of it is the first label. */
         IGNORE(str_cut(&rest, '.', &d->short_name), "gives the whole where there is no dot");
         d->name = name;
-        if (name.n > 0 && str_find(name, '.') < 0 && l->suffix_str.n > 0)
+        /* One that would be too long is no name of DNS, whatever the server calls the device. */
+        if (name.n > 0 && str_find(name, '.') < 0 && l->suffix_str.n > 0 &&
+            name.n + 1 + l->suffix_str.n <= DEVICE_NAME_MAX)
                 d->name = arena_printf(arena, "%.*s.%.*s", STR_FMT(name), STR_FMT(l->suffix_str));
 }
 

@@ -195,6 +195,22 @@ static void only_what_is_a_tag_is_one(void **state)
         table_unref(a.devices);
 }
 
+/* Full names are written and read back, too. */
+static void a_full_name_has_a_bound(void **state)
+{
+        char name[254] = {0}, nodes[512];
+
+        (void)state;
+        memset(name, 'n', sizeof(name) - 1);
+        snprintf(nodes, sizeof(nodes),
+                 "[{\"id\":\"1\",\"ipAddresses\":[\"100.64.0.1\"],\"givenName\":\"%s\"}]", name);
+        TailnetAnswer a = read_all(DEVICE_SHAPE_HEADSCALE, "corp.example", nodes, NULL);
+        assert_int_equal(a.devices->n, 1);
+        const Device *d = a.devices->at[0];
+        assert_true(str_eq(d->name, str_of(name)));
+        table_unref(a.devices);
+}
+
 static void of_one_id_the_same_wins_in_any_order(void **state)
 {
 #define ONE "{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[\"100.64.0.1\"]}"
@@ -251,6 +267,7 @@ int main(void)
                 cmocka_unit_test(what_cannot_be_understood_is_counted),
                 cmocka_unit_test(odd_values_do_no_harm),
                 cmocka_unit_test(only_what_is_a_tag_is_one),
+                cmocka_unit_test(a_full_name_has_a_bound),
                 cmocka_unit_test(of_one_id_the_same_wins_in_any_order),
                 cmocka_unit_test(the_same_again_is_the_same_table),
                 cmocka_unit_test(the_cap_is_an_error),
