@@ -11,6 +11,7 @@ struct DirSource {
         DirSourceInput in;
         char *path;
         DirWatch *watch;
+        Post tell;
         Table *tables[MANIFEST_KINDS];
 };
 
@@ -124,7 +125,13 @@ static bool read_all(DirSource *d)
 void dir_source_reread(DirSource *d)
 {
         if (read_all(d))
-                d->in.fn(d);
+                post_send(&d->tell);
+}
+
+static void on_tell(Post *p)
+{
+        DirSource *d = CONTAINER_OF(p, DirSource, tell);
+        d->in.fn(d);
 }
 
 static void on_change(DirWatch *w)
@@ -139,6 +146,7 @@ DirSource *dir_source_open(const DirSourceInput *in)
         size_t n = strlen(in->path) + 1;
         d->path = mem_new(n);
         memcpy(d->path, in->path, n);
+        post_init(&d->tell, in->loop, on_tell);
         for (size_t k = 0; k < MANIFEST_KINDS; k++)
                 d->tables[k] = table_new(NULL, 0, NULL);
         /* Watched before it is read, so that a change in between is seen. */
@@ -167,6 +175,7 @@ DirSource *dir_source_close(DirSource *d)
         if (d == NULL)
                 return NULL;
         d->watch = dir_watch_close(d->watch);
+        post_cancel(&d->tell);
         for (size_t k = 0; k < MANIFEST_KINDS; k++)
                 table_unref(d->tables[k]);
         mem_free(d->path);

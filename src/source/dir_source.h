@@ -37,9 +37,9 @@ bool dir_source_is_read(const DirSource *d);
 /* What is in force, borrowed until the next change; never NULL, empty before the first good read.
  */
 const Table *dir_source_table(const DirSource *d, ManifestKind kind);
-/* Reads again now (SIGHUP). */
+/* Reads again now (SIGHUP); what is new is told later, from the loop. */
 void dir_source_reread(DirSource *d);
-/* NULL is welcome. Returns NULL. */
+/* Allowed in the DirSourceFn. NULL is welcome. Returns NULL. */
 DirSource *dir_source_close(DirSource *d);
 
 /* Reads every manifest of `path` into `set`; false with faults. Used for the cache, too. */
