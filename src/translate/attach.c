@@ -61,27 +61,33 @@ static Attached choose_fitting(Arena *a, const GatewaySpec *spec, Protocol proto
                                const EgGateway *gateway)
 {
         const EgListener *found = NULL, *refused = NULL;
-        size_t n = 0;
+        size_t n = 0, unknown = 0;
         Buf names CLEANUP(buf_done);
         buf_init(&names, TEXT_MAX);
         for (size_t i = 0; i < gateway->n_listeners; i++) {
                 const EgListener *l = &gateway->listeners[i];
                 if (l->protocol != protocol)
                         continue;
-                if (!admits(l, gateway, spec->meta.key.namespace)) {
+                bool might = l->from == ROUTES_FROM_SELECTOR;
+                bool fits = admits(l, gateway, spec->meta.key.namespace);
+                if (!fits)
                         refused = l;
+                if (!fits && !might)
                         continue;
-                }
-                buf_printf(&names, "%s%.*s", n > 0 ? ", " : "", STR_FMT(l->name));
-                found = l;
-                n++;
+                buf_printf(&names, "%s%.*s", n + unknown > 0 ? ", " : "", STR_FMT(l->name));
+                found = fits ? l : found;
+                n += fits;
+                unknown += !fits;
         }
-        if (n == 1)
+        if (n == 1 && unknown == 0)
                 return (Attached){.listener = found};
-        if (n > 1)
+        /* Beside one that admits us by a selector, which is not evaluated, the other may well be
+         * the public one. */
+        if (n > 0)
                 return refuse("ListenerAmbiguous",
-                              arena_printf(a, "%zu listeners fit (%.*s): name one with sectionName",
-                                           n, STR_FMT(buf_str(&names))));
+                              arena_printf(a, "%zu listeners %s (%.*s): name one with sectionName",
+                                           n + unknown, unknown > 0 ? "may fit" : "fit",
+                                           STR_FMT(buf_str(&names))));
         if (refused != NULL)
                 return refuse_namespace(a, refused, spec->meta.key.namespace);
         return refuse("NoMatchingListener", arena_printf(a, "the Gateway has no %.*s listener",

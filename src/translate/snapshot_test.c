@@ -80,6 +80,15 @@ static void why_an_entry_is_not_programmed(void **state)
                    "protocol: HTTP, port: 81}]}}\n" FIXTURE_TAILNET FIXTURE_OURS(
                            "ours", "", FIXTURE_HOST) FIXTURE_ENDPOINTS(FIXTURE_API),
                    "ListenerAmbiguous");
+        /* Which of both is the public one, its selector would say. */
+        check_lost(
+                "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: "
+                "{name: gw, namespace: demo}, spec: {gatewayClassName: eg, listeners: [{name: a, "
+                "protocol: HTTP, port: 80, allowedRoutes: {namespaces: {from: Selector, "
+                "selector: {matchLabels: {x: y}}}}}, {name: b, protocol: HTTP, port: 81, "
+                "allowedRoutes: {namespaces: {from: All}}}]}}\n" FIXTURE_TAILNET FIXTURE_OURS(
+                        "ours", "", FIXTURE_HOST) FIXTURE_ENDPOINTS(FIXTURE_API),
+                "ListenerAmbiguous");
         check_lost("---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: "
                    "{name: gw, namespace: "
                    "demo}, spec: {gatewayClassName: eg, listeners: [{name: a, protocol: HTTP, "
