@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Arena: memory for work that ends within its turn (a request, a document, a reconcile). Allocation
- * is a pointer bump, freeing is all at once. Under AddressSanitizer what was freed is poisoned.
+ * Arena: memory for what is over when the turn is (a request, a document, a plan). Allocation is
+ * a pointer bump, freeing is all at once. Under AddressSanitizer what was freed is poisoned.
  */
 
 #include "base/str.h"

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Metric descriptors: each object embeds a struct of plain counters, its module exports a table of
- * name, help and offset, and app hands (table, object, labels) to admin. Counting is
- * `s->n.resets++`.
+ * Metric descriptors: an object counts in plain members of its own (`s->n.resets++`); a table of its
+ * module says each one's name, help and offset; admin is given table, object and labels.
  */
 
 #include "base/str.h"

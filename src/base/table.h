@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Table: an immutable sorted array of leaf pointers with its own refcount. A sync that changed
+ * Table: leaves in order, immutable, shared by reference. A sync that changed
  * nothing keeps the old Table, so two Tables are compared by pointer first.
  */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TailscaleGatewayBindings: one for each Gateway that a TailscaleGateway refers to. Envoy Gateway
- * translates again when one changes, so it changes only when our contribution does, or when an
+ * TailscaleGatewayBindings: one for each Gateway that a TailscaleGateway refers to. Each change
+ * of one costs Envoy Gateway a translation: it is made where what we contribute is another, or an
  * answer is owed.
  */
 #include "base/digest.h"

@@ -3,7 +3,7 @@
 /*
  * World: all that is wished and found, at one instant, immutable. Readers keep the one they began
  * with; a new one replaces the pointer. It holds no counts, no served revisions, no hook results:
- * those are Facts, so that a hook call makes no new World.
+ * those are Facts: answering a hook changes no World.
  */
 
 #include "base/table.h"
@@ -16,7 +16,7 @@
 #include "model/secret_spec.h"
 #include "model/tailnet_spec.h"
 
-/* Never-synced is not empty: because of it no host is removed, no zero is written. */
+/* Never-synced is not empty: nothing is removed or counted as none because of it. */
 typedef enum SyncState {
         SYNC_NEVER,
         SYNC_DONE,

@@ -3,8 +3,8 @@
 /*
  * Attach: which listener of a Gateway a TailscaleGateway's routes go to, by the rules of a Route:
  * the listener that is named, else the one of the direction's protocol that admits our namespace.
- * Several that fit are refused, not guessed: an egress host on a public listener would open the
- * tailnet to the world.
+ * Several that fit are refused, not guessed: the wrong one of two may be that
+ * of the internet, which would then reach the tailnet.
  */
 
 #include "base/arena.h"
