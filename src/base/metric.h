@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Metric descriptors: an object counts in plain members of its own (`s->n.resets++`); a table of its
- * module says each one's name, help and offset; admin is given table, object and labels.
+ * Metric descriptors: an object counts in plain members of its own (`s->n.resets++`); a table of
+ * its module says each one's name, help and offset; admin is given table, object and labels.
  */
 
 #include "base/str.h"

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Loop: the only place that waits. One thread. A source (descriptor, timer, signal, post) is a
- * member of the object that it belongs to; a callback gets the source and finds its object with CONTAINER_OF.
+ * member of the object that it belongs to; a callback gets the source and finds its object with
+ * CONTAINER_OF.
  *
  * Promises: a callback is never called from inside the call that armed it; after a source is closed
  * or cleared its callback is not called again, also where the event is already queued in this turn;
