@@ -49,7 +49,7 @@ typedef struct Hook {
         Str taken[TAKEN_MAX];
         size_t n_taken;
         bool has_our_clusters; /* the request has: from an earlier hook */
-        size_t n_found;        /* targets whose RouteConfiguration is in the request */
+        bool *found;           /* of each target: its RouteConfiguration is in the request */
 } Hook;
 
 /* -- Which Gateway --------------------------------------------------------------------------- */
@@ -255,6 +255,7 @@ static Str *name_targets(Hook *h)
 {
         const Contribution *c = h->contribution;
         Str *names = arena_new_array(&h->arena, c->n_targets, sizeof(Str));
+        h->found = arena_new_array(&h->arena, c->n_targets, sizeof(bool));
         for (size_t i = 0; i < c->n_targets; i++) {
                 const Target *t = &c->targets[i];
                 names[i] = has_routes(h, t->name_v1) ? t->name_v1 : t->name_v2;
@@ -268,7 +269,7 @@ static const Target *target_named(Hook *h, const Str *names, Str name)
 {
         for (size_t i = 0; name.n > 0 && i < h->contribution->n_targets; i++) {
                 if (str_eq(names[i], name)) {
-                        h->n_found++;
+                        h->found[i] = true;
                         return &h->contribution->targets[i];
                 }
         }
@@ -353,12 +354,20 @@ static HookVerdict write_answer(Hook *h)
 static void count_missing(Hook *h)
 {
         const Contribution *c = h->contribution;
-        if (c == NULL || h->n_found >= c->n_targets)
-                return;
-        splice_left_out(&h->spliced, c->n_hosts - h->result->hosts,
-                        "a RouteConfiguration of Gateway %.*s/%.*s did not come: is "
-                        "translation.route.includeAll set?",
-                        STR_FMT(c->gateway.namespace), STR_FMT(c->gateway.name));
+        uint64_t n = 0;
+        for (size_t i = 0; c != NULL && i < c->n_targets; i++) {
+                const Target *t = &c->targets[i];
+                if (h->found[i])
+                        continue;
+                n += t->n_hosts;
+                for (size_t j = 0; j < t->n_groups; j++)
+                        n += t->groups[j].n;
+        }
+        if (n > 0)
+                splice_left_out(&h->spliced, n,
+                                "a RouteConfiguration of Gateway %.*s/%.*s did not come: is "
+                                "translation.route.includeAll set?",
+                                STR_FMT(c->gateway.namespace), STR_FMT(c->gateway.name));
 }
 
 static void tell(Hook *h)

@@ -300,6 +300,38 @@ static void a_domain_that_is_there_is_left_alone(void **state)
         fixture_done(&f);
 }
 
+/* A domain that is taken is not counted again because another RouteConfiguration is missing. */
+static void what_did_not_come_is_counted_once(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(WORLD(PATHS), NULL);
+        Request r;
+        request_open(&r);
+        request_binding(&r, BINDING(""));
+        Answer a = answer_of(f.snapshot, &r);
+        assert_int_equal(a.verdict, HOOK_ANSWERED);
+        assert_int_equal(a.result.left_out, 2); /* a host and a path */
+        assert_true(strstr(a.result.left_out_text, "includeAll") != NULL);
+        answer_done(&a);
+        request_done(&r);
+        fixture_done(&f);
+        f = fixture_open(
+                "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: "
+                "gw, namespace: demo}, spec: {gatewayClassName: eg, listeners: [{name: http, "
+                "protocol: HTTP, port: 10080}, {name: two, protocol: HTTP, port: "
+                "10081}]}}\n" FIXTURE_TAILNET FIXTURE_OURS("a", "", HOSTS ", sectionName: http")
+                        FIXTURE_OURS("b", "", HOSTS ", sectionName: two")
+                                FIXTURE_ENDPOINTS(FIXTURE_API),
+                NULL);
+        r = REQUEST("api.ts.local");
+        a = answer_of(f.snapshot, &r);
+        assert_int_equal(a.result.hosts, 0);
+        assert_int_equal(a.result.left_out, 2);
+        answer_done(&a);
+        request_done(&r);
+        fixture_done(&f);
+}
+
 static void each_domain_of_a_virtual_host_is_taken(void **state)
 {
         (void)state;
@@ -602,6 +634,7 @@ int main(void)
                 cmocka_unit_test(the_revision_that_is_asked_for),
                 cmocka_unit_test(an_incomplete_world_answers_nothing),
                 cmocka_unit_test(a_domain_that_is_there_is_left_alone),
+                cmocka_unit_test(what_did_not_come_is_counted_once),
                 cmocka_unit_test(each_domain_of_a_virtual_host_is_taken),
                 cmocka_unit_test(paths_go_to_the_catch_all),
                 cmocka_unit_test(paths_go_to_the_hosts_that_are_named),
