@@ -232,8 +232,10 @@ static void start(ProxyNames *p)
         if (p->worker == NULL)
                 p->worker = worker_new(p->loop);
         p->under_way = worker_submit(p->worker, &j->job);
-        if (!p->under_way)
-                job_free(j);
+        if (p->under_way)
+                return;
+        job_free(j);
+        timer_set_in(&p->timer, SPAN_S(1));
 }
 
 static void on_timer(Timer *t)

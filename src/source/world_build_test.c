@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables in, the next World out: when it is complete, when it is another one, and what it holds. */
+#include "source/world_build.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "discovery/discover.h"
+#include "model/manifest.h"
+
+static const char manifests[] =
+        "apiVersion: gateway.tailscale.com/v1alpha1\n"
+        "kind: TailscaleTailnet\n"
+        "metadata: {name: corp, namespace: team}\n"
+        "spec: {file: {path: d.list}}\n"
+        "---\n"
+        "apiVersion: gateway.tailscale.com/v1alpha1\n"
+        "kind: TailscaleGateway\n"
+        "metadata: {name: gw, namespace: team}\n"
+        "spec:\n"
+        "  gatewayRef: {name: eg}\n"
+        "  tailnets:\n"
+        "  - name: corp\n"
+        "    tailscaleTailnetRef: {name: corp}\n"
+        "    serviceDiscovery: {defaultPort: {port: 80}}\n"
+        "---\n"
+        "apiVersion: gateway.tailscale.com/v1alpha1\n"
+        "kind: TailscaleEndpoints\n"
+        "metadata: {name: %s, namespace: %s%s}\n"
+        "spec: {tailnet: %s, endpoints: [{name: own, tailscaleIP: 100.64.0.9, port: 1, protocol: "
+        "TCP}]}\n";
+
+typedef struct Fixture {
+        Table *tables[MANIFEST_KINDS];
+        Table *nothing;
+        const void *devices;
+        Table *states;
+        const World *world;
+        WorldInput in;
+        uint64_t polls;
+} Fixture;
+
+static void read_manifests(Fixture *f, const char *namespace, const char *labels,
+                           const char *tailnet)
+{
+        char text[2048];
+        CLEANUP(manifest_set_done) ManifestSet set;
+        CLEANUP(faults_done) Faults faults;
+        manifest_set_init(&set);
+        faults_init(&faults);
+        IGNORE(snprintf(text, sizeof text, manifests, "own", namespace, labels, tailnet), "fits");
+        assert_true(manifest_read(&set, STR("/x/m.yaml"), str_of(text), &faults));
+        for (size_t k = 0; k < MANIFEST_KINDS; k++) {
+                Table *fresh = manifest_table(&set, (ManifestKind)k, f->tables[k]);
+                table_unref(f->tables[k]);
+                f->tables[k] = fresh;
+        }
+        f->in.tailnets = f->tables[MANIFEST_TAILNET];
+        f->in.gateways = f->tables[MANIFEST_GATEWAY];
+        f->in.endpoints = f->tables[MANIFEST_ENDPOINTS];
+        f->in.eg_gateways = f->tables[MANIFEST_EG_GATEWAY];
+        f->in.eg_routes = f->tables[MANIFEST_EG_ROUTE];
+        f->in.resources_read = true;
+}
+
+static int setup(void **state)
+{
+        Fixture *f = mem_new(sizeof *f);
+        f->nothing = table_new(NULL, 0, NULL);
+        f->world = world_new_empty();
+        f->in = (WorldInput){.cache = f->nothing,
+                             .tailnets = f->nothing,
+                             .gateways = f->nothing,
+                             .endpoints = f->nothing,
+                             .eg_gateways = f->nothing,
+                             .eg_routes = f->nothing,
+                             .tailnet_states = f->nothing,
+                             .bindings = f->nothing,
+                             .proxy_names = f->nothing,
+                             .proxies_resolved = true,
+                             .now = {INT64_C(1795381081000)}};
+        *state = f;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        Fixture *f = *state;
+        for (size_t k = 0; k < MANIFEST_KINDS; k++)
+                table_unref(f->tables[k]);
+        table_unref(f->states);
+        table_unref(f->nothing);
+        leaf_unref(f->world);
+        mem_free(f);
+        return 0;
+}
+
+/* True where it is another World. */
+static bool build(Fixture *f)
+{
+        const World *before = f->world;
+        f->in.before = before;
+        f->world = world_build(&f->in);
+        bool is_new = f->world != before;
+        leaf_unref(before);
+        return is_new;
+}
+
+/* The tailnet was asked once more. */
+static void answer(Fixture *f, SyncState sync, const Table *devices)
+{
+        TailnetState *s = leaf_new(sizeof *s, 64, tailnet_state_drop);
+        s->key = (ObjectKey){STR("team"), STR("corp")};
+        s->sync = sync;
+        s->poll = ++f->polls;
+        s->last_sync = (Wall){INT64_C(1795381081000) + (int64_t)f->polls};
+        s->devices = table_ref(devices);
+        s->n_devices = table_n(devices);
+        const void *leaf = s;
+        table_unref(f->states);
+        f->states = table_new(&leaf, 1, tailnet_state_order);
+        f->in.tailnet_states = f->states;
+}
+
+static Table *one_device(void)
+{
+        Device d = {.node_id = STR("1"),
+                    .name = STR("api"),
+                    .short_name = STR("api"),
+                    .ip4 = STR("100.64.0.1"),
+                    .online = DEVICE_ONLINE,
+                    .authorized = true};
+        const void *leaf = device_new(&d);
+        return table_new(&leaf, 1, device_order);
+}
+
+static const EntryView *entry(const Fixture *f)
+{
+        EntryKey key = {{STR("team"), STR("gw")}, STR("corp")};
+        return table_find(f->world->entries, &key, entry_view_find);
+}
+
+/* ---- complete ---- */
+
+static void nothing_read_is_not_complete_however_long(void **state)
+{
+        Fixture *f = *state;
+        build(f);
+        f->in.waited = true;
+        assert_false(build(f));
+        assert_false(f->world->complete);
+}
+
+static void a_tailnet_that_never_answered_keeps_it_incomplete_until_waited(void **state)
+{
+        Fixture *f = *state;
+        read_manifests(f, "team", "", "corp");
+        assert_true(build(f));
+        assert_true(f->world->resources_read);
+        assert_false(f->world->complete);
+        answer(f, SYNC_NEVER, NULL);
+        build(f);
+        assert_false(f->world->complete);
+        f->in.waited = true;
+        assert_true(build(f));
+        assert_true(f->world->complete);
+}
+
+static void an_answer_completes_it(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, "team", "", "corp");
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        assert_true(f->world->complete);
+}
+
+static void a_cache_completes_it(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, "team", "", "corp");
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        /* What was found is what another process finds in its cache. */
+        const World *first = f->world;
+        f->world = world_new_empty();
+        f->in.cache = first->entries;
+        f->in.tailnet_states = f->nothing;
+        build(f);
+        assert_true(f->world->complete);
+        assert_true(entry(f)->known);
+        leaf_unref(first);
+}
+
+static void a_proxy_without_an_address_keeps_it_incomplete(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, "team", "", "corp");
+        answer(f, SYNC_DONE, devices);
+        f->in.proxies_resolved = false;
+        build(f);
+        assert_false(f->world->complete);
+        f->in.waited = true;
+        build(f);
+        assert_true(f->world->complete);
+}
+
+/* New resources at runtime are not a start. */
+static void complete_is_for_ever(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, "team", "", "corp");
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        f->in.proxies_resolved = false;
+        f->in.tailnet_states = f->nothing;
+        build(f);
+        assert_true(f->world->complete);
+}
+
+/* ---- another World, or the same ---- */
+
+static void polls_without_news_make_no_world(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, "team", "", "corp");
+        answer(f, SYNC_DONE, devices);
+        assert_true(build(f));
+        uint64_t generation = f->world->generation;
+        for (int i = 0; i < 5; i++) {
+                answer(f, SYNC_DONE, devices);
+                assert_false(build(f));
+        }
+        assert_int_equal(f->world->generation, generation);
+}
+
+static void a_failure_changes_the_state_and_no_endpoint(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, "team", "", "corp");
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        const Table *endpoints = table_ref(entry(f)->endpoints);
+        answer(f, SYNC_STALE, devices);
+        assert_true(build(f));
+        assert_ptr_equal(entry(f)->endpoints, endpoints);
+        table_unref(endpoints);
+}
+
+/* ---- static endpoints ---- */
+
+static size_t n_static(Fixture *f, const char *namespace, const char *labels, const char *tailnet)
+{
+        size_t n = 0;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, namespace, labels, tailnet);
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        TABLE_FOREACH (Endpoint, e, entry(f)->endpoints)
+                n += e->origin == ENDPOINT_STATIC;
+        return n;
+}
+
+static void static_endpoints_are_those_of_the_namespace_and_tailnet(void **state)
+{
+        Fixture *f = *state;
+        assert_int_equal(n_static(f, "team", "", "corp"), 1);
+        assert_int_equal(n_static(f, "other", "", "corp"), 0);
+        assert_int_equal(n_static(f, "team", "", "dev"), 0);
+        /* Ours, copied by somebody into his directory. */
+        assert_int_equal(
+                n_static(f, "team", ", labels: {gateway.tailscale.com/gateway: gw}", "corp"), 0);
+}
+
+/* ---- approval ---- */
+
+static void what_is_approved_replaces_what_was_there(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        CLEANUP(leaf_cleanup) Table *empty = table_new(NULL, 0, device_order);
+        read_manifests(f, "other", "", "corp");
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        answer(f, SYNC_DONE, empty);
+        build(f);
+        assert_int_equal(entry(f)->held.n, 1);
+        assert_int_equal(table_n(entry(f)->endpoints), 1);
+        const void *approved = discover_approve(entry(f), entry(f)->held.digest);
+        assert_non_null(approved);
+        Table *table = table_new(&approved, 1, entry_view_order);
+        f->in.approved = table;
+        assert_true(build(f));
+        f->in.approved = NULL;
+        table_unref(table);
+        assert_int_equal(table_n(entry(f)->endpoints), 0);
+        assert_int_equal(entry(f)->held.n, 0);
+        build(f);
+        assert_int_equal(table_n(entry(f)->endpoints), 0);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(nothing_read_is_not_complete_however_long),
+                TEST(a_tailnet_that_never_answered_keeps_it_incomplete_until_waited),
+                TEST(an_answer_completes_it),
+                TEST(a_cache_completes_it),
+                TEST(a_proxy_without_an_address_keeps_it_incomplete),
+                TEST(complete_is_for_ever),
+                TEST(polls_without_news_make_no_world),
+                TEST(a_failure_changes_the_state_and_no_endpoint),
+                TEST(static_endpoints_are_those_of_the_namespace_and_tailnet),
+                TEST(what_is_approved_replaces_what_was_there),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
