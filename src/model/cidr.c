@@ -90,6 +90,9 @@ bool cidr_parse(Str s, Cidr *ret)
 
 bool cidr_has(const Cidr *c, const IpAddr *a)
 {
+        /* Whoever writes ::/0 means IPv6. */
+        if (ip_is_v4(a) && c->bits < V4_BITS)
+                return false;
         IpAddr base = masked(a->b, c->bits);
 
         return memcmp(base.b, c->addr, sizeof(base.b)) == 0;

@@ -20,6 +20,7 @@ bool ip_is_v4(const IpAddr *a);
 const char *ip_format(const IpAddr *a, char buf[IP_TEXT]);
 /* "10.0.0.0/8", "fd7a::/48", or a bare address (one host). Host bits must be zero. */
 bool cidr_parse(Str s, Cidr *ret);
+/* A range of IPv6, be it ::/0, holds no address of IPv4. */
 bool cidr_has(const Cidr *c, const IpAddr *a);
 /* In 100.64.0.0/10 or fd7a:115c:a1e0::/48, the ranges of every tailnet. */
 bool ip_is_tailnet(const IpAddr *a);
