@@ -3,11 +3,13 @@
  * Is memory flat while endpoints change, come and go? Each change goes all the way: a new list,
  * discovery, World, Snapshot, the hook's answer.
  *
- *   churn N CHANGES REQUEST    prints one JSON object; memory (RssAnon) in KiB, twelve samples;
- *                              they compare where CHANGES is a multiple of 12,000
+ *   churn N CHANGES REQUEST    prints one JSON object; twelve samples of RssAnon and of what is
+ *                              allocated, in KiB; they compare where CHANGES is a multiple of
+ *                              12,000
  *
  * REQUEST is a PostTranslateModify request for the Gateway demo/gw.
  */
+#include <malloc.h>
 #include <stdio.h>
 
 #include "base/macros.h"
@@ -70,11 +72,31 @@ static bool answer(const BenchWorld *b, Str request, Buf *out)
                HOOK_ANSWERED;
 }
 
+typedef struct Samples {
+        uint64_t rss[SAMPLES], heap[SAMPLES];
+        size_t n;
+} Samples;
+
+static void take_sample(Samples *s)
+{
+        s->rss[s->n] = rss_anon_kib();
+        s->heap[s->n++] = mallinfo2().uordblks >> 10;
+}
+
+static void print_samples(const char *name, const uint64_t *kib, size_t n)
+{
+        printf(", \"%s\": [", name);
+        for (size_t i = 0; i < n; i++)
+                printf("%s%llu", i > 0 ? ", " : "", (unsigned long long)kib[i]);
+        printf("]");
+}
+
 static int run(size_t n, size_t changes, Str request)
 {
         BenchWorld b;
         Buf out;
-        uint64_t samples[SAMPLES] = {0}, before = rss_anon_kib();
+        Samples samples = {0};
+        uint64_t before = rss_anon_kib();
         buf_init(&out, HOOK_ANSWER_MAX);
         bench_world_init(&b, n, n + ROOM);
         bool good = answer(&b, request, &out);
@@ -84,16 +106,16 @@ static int run(size_t n, size_t changes, Str request)
                 bench_world_poll(&b);
                 bench_world_translate(&b);
                 good = answer(&b, request, &out);
-                if ((i + 1) % (changes / SAMPLES) == 0)
-                        samples[(i + 1) / (changes / SAMPLES) - 1] = rss_anon_kib();
+                if ((i + 1) % (changes / SAMPLES) == 0 && samples.n < SAMPLES)
+                        take_sample(&samples);
         }
         printf("{\"endpoints\": %zu, \"changes\": %zu, \"answered\": %s, \"empty_kib\": %llu, "
-               "\"first_kib\": %llu, \"kib\": [",
+               "\"first_kib\": %llu",
                n, changes, good ? "true" : "false", (unsigned long long)before,
                (unsigned long long)first);
-        for (size_t i = 0; i < SAMPLES; i++)
-                printf("%s%llu", i > 0 ? ", " : "", (unsigned long long)samples[i]);
-        printf("]}\n");
+        print_samples("kib", samples.rss, samples.n);
+        print_samples("heap_kib", samples.heap, samples.n);
+        printf("}\n");
         bench_world_done(&b);
         buf_done(&out);
         return good ? 0 : 1;
