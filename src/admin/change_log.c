@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables of one kind have one order, so what joined and what left shows in one walk over both. */
+#include "admin/change_log.h"
+
+typedef struct Teller {
+        Log *log;
+        uint64_t told, untold;
+} Teller;
+
+static bool may_tell(Teller *t)
+{
+        if (t->told < CHANGE_LOG_LINES_MAX)
+                t->told++;
+        else
+                t->untold++;
+        return t->untold == 0;
+}
+
+static void tell_rest(Teller *t, const char *what)
+{
+        if (t->untold > 0)
+                log_info(t->log, "more of the same", LOG_CSTR("what", what),
+                         LOG_INT("lines", t->untold));
+}
+
+/* ---- the World ---- */
+
+/* Why a device of the last view is none of this one. */
+static Str why_left(const EntryView *now, Str node_id)
+{
+        TABLE_FOREACH (LeftOut, l, now->left_out) {
+                if (str_eq(l->node_id, node_id))
+                        return l->reason;
+        }
+        return STR("Missing");
+}
+
+static void tell_joined(Teller *t, const EntryView *v, const Endpoint *e)
+{
+        if (may_tell(t))
+                log_info(t->log, "endpoint joined", LOG_STR("gateway", v->gateway.name),
+                         LOG_STR("namespace", v->gateway.namespace), LOG_STR("tailnet", v->tailnet),
+                         LOG_STR("service", e->service), LOG_STR("address", e->ip),
+                         LOG_INT("port", e->port), LOG_STR("rule", e->rule),
+                         LOG_STR("port_source", e->port_source));
+}
+
+static void tell_left(Teller *t, const EntryView *v, const Endpoint *e)
+{
+        if (may_tell(t))
+                log_info(t->log, "endpoint left", LOG_STR("gateway", v->gateway.name),
+                         LOG_STR("namespace", v->gateway.namespace), LOG_STR("tailnet", v->tailnet),
+                         LOG_STR("service", e->service), LOG_STR("address", e->ip),
+                         LOG_INT("port", e->port), LOG_STR("reason", why_left(v, e->node_id)));
+}
+
+static void tell_endpoints(Teller *t, const EntryView *v, const Table *before)
+{
+        size_t n = table_n(before), m = table_n(v->endpoints), i = 0, j = 0;
+        while (i < n || j < m) {
+                int c = i == n   ? 1
+                        : j == m ? -1
+                                 : endpoint_order(before->at[i], v->endpoints->at[j]);
+                if (c < 0)
+                        tell_left(t, v, before->at[i]);
+                else if (c > 0)
+                        tell_joined(t, v, v->endpoints->at[j]);
+                i += c <= 0;
+                j += c >= 0;
+        }
+}
+
+void change_log_world(Log *log, const World *before, const World *now)
+{
+        Teller t = {.log = log};
+        TABLE_FOREACH (EntryView, v, now->entries) {
+                EntryKey key = {v->gateway, v->tailnet};
+                const EntryView *old =
+                        before != NULL ? table_find(before->entries, &key, entry_view_find) : NULL;
+                const Table *endpoints = old != NULL ? old->endpoints : NULL;
+                if (v->known && endpoints != v->endpoints)
+                        tell_endpoints(&t, v, endpoints);
+        }
+        tell_rest(&t, "endpoints");
+}
+
+/* ---- the Report ---- */
+
+static const EntryReport *find_entry(const Report *r, ObjectKey gateway, Str tailnet)
+{
+        TABLE_FOREACH (EntryReport, e, r != NULL ? r->entries : NULL) {
+                if (object_key_eq(e->gateway, gateway) && str_eq(e->tailnet, tailnet))
+                        return e;
+        }
+        return NULL;
+}
+
+static void tell_route(Teller *t, const RouteReport *r)
+{
+        if (may_tell(t))
+                log_warn(t->log, "not programmed", LOG_STR("gateway", r->gateway.name),
+                         LOG_STR("namespace", r->gateway.namespace), LOG_STR("tailnet", r->tailnet),
+                         LOG_STR("service", r->service), LOG_STR("host", r->host),
+                         LOG_STR("path", r->path), LOG_STR("reason", r->reason),
+                         LOG_STR("text", r->text));
+}
+
+/* What is wrong with its entry as a whole is said once, of the entry. */
+static bool is_of_entry(const Report *now, const RouteReport *r)
+{
+        const EntryReport *e = find_entry(now, r->gateway, r->tailnet);
+        return e != NULL && str_eq(e->reason, r->reason);
+}
+
+static void tell_routes(Teller *t, const Report *before, const Report *now)
+{
+        size_t n = before != NULL ? table_n(before->routes) : 0, i = 0;
+        TABLE_FOREACH (RouteReport, r, now->routes) {
+                while (i < n && route_report_order(before->routes->at[i], r) < 0)
+                        i++;
+                const RouteReport *old = i < n ? before->routes->at[i] : NULL;
+                if (old != NULL && route_report_order(old, r) != 0)
+                        old = NULL;
+                bool same = old != NULL && str_eq(old->reason, r->reason);
+                if (!r->programmed && !same && !is_of_entry(now, r))
+                        tell_route(t, r);
+        }
+}
+
+static void tell_entry(Log *log, const EntryReport *e, const EntryReport *old)
+{
+        if (e->reason.n > 0 && (old == NULL || !str_eq(old->reason, e->reason)))
+                log_warn(log, "nothing can be programmed", LOG_STR("gateway", e->gateway.name),
+                         LOG_STR("namespace", e->gateway.namespace), LOG_STR("tailnet", e->tailnet),
+                         LOG_STR("reason", e->reason), LOG_STR("text", e->text));
+        else if (e->reason.n == 0 && old != NULL && old->reason.n > 0)
+                log_info(log, "can be programmed again", LOG_STR("gateway", e->gateway.name),
+                         LOG_STR("namespace", e->gateway.namespace), LOG_STR("tailnet", e->tailnet),
+                         LOG_STR("was", old->reason));
+}
+
+void change_log_report(Log *log, const Report *before, const Report *now)
+{
+        Teller t = {.log = log};
+        TABLE_FOREACH (EntryReport, e, now->entries)
+                tell_entry(log, e, find_entry(before, e->gateway, e->tailnet));
+        tell_routes(&t, before, now);
+        tell_rest(&t, "hosts and paths");
+}
