@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "net/test_closer.h"
+
 static const ObjectKey gateway = {STR_INIT("infra"), STR_INIT("eg")};
 
 typedef struct Fixture {
@@ -360,6 +362,84 @@ static void test_a_fault_that_lasts_is_told_once(void **state)
         f->log = NULL;
 }
 
+/* ---- closing ---- */
+
+typedef enum Moment {
+        IDLE,
+        JUST_SUBMITTED,
+        BEING_WRITTEN_OR_DONE,
+        CHANGE_JUST_CAME,
+        MOMENTS,
+} Moment;
+
+static void close_generated(void *ctx)
+{
+        Fixture *f = ctx;
+        f->g = generated_close(f->g);
+}
+
+static void test_closed_at_every_moment_in_every_way(void **state)
+{
+        Fixture *f = *state;
+        char path[128];
+        f->g = generated_close(f->g);
+        for (unsigned i = 0; i < (unsigned)MOMENTS * CLOSER_KINDS; i++) {
+                Moment m = i / CLOSER_KINDS;
+                char revision[16];
+                Plan p;
+                open_it(f);
+                snprintf(revision, sizeof revision, "r%u", i);
+                plan_binding(&p, revision);
+                if (m == JUST_SUBMITTED || m == BEING_WRITTEN_OR_DONE)
+                        assert_true(generated_run(f->g, &p));
+                if (m == BEING_WRITTEN_OR_DONE)
+                        loop_turn(f->loop, SPAN_MS(0));
+                if (m == CHANGE_JUST_CAME)
+                        assert_true(file_write_atomic(in_bindings(f, path), "by-hand.yaml",
+                                                      str_of(revision), 0644, false, NULL));
+                closer_play(f->loop, i % CLOSER_KINDS, close_generated, f);
+                unsigned done = f->done;
+                for (int t = 0; t < 10; t++)
+                        loop_turn(f->loop, SPAN_MS(1));
+                assert_int_equal(f->done, done);
+                plan_done(&p);
+        }
+}
+
+static void on_done_close(void *owner)
+{
+        Fixture *f = owner;
+        f->done++;
+        f->g = generated_close(f->g);
+}
+
+static void test_closed_inside_its_own_delivery(void **state)
+{
+        Fixture *f = *state;
+        char path[128];
+        for (int by_hand = 0; by_hand < 2; by_hand++) {
+                Plan p;
+                f->g = generated_close(f->g);
+                f->done = 0;
+                f->g = generated_open(&(GeneratedInput){.loop = f->loop,
+                                                        .dir = f->dir,
+                                                        .fact = &f->fact,
+                                                        .on_done = on_done_close,
+                                                        .owner = f},
+                                      NULL);
+                plan_binding(&p, "r1");
+                if (by_hand)
+                        assert_true(file_remove(in_bindings(f, path), "infra.eg.yaml", NULL));
+                else
+                        assert_true(generated_run(f->g, &p));
+                wait_for_done(f, 1);
+                assert_null(f->g);
+                settle(f);
+                assert_int_equal(f->done, 1);
+                plan_done(&p);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -383,6 +463,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(
                         test_closing_before_a_change_is_told_delivers_nothing, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_fault_that_lasts_is_told_once, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_closed_at_every_moment_in_every_way, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_closed_inside_its_own_delivery, setup,
                                                 teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
