@@ -8,6 +8,7 @@
 #include "app/run.h"
 
 #include "admin/admin.h"
+#include "admin/change_log.h"
 #include "app/config.h"
 #include "base/mem.h"
 #include "control/plan.h"
@@ -120,6 +121,8 @@ static void on_world(void *owner, const World *world)
         Run *r = owner;
         Report *report = NULL;
         Snapshot *fresh = snapshot_new(world, r->snapshot, &report);
+        change_log_world(&r->log, r->snapshot != NULL ? snapshot_world(r->snapshot) : NULL, world);
+        change_log_report(&r->log, r->report, report);
         leaf_unref(r->report);
         snapshot_unref(r->snapshot);
         r->report = report;
