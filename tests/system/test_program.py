@@ -244,6 +244,8 @@ class Directories(Case):
             made.until(lambda n=hosts: len(made.hosts()) == n, f"{hosts} hosts")
             took.append(time.monotonic() - start)
         self.assertLess(min(took), PROMISED_SECONDS)
+        self.assertRegex(made.log(), r"endpoint left gateway=gw .* service=api-5 .* reason=NotSelected")
+        self.assertRegex(made.log(), r"endpoint joined gateway=gw .* service=api-5 .* rule=\"pattern api-\*\"")
         self.ends_well(made)
 
     def test_a_broken_file_changes_nothing_and_is_shown(self):
@@ -364,6 +366,8 @@ class Explained(Case):
         made.put("eg/route.yaml", USERS_ROUTE)
         self.told(made, "http://api-0.ts.local/", "conflict", "HTTPRoute envoy-gateway-system/web names the host")
         self.told(made, "http://api-1.ts.local/", "revision", "has not called")
+        self.assertRegex(made.log(), r"nothing can be programmed .* reason=ListenerAmbiguous")
+        self.assertRegex(made.log(), r"not programmed .* service=api-0 host=api-0.ts.local .* reason=Conflicted")
         made.ours(gateway="nosuch")
         self.told(made, "http://api-0.ts.local/", "route", "GatewayNotFound: there is no Gateway envoy-gateway-system/nosuch")
         made.ours(tailnet="nosuch")
