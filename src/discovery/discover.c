@@ -10,6 +10,7 @@
  *  1. An endpoint in force whose device is not in the list leaves only if the rules in force would
  *     not take its device (an edit), another device has its name now, a static endpoint has its
  *     name and port, or the guard lets it go. Without a list the guard is not asked: it stays.
+ *     An entry that refers to another TailscaleTailnet than before begins with nothing.
  *  2. What a list says of a device that is in it takes effect at once.
  *  3. A poll is counted by the guard once, however often the entry is evaluated.
  *  4. Where the last poll failed, the clock stands at the last good one: what was good then stays.
@@ -333,17 +334,18 @@ static void add_candidates(Work *w)
 
 /* --- the view --- */
 
-static EntryView *make_view(ObjectKey gateway, Str tailnet, const HeldRemoval *held)
+static EntryView *make_view(ObjectKey gateway, Str tailnet, Str source, const HeldRemoval *held)
 {
         EntryView *v = leaf_new(sizeof(*v),
                                 leaf_room_str(gateway.namespace) + leaf_room_str(gateway.name) +
-                                        leaf_room_str(tailnet) + leaf_room_str(held->digest) +
-                                        leaf_room_str(held->reason),
+                                        leaf_room_str(tailnet) + leaf_room_str(source) +
+                                        leaf_room_str(held->digest) + leaf_room_str(held->reason),
                                 entry_view_drop);
 
         v->gateway.namespace = leaf_str(&v->leaf, gateway.namespace);
         v->gateway.name = leaf_str(&v->leaf, gateway.name);
         v->tailnet = leaf_str(&v->leaf, tailnet);
+        v->source = leaf_str(&v->leaf, source);
         v->held = *held;
         v->held.digest = leaf_str(&v->leaf, held->digest);
         v->held.reason = leaf_str(&v->leaf, held->reason);
@@ -415,7 +417,8 @@ static EntryView *conclude(Work *w)
                 table_unref(now.left_out);
                 return leaf_ref(before);
         }
-        v = make_view(w->in->gateway->meta.key, w->in->entry->name, &w->held);
+        v = make_view(w->in->gateway->meta.key, w->in->entry->name, w->in->entry->tailnet_name,
+                      &w->held);
         v->known = now.known;
         v->from_cache = now.from_cache;
         v->poll = now.poll;
@@ -436,11 +439,22 @@ static Wall clock_of(const DiscoverInput *in, bool has_list)
         return in->now;
 }
 
-EntryView *discover_entry(const DiscoverInput *in)
+/* Another TailscaleTailnet is another network, where the same addresses are others' devices. */
+static bool is_of_another_tailnet(const DiscoverInput *in)
 {
+        return in->before != NULL && in->before->source.n > 0 &&
+               !str_eq(in->before->source, in->entry->tailnet_name);
+}
+
+EntryView *discover_entry(const DiscoverInput *given)
+{
+        DiscoverInput anew = *given;
+        const DiscoverInput *in = &anew;
         Work w = {.in = in};
         EntryView *v;
 
+        if (is_of_another_tailnet(given))
+                anew.before = NULL;
         w.has_list =
                 in->state != NULL && in->state->sync != SYNC_NEVER && in->state->devices != NULL;
         w.rules = (CandidateRules){in->entry, in->own_nodes, clock_of(in, w.has_list)};
@@ -485,7 +499,7 @@ EntryView *discover_approve(const EntryView *before, Str digest)
                 mem_free(left.at);
                 return NULL;
         }
-        v = make_view(before->gateway, before->tailnet, &none);
+        v = make_view(before->gateway, before->tailnet, before->source, &none);
         v->known = before->known;
         v->from_cache = before->from_cache;
         v->poll = before->poll;
@@ -525,7 +539,7 @@ EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSp
                         leaf_list_add(&all, endpoint_new(&t));
                 }
         }
-        v = make_view(gateway, tailnet, &held);
+        v = make_view(gateway, tailnet, n > 0 ? shards[0]->source : (Str){0}, &held);
         v->known = n > 0;
         v->from_cache = n > 0;
         for (size_t i = 0; i < n; i++)

@@ -31,7 +31,7 @@ typedef struct DiscoverInput {
 
 /* What is in force from now on. Returns `before` with one more reference where nothing changed.
  * Never NULL. */
-EntryView *discover_entry(const DiscoverInput *in) MUST_USE;
+EntryView *discover_entry(const DiscoverInput *given) MUST_USE;
 
 /* Lets the held removal of `before` through where `digest` is its digest: a view without the held
  * endpoints; else NULL, also where it was read back and no answer has told yet what it is about. */

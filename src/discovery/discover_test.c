@@ -513,7 +513,8 @@ static EntryView *through_cache(const EntryView *v)
                                .n = v->endpoints->n,
                                .held_confirmations = v->held.confirmations,
                                .held_digest = v->held.digest,
-                               .last_sync = v->last_sync};
+                               .last_sync = v->last_sync,
+                               .source = v->source};
 
         return discover_from_cache(v->gateway, v->tailnet, (const EndpointsSpec *const[]){&shard},
                                    1);
@@ -527,6 +528,28 @@ static void restart(Fixture *f)
         f->view = v;
         f->in.state = NULL;
         f->state = (TailnetState){0};
+}
+
+/* The same addresses are other devices there. */
+static void another_tailnet_is_another_entry(void **state)
+{
+        Fixture *f = *state;
+
+        f->entry.tailnet_name = STR("a");
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        restart(f);
+        evaluate(f);
+        assert_string_equal(services(f), "d1 d2 d3 d4 d5 d6");
+        f->entry.tailnet_name = STR("b");
+        evaluate(f);
+        assert_false(f->view->known);
+        assert_string_equal(services(f), "");
+        ANSWER(f, 7);
+        assert_string_equal(services(f), "d7");
+        assert_int_equal(f->view->held.n, 0);
+        f->entry.tailnet_name = STR("a");
+        ANSWER(f, 1);
+        assert_string_equal(services(f), "d1");
 }
 
 static void a_restart_remembers(void **state)
@@ -832,6 +855,7 @@ int main(void)
                 TEST(an_edit_is_no_removal),
                 TEST(an_error_changes_nothing),
                 TEST(a_removal_can_be_approved),
+                TEST(another_tailnet_is_another_entry),
                 TEST(a_restart_remembers),
                 TEST(last_sync_moves_with_a_change),
                 TEST(what_was_read_back_cannot_be_approved_yet),

@@ -13,6 +13,7 @@ typedef struct EndpointsSpec {
         Str gateway; /* label gateway.tailscale.com/gateway: set on ours, empty on a user's */
         const Endpoint *const *endpoints; /* each with one reference of this leaf */
         size_t n;                         /* at most ENDPOINTS_MAX */
+        Str source; /* of ours: the TailscaleTailnet that they were found in; may be empty */
         /* status.held, read back from ours only */
         unsigned held_n; /* 0: not told */
         unsigned held_confirmations;

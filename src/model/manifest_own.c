@@ -169,7 +169,9 @@ void *manifest_read_endpoints(const ManifestDoc *doc)
 {
         CLEANUP(leaf_cleanup)
         EndpointsFields *fields = leaf_new(sizeof(*fields), decode_room(doc->root), NULL);
-        const Tree *labels = tree_get(tree_get(doc->root, STR("metadata")), STR("labels"));
+        const Tree *metadata = tree_get(doc->root, STR("metadata"));
+        const Tree *labels = tree_get(metadata, STR("labels"));
+        const Tree *annotations = tree_get(metadata, STR("annotations"));
         ObjectMeta meta = {0};
         EndpointsSpec *s;
 
@@ -183,6 +185,8 @@ void *manifest_read_endpoints(const ManifestDoc *doc)
         s->meta.file = leaf_str(&s->leaf, meta.file);
         s->tailnet = leaf_str(&s->leaf, fields->tailnet);
         s->gateway = leaf_str(&s->leaf, tree_get_str(labels, STR(LABEL_GATEWAY)));
+        if (s->gateway.n > 0)
+                s->source = leaf_str(&s->leaf, tree_get_str(annotations, STR(MODEL_SOURCE)));
         take_endpoints(s, fields);
         take_held(s, doc->root);
         take_last_sync(s, doc->root);

@@ -23,7 +23,9 @@ bool object_key_eq(ObjectKey a, ObjectKey b);
 bool object_meta_same(const ObjectMeta *a, const ObjectMeta *b);
 
 /* group/version of our kinds. */
-#define MODEL_GROUP       "gateway.tailscale.com"
+#define MODEL_GROUP "gateway.tailscale.com"
+/* Annotation of our TailscaleEndpoints: the TailscaleTailnet that they were found in. */
+#define MODEL_SOURCE      "gateway.tailscale.com/tailscale-tailnet"
 #define MODEL_API_VERSION "gateway.tailscale.com/v1alpha1"
 /* Where a manifest without Kubernetes names no namespace; as Envoy Gateway's file provider does. */
 #define MODEL_DEFAULT_NAMESPACE "envoy-gateway-system"

@@ -174,6 +174,10 @@ void render_endpoints(const EntryView *view, Str name, size_t from, size_t to, B
         buf_add_str(out, STR("  labels:\n"));
         member(out, "    gateway.tailscale.com/gateway", view->gateway.name);
         member(out, "    gateway.tailscale.com/tailnet", view->tailnet);
+        if (view->source.n > 0) {
+                buf_add_str(out, STR("  annotations:\n"));
+                member(out, "    " MODEL_SOURCE, view->source);
+        }
         buf_add_str(out, STR("spec:\n"));
         member(out, "  tailnet", view->tailnet);
         if (from >= to || from >= n)

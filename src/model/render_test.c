@@ -86,6 +86,7 @@ static EntryView *view(void)
 
         v->gateway = (ObjectKey){STR("team-a"), STR("corp-gateway")};
         v->tailnet = STR("corp");
+        v->source = STR("corp-tailnet");
         v->known = true;
         v->last_sync = (Wall){1795384636000};
         v->held = (HeldRemoval){2, 1, STR("12ab"), STR("TooManyRemoved")};
@@ -109,6 +110,8 @@ static void test_endpoints_bytes(void **state)
                          "  labels:\n"
                          "    gateway.tailscale.com/gateway: corp-gateway\n"
                          "    gateway.tailscale.com/tailnet: corp\n"
+                         "  annotations:\n"
+                         "    gateway.tailscale.com/tailscale-tailnet: corp-tailnet\n"
                          "spec:\n"
                          "  tailnet: corp\n"
                          "  endpoints:\n"
@@ -161,6 +164,7 @@ static void test_endpoints_come_back(void **state)
         s = set.kinds[MANIFEST_ENDPOINTS].at[0];
         assert_true(str_eq(s->gateway, STR("corp-gateway")));
         assert_true(str_eq(s->tailnet, STR("corp")));
+        assert_true(str_eq(s->source, STR("corp-tailnet")));
         assert_true(str_eq(s->held_digest, STR("12ab")));
         assert_int_equal(s->held_confirmations, 1);
         assert_int_equal(s->held_n, 2);

@@ -11,7 +11,8 @@
 static bool is_same_entry(const EndpointsSpec *a, const EndpointsSpec *b)
 {
         return str_eq(a->meta.key.namespace, b->meta.key.namespace) &&
-               str_eq(a->gateway, b->gateway) && str_eq(a->tailnet, b->tailnet);
+               str_eq(a->gateway, b->gateway) && str_eq(a->tailnet, b->tailnet) &&
+               str_eq(a->source, b->source);
 }
 
 static int entry_order(const void *x, const void *y)
@@ -23,6 +24,8 @@ static int entry_order(const void *x, const void *y)
                 c = str_cmp(a->gateway, b->gateway);
         if (c == 0)
                 c = str_cmp(a->tailnet, b->tailnet);
+        if (c == 0)
+                c = str_cmp(a->source, b->source);
         return c != 0 ? c : str_cmp(a->meta.key.name, b->meta.key.name);
 }
 
