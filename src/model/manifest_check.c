@@ -165,22 +165,62 @@ static void check_tailnet_ref(const ManifestSet *s, const GatewaySpec *g, size_t
 static void check_secret_ref(const ManifestSet *s, const TailnetSpec *t, Faults *faults)
 {
         ObjectKey key = {t->meta.key.namespace, t->secret_name};
+        const SecretSpec *secret;
 
-        if (key.name.n == 0 || s->kinds[MANIFEST_SECRET].n == 0 ||
-            find_in(s, MANIFEST_SECRET, key) != NULL)
+        if (key.name.n == 0 || s->kinds[MANIFEST_SECRET].n == 0)
                 return;
+        secret = find_in(s, MANIFEST_SECRET, key);
+        if (secret != NULL) {
+                if (secret->api_key == NULL && secret->client_id == NULL)
+                        faults_add(faults, t->meta.file, t->meta.line, 1,
+                                   STR("spec.credentials.secretRef.name"),
+                                   "Secret %.*s (%.*s:%u) holds no credential, expected api_key, "
+                                   "or client_id and client_secret",
+                                   STR_FMT(key.name), STR_FMT(secret->meta.file),
+                                   secret->meta.line);
+                return;
+        }
         faults_add(faults, t->meta.file, t->meta.line, 1, STR("spec.credentials.secretRef.name"),
                    "no Secret %.*s in namespace %.*s, expected one", STR_FMT(key.name),
                    STR_FMT(key.namespace));
+}
+
+static void check_section(const GatewaySpec *g, Str section, const EgGateway *gateway, Str path,
+                          Faults *faults)
+{
+        if (section.n == 0)
+                return;
+        for (size_t i = 0; i < gateway->n_listeners; i++)
+                if (str_eq(gateway->listeners[i].name, section))
+                        return;
+        faults_add(faults, g->meta.file, g->meta.line, 1, path,
+                   "no listener %.*s in Gateway %.*s/%.*s, expected one", STR_FMT(section),
+                   STR_FMT(g->gateway.namespace), STR_FMT(g->gateway.name));
+}
+
+static void check_sections(const GatewaySpec *g, const EgGateway *gateway, Faults *faults)
+{
+        char path[96];
+
+        check_section(g, g->section_name, gateway, STR("spec.gatewayRef.sectionName"), faults);
+        for (size_t i = 0; i < g->n_tailnets; i++) {
+                IGNORE(snprintf(path, sizeof(path),
+                                "spec.tailnets[%zu].routeGeneration.egress.sectionName", i),
+                       "short");
+                check_section(g, g->tailnets[i].egress.section_name, gateway, str_of(path), faults);
+        }
 }
 
 static void check_gateway_ref(const ManifestSet *s, const GatewaySpec *g, Faults *faults)
 {
         const struct ManifestLeaves *l = &s->kinds[MANIFEST_EG_GATEWAY];
 
-        for (size_t i = 0; i < l->n; i++)
-                if (eg_gateway_find(&g->gateway, l->at[i]) == 0)
-                        return;
+        for (size_t i = 0; i < l->n; i++) {
+                if (eg_gateway_find(&g->gateway, l->at[i]) != 0)
+                        continue;
+                check_sections(g, l->at[i], faults);
+                return;
+        }
         if (l->n > 0)
                 faults_add(faults, g->meta.file, g->meta.line, 1, STR("spec.gatewayRef.name"),
                            "no Gateway %.*s in namespace %.*s, expected one",
