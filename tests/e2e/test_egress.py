@@ -88,6 +88,7 @@ def test_what_is_shown_agrees(stack):
 
 
 def test_device_that_joins_later(stack, figure):
+    stack.wait_for("api-server.tailscale.local")
     before = stack.bindings()
     with Load(stack.network.hub, LISTENER_PORT, "api-server.tailscale.local") as load:
         stack.tailnet.begin_add("api-later")
