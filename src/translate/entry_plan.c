@@ -11,46 +11,30 @@ static void refuse(EntryPlan *p, const char *reason, Str text)
         p->text = text;
 }
 
-static void add_proxy(EntryPlan *p, const ProxyAddr *proxy)
+static void refuse_shared(Arena *a, const Proxies *proxies, ObjectKey tailnet, EntryPlan *p)
 {
+        ObjectKey other;
         for (size_t i = 0; i < p->n_proxies; i++) {
                 const ProxyAddr *at = &p->proxies[i];
-                if (str_eq(at->ip, proxy->ip) && at->port == proxy->port &&
-                    str_eq(at->path, proxy->path))
-                        return;
-        }
-        if (p->n_proxies < PACK_PROXIES_MAX)
-                p->proxies[p->n_proxies++] = *proxy;
-}
-
-/* An address, or all that a name stands for; false where that is nothing yet. */
-static bool add_proxies(const World *w, EntryPlan *p, Str given)
-{
-        ProxyAddr proxy;
-        if (pack_parse_proxy(given, &proxy)) {
-                add_proxy(p, &proxy);
-                return true;
-        }
-        const ProxyName *name = table_find(w->proxy_names, &given, proxy_name_find);
-        size_t n = 0;
-        for (size_t i = 0; name != NULL && i < name->addresses.n; i++) {
-                if (!pack_parse_proxy(name->addresses.at[i], &proxy))
+                if (!proxies_is_shared(proxies, at, tailnet, &other))
                         continue;
-                add_proxy(p, &proxy);
-                n++;
+                refuse(p, "ProxyShared",
+                       arena_printf(a, "proxy %.*s leads into TailscaleTailnet %.*s/%.*s, too",
+                                    STR_FMT(at->path.n > 0 ? at->path : at->ip),
+                                    STR_FMT(other.namespace), STR_FMT(other.name)));
         }
-        return n > 0;
 }
 
-static void find_proxies(Arena *a, const World *w, EntryPlan *p)
+static void find_proxies(Arena *a, const Proxies *proxies, EntryPlan *p)
 {
         const Connectivity *c = &p->entry->connectivity;
         if (c->mode == CONNECT_DIRECT)
                 return;
         StrList given = c->proxies;
+        ObjectKey key = {p->spec->meta.key.namespace, p->entry->tailnet_name};
         if (given.n == 0) {
-                ObjectKey key = {p->spec->meta.key.namespace, p->entry->tailnet_name};
-                const TailnetSpec *t = table_find(w->tailnets, &key, tailnet_spec_find);
+                const TailnetSpec *t =
+                        table_find(proxies->world->tailnets, &key, tailnet_spec_find);
                 if (t == NULL) {
                         refuse(p, "TailnetNotFound",
                                arena_printf(a, "there is no TailscaleTailnet %.*s/%.*s",
@@ -59,19 +43,18 @@ static void find_proxies(Arena *a, const World *w, EntryPlan *p)
                 }
                 given = t->proxies;
         }
-        p->proxies = arena_new_array(a, PACK_PROXIES_MAX, sizeof(*p->proxies));
-        Str unusable = {0};
-        for (size_t i = 0; i < given.n; i++) {
-                if (!add_proxies(w, p, given.at[i]))
-                        unusable = given.at[i];
-        }
+        ProxyAddr *found = arena_new_array(a, PACK_PROXIES_MAX, sizeof(*found));
+        Str unresolved;
+        p->n_proxies = proxies_find(proxies, given, found, &unresolved);
+        p->proxies = found;
         if (p->n_proxies == 0)
                 refuse(p, "NoProxy",
-                       unusable.n > 0
+                       unresolved.n > 0
                                ? arena_printf(a, "proxy %.*s is not resolved (yet)",
-                                              STR_FMT(unusable))
+                                              STR_FMT(unresolved))
                                : STR("connectivity.mode is Proxy, and neither the entry nor its "
                                      "TailscaleTailnet has proxyAddresses"));
+        refuse_shared(a, proxies, key, p);
 }
 
 /* Order of the rules that give ports: a user's own endpoint, the Tailscale Service's, ports[] in
@@ -192,9 +175,10 @@ static void find_services(Arena *a, const World *w, EntryPlan *p)
         choose_host(p->services, first, p->n_services);
 }
 
-EntryPlan entry_plan_make(Arena *a, const World *w, const GatewaySpec *spec, size_t index,
+EntryPlan entry_plan_make(Arena *a, const Proxies *proxies, const GatewaySpec *spec, size_t index,
                           const EgGateway *gateway)
 {
+        const World *w = proxies->world;
         EntryPlan p = {.spec = spec, .entry = &spec->tailnets[index], .index = index};
         EntryKey key = {spec->meta.key, p.entry->name};
         p.view = table_find(w->entries, &key, entry_view_find);
@@ -207,7 +191,7 @@ EntryPlan entry_plan_make(Arena *a, const World *w, const GatewaySpec *spec, siz
                 p.attached = attach_choose(a, spec, &p.entry->egress, gateway);
         if (p.attached.listener == NULL && p.attached.reason != NULL)
                 refuse(&p, p.attached.reason, p.attached.text);
-        find_proxies(a, w, &p);
+        find_proxies(a, proxies, &p);
         if (p.view != NULL && p.view->known && p.entry->egress.enabled)
                 find_services(a, w, &p);
         return p;

@@ -9,6 +9,7 @@
 #include "model/world.h"
 #include "translate/attach.h"
 #include "translate/pack.h"
+#include "translate/proxies.h"
 
 typedef struct ServicePort {
         PackService pack;
@@ -25,7 +26,7 @@ typedef struct EntryPlan {
         uint32_t rank;         /* among the entries of the Gateway, by who wins: set by snapshot */
         const EntryView *view; /* NULL: nothing is known of it yet */
         Attached attached;
-        ProxyAddr *proxies; /* each once; at most PACK_PROXIES_MAX */
+        const ProxyAddr *proxies; /* each once; at most PACK_PROXIES_MAX */
         size_t n_proxies;
         const char *reason; /* why nothing of it can be programmed, or NULL */
         Str text;
@@ -36,6 +37,7 @@ typedef struct EntryPlan {
         uint64_t hosts, paths, conflicts; /* counted by claims */
 } EntryPlan;
 
-/* Of entry `index` of `spec`; `gateway` NULL: not among what was read. */
-EntryPlan entry_plan_make(Arena *a, const World *w, const GatewaySpec *spec, size_t index,
+/* Of entry `index` of `spec`, in the World of `proxies`; `gateway` NULL: not among what was read.
+ */
+EntryPlan entry_plan_make(Arena *a, const Proxies *proxies, const GatewaySpec *spec, size_t index,
                           const EgGateway *gateway);

@@ -87,8 +87,8 @@ static int on_reference_order(const void *a, const void *b)
 }
 
 /* References [0, n) are those to one Gateway. */
-static void make_state(Snapshot *s, const Reference *refs, size_t n, const Snapshot *before,
-                       Verdicts *verdicts)
+static void make_state(Snapshot *s, const Proxies *proxies, const Reference *refs, size_t n,
+                       const Snapshot *before, Verdicts *verdicts)
 {
         Arena a;
         arena_init(&a, 0);
@@ -101,7 +101,7 @@ static void make_state(Snapshot *s, const Reference *refs, size_t n, const Snaps
         n_plans = 0;
         for (size_t i = 0; i < n; i++) {
                 for (size_t j = 0; j < refs[i].spec->n_tailnets; j++) {
-                        plans[n_plans] = entry_plan_make(&a, s->world, refs[i].spec, j, gateway);
+                        plans[n_plans] = entry_plan_make(&a, proxies, refs[i].spec, j, gateway);
                         plans[n_plans].rank = (uint32_t)n_plans;
                         n_plans++;
                 }
@@ -131,6 +131,8 @@ Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_
         s->world = leaf_ref(world);
         Arena a;
         arena_init(&a, 0);
+        Proxies proxies;
+        proxies_init(&proxies, world);
         s->empty = assemble(&a, &(AssembleInput){0});
         size_t n = table_n(world->gateways);
         Reference *refs = arena_new_array(&a, n, sizeof(*refs));
@@ -144,8 +146,9 @@ Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_
                         if (!object_key_eq(refs[from].spec->gateway, refs[to].spec->gateway))
                                 break;
                 }
-                make_state(s, refs + from, to - from, before, &verdicts);
+                make_state(s, &proxies, refs + from, to - from, before, &verdicts);
         }
+        proxies_done(&proxies);
         arena_done(&a);
         *ret_report = verdicts_report(&verdicts, world);
         return s;

@@ -154,6 +154,29 @@ static void a_proxy_by_name_is_what_it_stands_for(void **state)
         fixture_done(&by_address);
 }
 
+#define OTHER_TAILNET(proxy)                                                                   \
+        "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleTailnet, metadata: " \
+        "{name: other, namespace: demo}, spec: {file: {path: o.json}, proxyAddresses: "        \
+        "[\"" proxy "\"]}}\n"
+
+/* However it is written, a proxy leads into one tailnet. */
+static void a_proxy_of_two_tailnets_is_none(void **state)
+{
+        (void)state;
+        static const Str addresses[] = {STR_INIT("10.0.0.1:1055"), STR_INIT("[fd00::1]:1055")};
+        StrList list = {addresses, LENGTH_OF(addresses)};
+        Fixture f = with_resolved(
+                PROXIES("\"proxy.example:1055\"") OTHER_TAILNET("[fd00:0::1]:1055"), list);
+        const RouteReport *r = fixture_row(&f, "ours", "api", NULL);
+        assert_false(r->programmed);
+        check_str(r->reason, "ProxyShared");
+        assert_true(str_find_str(r->text, STR("demo/other")) >= 0);
+        fixture_done(&f);
+        f = with_resolved(PROXIES("\"proxy.example:1055\"") OTHER_TAILNET("10.0.0.1:1056"), list);
+        assert_true(fixture_row(&f, "ours", "api", NULL)->programmed);
+        fixture_done(&f);
+}
+
 static void section_names_choose_the_listener(void **state)
 {
         (void)state;
@@ -436,6 +459,7 @@ int main(void)
                 cmocka_unit_test(one_service_has_a_host_and_a_cluster),
                 cmocka_unit_test(why_an_entry_is_not_programmed),
                 cmocka_unit_test(a_proxy_by_name_is_what_it_stands_for),
+                cmocka_unit_test(a_proxy_of_two_tailnets_is_none),
                 cmocka_unit_test(section_names_choose_the_listener),
                 cmocka_unit_test(conflicts_among_ours),
                 cmocka_unit_test(a_users_host_stays_the_users),

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "translate/proxies.h"
+
+#include "base/mem.h"
+#include "model/cidr.h"
+
+/* The first two TailscaleTailnets, by key, that name it. */
+typedef struct ProxyUser {
+        ObjectKey first, second;
+        bool is_shared;
+} ProxyUser;
+
+static bool is_same(const ProxyAddr *a, const ProxyAddr *b)
+{
+        return str_eq(a->ip, b->ip) && a->port == b->port && str_eq(a->path, b->path);
+}
+
+static size_t add(const ProxyAddr *proxy, ProxyAddr ret[PACK_PROXIES_MAX], size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (is_same(&ret[i], proxy))
+                        return n;
+        }
+        if (n < PACK_PROXIES_MAX)
+                ret[n++] = *proxy;
+        return n;
+}
+
+size_t proxies_find(const Proxies *p, StrList given, ProxyAddr ret[PACK_PROXIES_MAX],
+                    Str *ret_unresolved)
+{
+        size_t n = 0;
+        *ret_unresolved = (Str){0};
+        for (size_t i = 0; i < given.n; i++) {
+                ProxyAddr proxy;
+                if (pack_parse_proxy(given.at[i], &proxy)) {
+                        n = add(&proxy, ret, n);
+                        continue;
+                }
+                const ProxyName *name =
+                        table_find(p->world->proxy_names, &given.at[i], proxy_name_find);
+                if (name == NULL)
+                        *ret_unresolved = given.at[i];
+                for (size_t j = 0; name != NULL && j < name->addresses.n; j++) {
+                        if (pack_parse_proxy(name->addresses.at[j], &proxy))
+                                n = add(&proxy, ret, n);
+                }
+        }
+        return n;
+}
+
+/* One text for one address, however it is written. */
+static Str key_of(Arena *a, const ProxyAddr *proxy)
+{
+        IpAddr ip;
+        if (proxy->path.n > 0 || !ip_parse(proxy->ip, &ip))
+                return proxy->path;
+        char text[IP_TEXT];
+        return arena_printf(a, "%s %u", ip_format(&ip, text), proxy->port);
+}
+
+static void use(Proxies *p, StrList given, ObjectKey tailnet)
+{
+        ProxyAddr found[PACK_PROXIES_MAX];
+        Str ignored;
+        size_t n = proxies_find(p, given, found, &ignored);
+        for (size_t i = 0; i < n; i++) {
+                Str key = key_of(&p->arena, &found[i]);
+                ProxyUser *user = map_get(&p->users, key);
+                if (user == NULL) {
+                        user = ARENA_NEW(&p->arena, ProxyUser);
+                        user->first = tailnet;
+                        map_put(&p->users, key, user);
+                } else if (!user->is_shared && !object_key_eq(user->first, tailnet)) {
+                        user->second = tailnet;
+                        user->is_shared = true;
+                }
+        }
+}
+
+void proxies_init(Proxies *p, const World *world)
+{
+        *p = (Proxies){.world = world};
+        arena_init(&p->arena, 0);
+        map_init(&p->users);
+        TABLE_FOREACH (TailnetSpec, t, world->tailnets)
+                use(p, t->proxies, t->meta.key);
+        TABLE_FOREACH (GatewaySpec, g, world->gateways) {
+                for (size_t i = 0; i < g->n_tailnets; i++) {
+                        const TailnetEntry *e = &g->tailnets[i];
+                        ObjectKey tailnet = {g->meta.key.namespace, e->tailnet_name};
+                        if (e->connectivity.mode == CONNECT_PROXY)
+                                use(p, e->connectivity.proxies, tailnet);
+                }
+        }
+}
+
+void proxies_done(Proxies *p)
+{
+        map_done(&p->users);
+        arena_done(&p->arena);
+}
+
+bool proxies_is_shared(const Proxies *p, const ProxyAddr *proxy, ObjectKey tailnet,
+                       ObjectKey *ret_other)
+{
+        Arena a;
+        arena_init(&a, 0);
+        const ProxyUser *user = map_get(&p->users, key_of(&a, proxy));
+        arena_done(&a);
+        if (user == NULL || !user->is_shared)
+                return false;
+        *ret_other = object_key_eq(user->first, tailnet) ? user->second : user->first;
+        return true;
+}
