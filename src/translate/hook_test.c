@@ -332,13 +332,10 @@ static void what_did_not_come_is_counted_once(void **state)
         fixture_done(&f);
 }
 
-static void each_domain_of_a_virtual_host_is_taken(void **state)
+/* Also with overrideHosts: a route in front would take the other domain along. */
+static void check_two_domains(const char *manifests)
 {
-        (void)state;
-        Fixture f = fixture_open(
-                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", HOSTS) FIXTURE_ENDPOINTS(
-                        FIXTURE_API ", {name: web, tailscaleIP: 100.64.0.2, port: 80}"),
-                NULL);
+        Fixture f = fixture_open(manifests, NULL);
         Request r;
         request_open(&r);
         request_binding(&r, BINDING(""));
@@ -356,6 +353,16 @@ static void each_domain_of_a_virtual_host_is_taken(void **state)
         answer_done(&a);
         request_done(&r);
         fixture_done(&f);
+}
+
+static void each_domain_of_a_virtual_host_is_taken(void **state)
+{
+        (void)state;
+#define TWO(egress)                                                      \
+        FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", egress) \
+                FIXTURE_ENDPOINTS(FIXTURE_API ", {name: web, tailscaleIP: 100.64.0.2, port: 80}")
+        check_two_domains(TWO(HOSTS));
+        check_two_domains(TWO(HOSTS ", overrideHosts: true"));
 }
 
 static void paths_go_to_the_catch_all(void **state)

@@ -257,6 +257,16 @@ static SpliceVerdict note_all(Splice *s)
 
 /* -- What is put in -------------------------------------------------------------------------- */
 
+/* A route that is put in front of those of a virtual host takes all of its domains. */
+static bool has_one_domain(Str vhost)
+{
+        size_t n = 0;
+        PbReader r = pb_reader(vhost);
+        for (Str domain; n < 2 && pb_next_len(&r, PBN_VirtualHost_domains, &domain);)
+                n++;
+        return n == 1;
+}
+
 /* May this host of ours be in the answer? `owner`: who has its domain, or NULL. */
 static bool admit_host(Splice *s, const Pack *host, const Note *owner)
 {
@@ -265,8 +275,9 @@ static bool admit_host(Splice *s, const Pack *host, const Note *owner)
                                 STR_FMT(host->cluster));
                 return false;
         }
-        if (owner != NULL && (owner->overridden || !host->override ||
-                              !is_of_namespace(owner->body, host->namespace))) {
+        if (owner != NULL &&
+            (owner->overridden || !host->override || !has_one_domain(owner->body) ||
+             !is_of_namespace(owner->body, host->namespace))) {
                 splice_left_out(s->result, 1, "host %.*s has a virtual host already",
                                 STR_FMT(host->name));
                 return false;
