@@ -22,6 +22,7 @@ typedef struct Explain {
         Str scheme, host, path; /* the scheme is empty where none was given */
         JsonWriter json;
         bool stopped; /* a step was not ok: no more are told */
+        bool doubted; /* something was left out of the answer to Envoy Gateway; maybe this */
         Str verdict;  /* of that step */
 } Explain;
 
@@ -299,7 +300,8 @@ static void tell_revision(Explain *x, const RouteReport *r)
                                            : "is Envoy Gateway up, and the directory of the "
                                              "Bindings one of its paths?",
                                    h->last.ms > 0 ? wall_format(h->last, last) : "no time"));
-        if (h->left_out > 0)
+        x->doubted = h->left_out > 0;
+        if (x->doubted)
                 step(x, "answer", true,
                      arena_printf(&x->arena, "%llu left out at the answer: %s",
                                   (unsigned long long)h->left_out, h->left_out_text));
@@ -458,7 +460,9 @@ void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Bu
         bool answers = row != NULL && !x.stopped;
         Str verdict = x.verdict;
         if (answers)
-                verdict = arena_printf(&x.arena, "answered by service %.*s", STR_FMT(row->service));
+                verdict =
+                        arena_printf(&x.arena, "answered by service %.*s%s", STR_FMT(row->service),
+                                     x.doubted ? ", unless it is among what was left out" : "");
         json_key_bool(&x.json, STR("answers"), answers);
         json_key_str(&x.json, STR("verdict"), verdict);
         json_object_end(&x.json);

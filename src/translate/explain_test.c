@@ -179,6 +179,15 @@ static void what_is_not_in_force_is_told(void **state)
         assert_true(str_find_str(buf_str(&json), STR("a.yaml:1:1: broken")) > 0);
         assert_true(str_find_str(buf_str(&json), STR("hosts {service}.ts.local")) > 0);
         assert_true(str_find_str(buf_str(&json), STR("\"answers\":false")) > 0);
+        HookFact *h = facts_hook(&facts, (ObjectKey){STR("demo"), STR("gw")});
+        snprintf(h->served, sizeof(h->served), "%s",
+                 ((const GatewayReport *)f.report->gateways->at[0])->revision);
+        snprintf(h->left_out_text, sizeof(h->left_out_text), "AuthNotInherited");
+        h->left_out = 1;
+        buf_reset(&json);
+        explain_url(f.snapshot, f.report, &facts, STR("http://api.ts.local/"), &json);
+        assert_true(str_find_str(buf_str(&json), STR("left out at the answer: Auth")) > 0);
+        assert_true(str_find_str(buf_str(&json), STR("api, unless it is among")) > 0);
         buf_done(&json);
         facts_done(&facts);
         fixture_done(&f);
