@@ -354,7 +354,7 @@ def machine():
         model = re.search(r"model name\s*: (.*)", f.read())
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return (f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {commit}, {os.cpu_count()} × {model.group(1) if model else platform.machine()}, "
-            f"Linux {platform.release()}, load average {os.getloadavg()[0]:.1f} from others at the start")
+            f"Linux {platform.release().split('-')[0]}, load average {os.getloadavg()[0]:.1f} from others at the start")
 
 
 def go_first():
