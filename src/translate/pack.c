@@ -189,7 +189,17 @@ static void write_proxy(PbWriter *w, const ProxyAddr *p)
         pb_end(w);
 }
 
-static void write_endpoint(PbWriter *w, const Endpoint *e, const ProxyAddr *proxy)
+/* A weight that is so large that the sum of all would not fit 32 bits, which Envoy refuses, is the
+ * largest that does. */
+static uint32_t weight_of(const PackService *s, const Endpoint *e)
+{
+        uint64_t n = (uint64_t)s->n_endpoints * (s->n_proxies > 0 ? s->n_proxies : 1);
+        uint64_t max = UINT32_MAX / n;
+        return e->weight < max ? e->weight : (uint32_t)max;
+}
+
+static void write_endpoint(PbWriter *w, const PackService *s, const Endpoint *e,
+                           const ProxyAddr *proxy)
 {
         pb_begin(w, PB_LocalityLbEndpoints_lb_endpoints);
         pb_begin(w, PB_LbEndpoint_endpoint);
@@ -200,7 +210,7 @@ static void write_endpoint(PbWriter *w, const Endpoint *e, const ProxyAddr *prox
         if (proxy != NULL)
                 write_proxy(w, proxy);
         if (e->weight > 1)
-                write_u32(w, PB_LbEndpoint_load_balancing_weight, e->weight);
+                write_u32(w, PB_LbEndpoint_load_balancing_weight, weight_of(s, e));
         pb_end(w);
 }
 
@@ -211,9 +221,9 @@ static void write_load_assignment(PbWriter *w, const PackService *s)
         pb_begin(w, PB_ClusterLoadAssignment_endpoints);
         for (size_t i = 0; i < s->n_endpoints; i++) {
                 if (s->n_proxies == 0)
-                        write_endpoint(w, s->endpoints[i], NULL);
+                        write_endpoint(w, s, s->endpoints[i], NULL);
                 for (size_t j = 0; j < s->n_proxies; j++)
-                        write_endpoint(w, s->endpoints[i], &s->proxies[j]);
+                        write_endpoint(w, s, s->endpoints[i], &s->proxies[j]);
         }
         pb_end(w);
         pb_end(w);

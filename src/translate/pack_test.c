@@ -190,6 +190,31 @@ static void a_host_knows_where_its_routes_stand(void **state)
         buf_done(&scratch);
 }
 
+/* Envoy refuses a locality whose weights do not fit 32 bits in sum. */
+static void weights_fit_in_sum(void **state)
+{
+        (void)state;
+        Endpoint heavy = two;
+        heavy.weight = 3000000000;
+        const Endpoint *both[] = {leaf_of(&heavy), leaf_of(&heavy)};
+        PackService s = service(both, 2);
+        Buf scratch;
+        buf_init(&scratch, PACK_BYTES_MAX);
+        Pack *p = pack_cluster(&s, NULL, &scratch);
+        Str locality = pb_get(pb_get(cluster_of(p), PBN_Cluster_load_assignment),
+                              PBN_ClusterLoadAssignment_endpoints);
+        PbReader r = pb_reader(locality);
+        uint64_t sum = 0;
+        for (Str e; pb_next_len(&r, PBN_LocalityLbEndpoints_lb_endpoints, &e);)
+                sum += pb_get_varint(pb_get(e, PBN_LbEndpoint_load_balancing_weight),
+                                     PBN_UInt32Value_value);
+        assert_in_range(sum, 2, UINT32_MAX);
+        buf_done(&scratch);
+        leaf_unref(p);
+        leaf_unref(both[0]);
+        leaf_unref(both[1]);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -198,6 +223,7 @@ int main(void)
                 cmocka_unit_test(every_proxy_of_every_endpoint),
                 cmocka_unit_test(too_much_is_refused),
                 cmocka_unit_test(a_host_knows_where_its_routes_stand),
+                cmocka_unit_test(weights_fit_in_sum),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
