@@ -3,6 +3,7 @@
 
 #include "cli/admin_get.h"
 #include "cli/cli_options.h"
+#include "cli/printable.h"
 #include "cli/tree_print.h"
 #include "proto/json.h"
 
@@ -12,11 +13,14 @@ static void put_steps(const Tree *root, Buf *out)
 {
         TREE_FOREACH (step, tree_get(root, STR("steps"))) {
                 bool ok = tree_get_bool(step, STR("ok"), false);
-                buf_printf(out, "%s %-12.*s %.*s\n", ok ? "ok  " : "STOP",
-                           STR_FMT(tree_get_str(step, STR("what"))),
-                           STR_FMT(tree_get_str(step, STR("text"))));
+                buf_printf(out, "%s %-12.*s ", ok ? "ok  " : "STOP",
+                           STR_FMT(tree_get_str(step, STR("what"))));
+                printable_add(out, tree_get_str(step, STR("text")));
+                buf_add_char(out, '\n');
         }
-        buf_printf(out, "\n%.*s\n", STR_FMT(tree_get_str(root, STR("verdict"))));
+        buf_add_char(out, '\n');
+        printable_add(out, tree_get_str(root, STR("verdict")));
+        buf_add_char(out, '\n');
 }
 
 static bool fetch(const CliOptions *o, Buf *body, Err *err)

@@ -4,6 +4,7 @@
 #include "cli/admin_get.h"
 #include "cli/cli_options.h"
 #include "cli/columns.h"
+#include "cli/printable.h"
 #include "cli/tree_print.h"
 #include "proto/json.h"
 
@@ -35,7 +36,9 @@ static void put_faults(Page *p, const Tree *root)
                 if (error.n == 0)
                         continue;
                 p->wrong = true;
-                buf_printf(p->out, "FAULT in %.*s: %.*s\n", STR_FMT(dirs[i]), STR_FMT(error));
+                buf_printf(p->out, "FAULT in %.*s: ", STR_FMT(dirs[i]));
+                printable_add(p->out, error);
+                buf_add_char(p->out, '\n');
         }
         if (!tree_get_bool(root, STR("complete"), false)) {
                 p->wrong = true;

@@ -2,17 +2,16 @@
 #include "cli/columns.h"
 
 #include "base/mem.h"
+#include "cli/printable.h"
 
 static Str clean(Arena *a, Str s)
 {
         if (s.n == 0)
                 return STR("-");
-        char *p = arena_new(a, s.n + 1);
-        for (size_t i = 0; i < s.n; i++) {
-                unsigned char c = (unsigned char)s.p[i];
-                p[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
-        }
-        return (Str){p, s.n};
+        CLEANUP(buf_done) Buf b;
+        buf_init(&b, s.n);
+        printable_add(&b, s);
+        return arena_str(a, buf_str(&b));
 }
 
 void columns_row(Columns *c, const Str *cells)

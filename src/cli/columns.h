@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Columns: rows of text under a header, aligned as kubectl aligns them. Control characters of cells
- * are shown as "?". */
+/* Columns: rows of text under a header, aligned as kubectl aligns them. Cells go through
+ * printable.h. */
 
 #include "base/arena.h"
 #include "base/buf.h"
