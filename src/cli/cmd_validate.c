@@ -3,24 +3,20 @@
 #include "cli/cmd_validate.h"
 
 #include "base/buf.h"
-#include "base/err.h"
-#include "io/file.h"
 #include "model/manifest.h"
+#include "source/manifest_files.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum {
-        FILES_MAX = 10000, /* of one directory: as many as a running gateway reads */
-        PATH_BYTES_MAX = 4096,
-        OUTPUT_MAX = 1 << 20, /* FAULTS_MAX lines of at most 2 KiB */
+        OUTPUT_MAX = 1 << 20 /* FAULTS_MAX lines of at most 2 KiB */
 };
 
 typedef struct Validation {
         ManifestSet set;
         Faults faults;
-        const char *dir;
         size_t n_files;
 } Validation;
 
@@ -30,80 +26,16 @@ static void validation_done(Validation *v)
         faults_done(&v->faults);
 }
 
-/* Manifests may hold Secrets: the bytes are wiped. */
-static void wiped_buf_done(Buf *b)
-{
-        if (b->p != NULL)
-                explicit_bzero(b->p, b->room);
-        buf_done(b);
-}
-
-/* What cannot be read: the text says where, and so does the fault. */
-static void add_unreadable(Validation *v, const char *path, const Err *err)
-{
-        Str text = str_of(err->text), file = str_of(path);
-
-        if (str_starts(text, file) && str_starts(str_sub(text, file.n, text.n), STR(": ")))
-                text = str_sub(text, file.n + 2, text.n);
-        faults_add(&v->faults, file, 0, 0, STR(""), "%.*s", STR_FMT(text));
-}
-
-static void read_file(Validation *v, const char *path)
-{
-        CLEANUP(wiped_buf_done) Buf bytes;
-        Err err = {0};
-
-        buf_init(&bytes, MANIFEST_BYTES_MAX);
-        v->n_files++;
-        if (!file_read(path, &bytes, &err))
-                add_unreadable(v, path, &err);
-        else
-                IGNORE(manifest_read(&v->set, str_of(path), buf_str(&bytes), &v->faults),
-                       "faults are counted");
-}
-
-static bool on_name(void *ctx, Str name, Err *err)
-{
-        Validation *v = ctx;
-        char path[PATH_BYTES_MAX];
-        int n;
-
-        (void)err;
-        if (!str_ends(name, STR(".yaml")) && !str_ends(name, STR(".yml")) &&
-            !str_ends(name, STR(".json")))
-                return true;
-        n = snprintf(path, sizeof(path), "%s/%.*s", v->dir, STR_FMT(name));
-        if (n < 0 || (size_t)n >= sizeof(path))
-                faults_add(&v->faults, name, 0, 0, STR(""), "path too long, expected at most %d",
-                           PATH_BYTES_MAX);
-        else
-                read_file(v, path);
-        return true;
-}
-
-static void read_dir(Validation *v, const char *path)
-{
-        char trimmed[PATH_BYTES_MAX];
-        Err err = {0};
-        size_t n = strlen(path);
-
-        while (n > 1 && path[n - 1] == '/')
-                n--;
-        IGNORE(snprintf(trimmed, sizeof(trimmed), "%.*s", (int)n, path), "opening it fails then");
-        v->dir = trimmed;
-        if (!file_list_dir(trimmed, FILES_MAX, on_name, v, &err))
-                add_unreadable(v, path, &err);
-        v->dir = NULL;
-}
-
 static void read_argument(Validation *v, const char *path)
 {
         struct stat st;
 
-        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-                read_dir(v, path);
-        else
-                read_file(v, path);
+        if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+                v->n_files += manifest_files_read_dir(path, &v->set, &v->faults);
+        } else {
+                manifest_files_read(path, &v->set, &v->faults);
+                v->n_files++;
+        }
 }
 
 static void put_count(Buf *out, size_t n, const char *what)

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "discovery/discover.h"
 #include "model/manifest.h"
-#include "source/dir_source.h"
+#include "source/manifest_files.h"
 
 static bool is_same_entry(const EndpointsSpec *a, const EndpointsSpec *b)
 {
@@ -50,7 +50,8 @@ Table *cache_read(const char *dir, Log *log)
         CLEANUP(faults_done) Faults faults;
         manifest_set_init(&set);
         faults_init(&faults);
-        if (!dir_read_manifests(dir, &set, &faults))
+        IGNORE(manifest_files_read_dir(dir, &set, &faults), "only people count files");
+        if (faults.n_total > 0)
                 log_warn(log, "part of the cache cannot be read", LOG_CSTR("dir", dir),
                          LOG_INT("faults", faults.n_total), LOG_STR("first", faults.at[0].text));
         const struct ManifestLeaves *found = &set.kinds[MANIFEST_ENDPOINTS];

@@ -2,8 +2,8 @@
 #include "source/dir_source.h"
 
 #include "base/mem.h"
-#include "io/file.h"
 #include "io/watch.h"
+#include "source/manifest_files.h"
 
 #include <stdio.h>
 
@@ -15,55 +15,6 @@ struct DirSource {
         Table *tables[MANIFEST_KINDS];
 };
 
-typedef struct Reading {
-        const char *dir;
-        ManifestSet *set;
-        Faults *faults;
-} Reading;
-
-static bool is_manifest(Str name)
-{
-        return str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")) ||
-               str_ends(name, STR(".json"));
-}
-
-static bool read_one(void *ctx, Str name, Err *err)
-{
-        (void)err;
-        Reading *r = ctx;
-        if (!is_manifest(name))
-                return true;
-        char path[4096];
-        int n = snprintf(path, sizeof path, "%s/%.*s", r->dir, STR_FMT(name));
-        if (n < 0 || (size_t)n >= sizeof path) {
-                faults_add(r->faults, name, 0, 0, (Str){0}, "the path is longer than %zu bytes",
-                           sizeof path);
-                return true;
-        }
-        Buf bytes;
-        buf_init(&bytes, MANIFEST_BYTES_MAX);
-        Err why = {0};
-        if (!file_read(path, &bytes, &why))
-                faults_add(r->faults, str_of(path), 0, 0, (Str){0}, "%s", why.text);
-        else
-                IGNORE(manifest_read(r->set, str_of(path), buf_str(&bytes), r->faults),
-                       "the faults are counted");
-        /* A Secret may have been among it. */
-        if (bytes.n > 0)
-                explicit_bzero(bytes.p, bytes.n);
-        buf_done(&bytes);
-        return true;
-}
-
-bool dir_read_manifests(const char *path, ManifestSet *set, Faults *faults)
-{
-        Reading r = {path, set, faults};
-        Err err = {0};
-        if (!file_list_dir(path, DIR_FILES_MAX, read_one, &r, &err))
-                faults_add(faults, str_of(path), 0, 0, (Str){0}, "%s", err.text);
-        return faults->n_total == 0;
-}
-
 static void tell_fault(DirSource *d, const Faults *faults)
 {
         Buf text;
@@ -74,7 +25,9 @@ static void tell_fault(DirSource *d, const Faults *faults)
         IGNORE(snprintf(d->in.fact->error, sizeof d->in.fact->error, "%.*s", STR_FMT(first)),
                "cut at its size");
         d->in.fact->failures++;
-        log_error(d->in.log, "resources refused, what was good stays in force",
+        log_error(d->in.log,
+                  d->in.fact->read_once ? "resources refused, what was good stays in force"
+                                        : "resources refused, nothing is in force yet",
                   LOG_CSTR("dir", d->path), LOG_INT("faults", faults->n_total),
                   LOG_STR("first", first));
         buf_done(&text);
@@ -100,7 +53,8 @@ static bool read_all(DirSource *d)
         manifest_set_init(&set);
         faults_init(&faults);
         d->in.fact->reads++;
-        if (!dir_read_manifests(d->path, &set, &faults) || !manifest_check(&set, &faults)) {
+        IGNORE(manifest_files_read_dir(d->path, &set, &faults), "only people count files");
+        if (faults.n_total > 0 || !manifest_check(&set, &faults)) {
                 tell_fault(d, &faults);
                 return false;
         }

@@ -12,10 +12,6 @@
 #include "model/facts.h"
 #include "model/manifest.h"
 
-enum {
-        DIR_FILES_MAX = 10000
-};
-
 typedef struct DirSource DirSource;
 typedef void DirSourceFn(DirSource *d);
 
@@ -41,6 +37,3 @@ const Table *dir_source_table(const DirSource *d, ManifestKind kind);
 void dir_source_reread(DirSource *d);
 /* Allowed in the DirSourceFn. NULL is welcome. Returns NULL. */
 DirSource *dir_source_close(DirSource *d);
-
-/* Reads every manifest of `path` into `set`; false with faults. Used for the cache, too. */
-bool dir_read_manifests(const char *path, ManifestSet *set, Faults *faults) MUST_USE;

@@ -15,6 +15,7 @@
 #include "io/file.h"
 #include "io/testing.h"
 #include "net/test_closer.h"
+#include "source/manifest_files.h"
 
 #define TAILNET(name)                                  \
         "apiVersion: gateway.tailscale.com/v1alpha1\n" \
@@ -240,7 +241,7 @@ static void too_many_files_are_a_fault(void **state)
         Fixture *f = *state;
         put(f, "a.yaml", TAILNET("a"));
         open_source(f);
-        for (int i = 0; i < DIR_FILES_MAX; i++) {
+        for (int i = 0; i < MANIFEST_FILES_MAX; i++) {
                 char path[TEST_PATH + 16];
                 snprintf(path, sizeof path, "%s/x%d", f->path, i);
                 int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
