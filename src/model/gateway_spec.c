@@ -238,10 +238,11 @@ static const Schema ingress =
         SCHEMA(ingress_fields, .size = sizeof(RouteRules), .after = after_direction);
 
 static const Field egress_fields[] = {
-        HOST_PATTERN("{service}.{tailnet}.tailscale.local"),
+        HOST_PATTERN("{service}.tailscale.local"),
         {.name = "pathPrefix",
          .type = FIELD_STR,
          FIELD_TO(RouteRules, path_prefix),
+         .fallback = "/tailscale/{service}/",
          .check = check_path_prefix},
         LISTENER_PROTOCOL("HTTP"),
         {.name = "pathHosts",
@@ -282,8 +283,12 @@ static void after_generation(Decoder *d, const Tree *node, void *out)
         TailnetEntry *entry = out;
 
         (void)d;
-        if (node == NULL)
-                entry->egress.enabled = true;
+        if (node != NULL)
+                return;
+        /* Nobody said anything: a host that two tailnets cannot share, and no path. */
+        entry->egress.enabled = true;
+        entry->egress.host_pattern = STR("{service}.{tailnet}.tailscale.local");
+        entry->egress.path_prefix = (Str){0};
 }
 
 static const Schema generation =

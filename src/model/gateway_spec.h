@@ -32,7 +32,7 @@ typedef enum HostHeader {
 /* routeGeneration.ingress or .egress. */
 typedef struct RouteRules {
         bool enabled; /* named in routeGeneration; egress also where routeGeneration is absent */
-        Str host_pattern;   /* egress absent: "{service}.{tailnet}.tailscale.local" */
+        Str host_pattern;   /* routeGeneration absent: "{service}.{tailnet}.tailscale.local" */
         Str path_prefix;    /* empty: no path */
         Protocol protocol;  /* kind of listener; egress HTTP, ingress HTTPS */
         StrList path_hosts; /* ["*"] */

@@ -214,11 +214,16 @@ static void test_gateway_values(void **state)
                            "'/t/{service}/', protocol: TLS, pathHosts: [], hostHeader: Preserve, "
                            "overrideHosts: true, sectionName: tls}\n"
                            "  - name: c\n    tailscaleTailnetRef: {name: t}\n"
-                           "    routeGeneration: {}\n");
+                           "    routeGeneration: {}\n"
+                           "  - name: d\n    tailscaleTailnetRef: {name: t}\n"
+                           "    routeGeneration: {egress: {}}\n");
         const GatewaySpec *g = only(&r, MANIFEST_GATEWAY);
         const TailnetEntry *a = &g->tailnets[0], *b = &g->tailnets[1], *c = &g->tailnets[2];
+        const TailnetEntry *d = &g->tailnets[3];
 
         (void)state;
+        assert_str(d->egress.host_pattern, "{service}.tailscale.local");
+        assert_str(d->egress.path_prefix, "/tailscale/{service}/");
         assert_str(g->gateway.namespace, "infra");
         assert_str(g->section_name, "internal");
         assert_int_equal(g->priority, -5);

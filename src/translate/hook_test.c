@@ -14,8 +14,8 @@
 
 static const ObjectKey gw = {STR_INIT("demo"), STR_INIT("gw")};
 
-#define HOSTS "hostPattern: \"{service}.ts.local\", protocol: HTTP"
-#define PATHS HOSTS ", pathPrefix: \"/t/{service}/\""
+#define HOSTS "hostPattern: \"{service}.ts.local\", pathPrefix: /, protocol: HTTP"
+#define PATHS "hostPattern: \"{service}.ts.local\", pathPrefix: \"/t/{service}/\", protocol: HTTP"
 #define WORLD(egress)                                                    \
         FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", egress) \
                 FIXTURE_ENDPOINTS(FIXTURE_API)

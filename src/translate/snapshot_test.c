@@ -283,10 +283,11 @@ static void one_port_of_a_service_has_the_host(void **state)
         }
         assert_int_equal(programmed, 1);
         fixture_done(&f);
-        f = fixture_open(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS(
-                                 "ours", "", "hostPattern: \"{service}-{port}.x\", protocol: HTTP")
-                                 PORTS,
-                         NULL);
+        f = fixture_open(
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS(
+                        "ours", "",
+                        "hostPattern: \"{service}-{port}.x\", pathPrefix: /, protocol: HTTP") PORTS,
+                NULL);
         const GatewayReport *g = f.report->gateways->at[0];
         assert_int_equal(g->hosts, 2);
         fixture_done(&f);

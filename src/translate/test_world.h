@@ -21,7 +21,7 @@
         "{name: " name ", namespace: demo}, spec: {gatewayRef: {name: gw}, " more "tailnets: " \
         "[{name: corp, tailscaleTailnetRef: {name: corp}, routeGeneration: {egress: {" egress  \
         "}}}]}}\n"
-#define FIXTURE_HOST "hostPattern: \"{service}.ts.local\", protocol: HTTP"
+#define FIXTURE_HOST "hostPattern: \"{service}.ts.local\", pathPrefix: /, protocol: HTTP"
 #define FIXTURE_ENDPOINTS(list)                                                                  \
         "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleEndpoints, metadata: " \
         "{name: e, namespace: demo}, spec: {tailnet: corp, endpoints: [" list "]}}\n"
