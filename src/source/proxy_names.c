@@ -12,6 +12,7 @@
 #include "model/world.h"
 
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,6 +34,7 @@ typedef struct NamesJob {
         ProxyNames *p;
         LookUp *look_ups;
         size_t n;
+        atomic_bool stop; /* set by close: the names that are left are nobody's any more */
 } NamesJob;
 
 struct ProxyNames {
@@ -45,7 +47,7 @@ struct ProxyNames {
         Table *table;
         Str *wanted; /* sorted, unique; owned copies */
         size_t n_wanted;
-        bool under_way;
+        NamesJob *under_way; /* the worker's; only `stop` is touched */
 };
 
 /* ---- which names ---- */
@@ -123,7 +125,7 @@ static void look_up(LookUp *l)
 static void work(Job *job)
 {
         NamesJob *j = CONTAINER_OF(job, NamesJob, job);
-        for (size_t i = 0; i < j->n; i++)
+        for (size_t i = 0; i < j->n && !atomic_load(&j->stop); i++)
                 look_up(&j->look_ups[i]);
 }
 
@@ -191,7 +193,7 @@ static void on_looked_up(Job *job)
 {
         NamesJob *j = CONTAINER_OF(job, NamesJob, job);
         ProxyNames *p = j->p;
-        p->under_way = false;
+        p->under_way = NULL;
         for (size_t i = 0; i < j->n; i++) {
                 const LookUp *l = &j->look_ups[i];
                 if (l->n == 0 && is_wanted(p, str_of(l->name)))
@@ -214,7 +216,7 @@ static void copy(char *to, size_t room, Str s)
 
 static void start(ProxyNames *p)
 {
-        if (p->under_way || p->n_wanted == 0)
+        if (p->under_way != NULL || p->n_wanted == 0)
                 return;
         NamesJob *j = mem_new(sizeof *j);
         j->p = p;
@@ -231,9 +233,10 @@ static void start(ProxyNames *p)
         }
         if (p->worker == NULL)
                 p->worker = worker_new(p->loop);
-        p->under_way = worker_submit(p->worker, &j->job);
-        if (p->under_way)
+        if (worker_submit(p->worker, &j->job)) {
+                p->under_way = j;
                 return;
+        }
         job_free(j);
         timer_set_in(&p->timer, SPAN_S(1));
 }
@@ -301,6 +304,8 @@ ProxyNames *proxy_names_close(ProxyNames *p)
         if (p == NULL)
                 return NULL;
         timer_clear(&p->timer);
+        if (p->under_way != NULL)
+                atomic_store(&p->under_way->stop, true);
         p->worker = worker_free(p->worker);
         forget_wanted(p);
         table_unref(p->table);

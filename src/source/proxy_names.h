@@ -29,6 +29,6 @@ void proxy_names_want(ProxyNames *p, const Table *tailnets, const Table *gateway
 const Table *proxy_names_table(const ProxyNames *p);
 /* Has every wanted name been resolved, now or before? */
 bool proxy_names_all_resolved(const ProxyNames *p);
-/* Waits for a look-up that is under way. Allowed in the ProxyNamesFn. NULL is welcome. Returns
- * NULL. */
+/* Waits for the one name that is being looked up. Allowed in the ProxyNamesFn. NULL is welcome.
+ * Returns NULL. */
 ProxyNames *proxy_names_close(ProxyNames *p);
