@@ -56,6 +56,12 @@ static void write_binding(Plan *p, ObjectKey key, Str revision, uint64_t attempt
         buf_done(&content);
 }
 
+static void plan_again(Plan *p, Mono at)
+{
+        if (p->again.ns == 0 || mono_before(at, p->again))
+                p->again = at;
+}
+
 /* The first change goes at once, later ones keep apart. */
 static bool may_write(const PlanInput *in, Plan *p, const BindingWritten *w)
 {
@@ -64,8 +70,25 @@ static bool may_write(const PlanInput *in, Plan *p, const BindingWritten *w)
         Mono at = mono_add(w->at, SPAN_MS(PLAN_BINDING_APART_MS));
         if (!mono_before(in->now, at))
                 return true;
-        if (p->again.ns == 0 || mono_before(at, p->again))
-                p->again = at;
+        plan_again(p, at);
+        return false;
+}
+
+/*
+ * Did a call ask for what stood there before we wrote, and none since for what stands there?
+ * Envoy Gateway (1.9.0) reads its files and only then watches them: what is written in between it
+ * does not see until the next change.
+ */
+static bool is_missed(const PlanInput *in, Plan *p, const HookFact *fact, const BindingWritten *w)
+{
+        if (fact == NULL || fact->asked[0] == '\0' || !mono_before(w->at, fact->at))
+                return false;
+        if (str_eq(str_of(fact->asked), w->revision) && fact->attempt == w->attempt)
+                return false;
+        Mono due = mono_add(fact->at, SPAN_MS(PLAN_BINDING_MISSED_MS));
+        if (!mono_before(in->now, due))
+                return true;
+        plan_again(p, due);
         return false;
 }
 
@@ -88,7 +111,7 @@ static void plan_wanted(const PlanInput *in, Plan *p, const GatewayReport *g)
         const HookFact *fact = facts_find_hook(in->facts, g->eg_gateway);
         Str revision = str_of(g->revision);
         bool is_new = w == NULL || !str_eq(w->revision, revision);
-        bool is_owed = !is_new && owes_attempt(in->facts, fact, w);
+        bool is_owed = !is_new && (owes_attempt(in->facts, fact, w) || is_missed(in, p, fact, w));
         if ((!is_new && !is_owed) || !may_write(in, p, w))
                 return;
         uint64_t attempt = w != NULL ? w->attempt : 0;
@@ -106,12 +129,12 @@ static void plan_unwanted(const PlanInput *in, Plan *p, const BindingWritten *w)
                          str_eq(str_of(fact->asked), STR(PLAN_REVISION_EMPTY)) &&
                          fact->error[0] == '\0';
         /* Written by the process before this one: whether it was answered, nobody knows. */
-        bool is_old = is_empty && w->at.ns == 0;
+        bool is_repeated = is_empty && (w->at.ns == 0 || is_missed(in, p, fact, w));
         if (is_gone || is_served)
                 plan_add(p, PLAN_BINDINGS, file_name(&p->arena, w->eg_gateway), (Str){0}, true);
-        else if ((!is_empty || is_old) && may_write(in, p, w))
+        else if ((!is_empty || is_repeated) && may_write(in, p, w))
                 write_binding(p, w->eg_gateway, STR(PLAN_REVISION_EMPTY),
-                              w->attempt + (is_old ? 1 : 0));
+                              w->attempt + (is_repeated ? 1 : 0));
 }
 
 void plan_bindings(const PlanInput *in, Plan *p)

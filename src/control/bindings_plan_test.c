@@ -129,6 +129,46 @@ static void test_an_owed_answer_raises_the_attempt_once(void **state)
         done(&c);
 }
 
+/* What the plan is at `now`, where r2 with attempt 1 was written at second 10 and the last call, at
+ * `at`, asked so. */
+static void plan_after_call(Case *c, const char *asked, uint64_t attempt, Mono at, Mono now)
+{
+        BindingWritten w = {gateway, STR("r2"), 1, {SPAN_S(10).ns}};
+        *c = (Case){0};
+        facts_init(&c->facts);
+        HookFact *f = facts_hook(&c->facts, gateway);
+        IGNORE(snprintf(f->asked, sizeof f->asked, "%s", asked), "short");
+        f->attempt = attempt;
+        f->at = at;
+        plan(c, "r2", &w, now);
+}
+
+static void test_a_change_that_was_not_seen_is_made_again(void **state)
+{
+        (void)state;
+        Case c;
+        Mono before = {SPAN_S(9).ns}, after = {SPAN_S(11).ns}, early = {SPAN_S(13).ns},
+             late = {SPAN_S(14).ns};
+        plan_after_call(&c, "r1", 1, after, early);
+        assert_int_equal(c.plan.n, 0);
+        assert_int_equal(c.plan.again.ns, late.ns);
+        done(&c);
+        plan_after_call(&c, "r1", 1, after, late);
+        expect_write(&c, "attempt: 2");
+        done(&c);
+        plan_after_call(&c, "r2", 0, after, late);
+        expect_write(&c, "attempt: 2");
+        done(&c);
+
+        plan_after_call(&c, "r1", 1, before, late); /* it may not have been told yet */
+        assert_int_equal(c.plan.n, 0);
+        done(&c);
+        plan_after_call(&c, "r2", 1, after, late);
+        assert_int_equal(c.plan.n, 0);
+        assert_int_equal(c.plan.again.ns, 0);
+        done(&c);
+}
+
 static void test_unwanted_names_the_empty_contribution_before_it_goes(void **state)
 {
         (void)state;
@@ -250,6 +290,7 @@ int main(void)
                 cmocka_unit_test(test_what_stands_there_is_not_written_again),
                 cmocka_unit_test(test_changes_keep_a_second_apart),
                 cmocka_unit_test(test_an_owed_answer_raises_the_attempt_once),
+                cmocka_unit_test(test_a_change_that_was_not_seen_is_made_again),
                 cmocka_unit_test(test_unwanted_names_the_empty_contribution_before_it_goes),
                 cmocka_unit_test(test_unwanted_waits_until_the_empty_one_was_served),
                 cmocka_unit_test(test_unwanted_of_another_process_asks_once_more),

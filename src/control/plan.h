@@ -52,6 +52,10 @@ typedef struct Plan {
 /* The least time between two changes of one Binding, after the first. */
 enum {
         PLAN_BINDING_APART_MS = 1000,
+        /* A call that asks for what stood there before is taken for a sign that the change was not
+         * seen only after this time: reading all its files takes Envoy Gateway up to two seconds.
+         */
+        PLAN_BINDING_MISSED_MS = 3000,
         /* A file's name, so that it fits a directory (255 bytes) under a temporary name, too. */
         PLAN_FILE_NAME_MAX = 250,
 };

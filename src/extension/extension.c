@@ -100,6 +100,7 @@ static void record_translate(Extension *x, HookVerdict v, const HookResult *r, S
                 return;
         f->calls++;
         f->last = loop_wall(x->in.loop);
+        f->at = loop_now(x->in.loop);
         f->last_seconds = seconds;
         f->request_bytes = request.n;
         f->answer_bytes = answer->n;

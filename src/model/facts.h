@@ -20,6 +20,7 @@ typedef struct HookFact {
                             */
         uint64_t calls, failures;
         Wall last;
+        Mono at; /* the same instant, for intervals; 0: no call yet */
         double last_seconds;
         uint64_t request_bytes, answer_bytes;
         uint64_t hosts, paths,

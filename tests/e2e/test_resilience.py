@@ -111,6 +111,32 @@ def test_envoy_gateway_restarted(stack, load):
     stack.wait_for("api-three.tailscale.local", seconds=60)
 
 
+def test_change_while_envoy_gateway_starts(stack, load, figure):
+    """It reads its files for seconds and watches them only then: what is written in between must reach it all the same."""
+    if "api-three" not in stack.tailnet.nodes:
+        stack.tailnet.add_device("api-three")
+    stack.wait_for("api-three.tailscale.local")
+    stack.eg.process.stop()
+    said = len(stack.eg.process.text())
+    stack.control.hidden = {"api-three"}
+    stack.eg.start(wait=False)
+    try:
+        eventually(lambda: "start reconciling" in stack.eg.process.text()[said:], 60, "Envoy Gateway reads its files", every=0.01)
+        before = stack.bindings()
+        time.sleep(0.3)
+        stack.eg.process.signal(signal.SIGSTOP)  # what it has read by now, it has read
+        stack.control.set("without")
+        eventually(lambda: stack.bindings() != before, 10, "the change is written")
+        stack.eg.process.signal(signal.SIGCONT)
+        start = time.monotonic()
+        stack.wait_for("api-three.tailscale.local", status=404, seconds=60)
+        figure(f"change made while it read its files: in force after {time.monotonic() - start:.1f} s")
+    finally:
+        stack.eg.process.signal(signal.SIGCONT)
+        stack.control.set("pass")
+    stack.wait_for("api-three.tailscale.local")
+
+
 def misbehave(stack, load, fault, seconds):
     control, bindings = stack.control, stack.bindings()
     before = control.count(fault.split("-")[0])
