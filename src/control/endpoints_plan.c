@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "control/plan.h"
+#include "control/shards.h"
 #include "model/render.h"
 
 #include <stdlib.h>
@@ -40,15 +41,15 @@ static Str file_prefix(Arena *a, const EntryView *v, Str base)
 
 static void plan_entry(Plan *p, const EntryView *v, Str base)
 {
-        size_t n = table_n(v->endpoints);
-        for (size_t from = 0, shard = 0; shard == 0 || from < n; from += ENDPOINTS_MAX, shard++) {
-                size_t to = from + ENDPOINTS_MAX < n ? from + ENDPOINTS_MAX : n;
-                Str name = arena_printf(&p->arena, "%.*s-%zu", STR_FMT(base), shard);
+        Shards shards = shards_of(&p->arena, v->endpoints);
+        for (size_t i = 0; i < shards.n; i++) {
+                Str name = arena_printf(&p->arena, "%.*s-%zu", STR_FMT(base), i);
                 Str file = arena_printf(&p->arena, "%.*s.%.*s.yaml", STR_FMT(v->gateway.namespace),
                                         STR_FMT(name));
                 Buf content;
                 buf_init(&content, FILE_BYTES_MAX);
-                render_endpoints(v, name, from, to, &content);
+                render_endpoints(v, name, shards.at + shards.from[i],
+                                 shards.from[i + 1] - shards.from[i], &content);
                 if (!content.failed)
                         plan_add(p, PLAN_ENDPOINTS, file, buf_str(&content), false);
                 buf_done(&content);

@@ -77,23 +77,55 @@ static const PlanFile *find(const Case *c, Str name)
         return NULL;
 }
 
+static size_t count(Str text, Str what)
+{
+        size_t n = 0;
+        for (ptrdiff_t at; (at = str_find_str(text, what)) >= 0; n++)
+                text = str_sub(text, (size_t)at + what.n, text.n);
+        return n;
+}
+
 static void an_entry_has_shards_of_250(void **state)
 {
         (void)state;
         Case c;
         EntryView *v = entry("gw", "corp", 501, true);
         plan(&c, &v, 1, NULL, 0);
-        assert_int_equal(c.plan.n, 3);
+        assert_int_equal(c.plan.n, 4);
+        size_t all = 0;
         for (size_t i = 0; i < c.plan.n; i++) {
                 char end[32];
                 IGNORE(snprintf(end, sizeof end, "-%zu.yaml", i), "fits");
                 assert_true(str_starts(c.plan.files[i].name, STR("demo.gw-corp-")));
                 assert_true(str_ends(c.plan.files[i].name, str_of(end)));
                 assert_false(c.plan.files[i].remove);
+                size_t n = count(c.plan.files[i].content, STR("  - name: "));
+                assert_in_range(n, 1, ENDPOINTS_MAX);
+                all += n;
         }
-        assert_true(str_find_str(c.plan.files[1].content, STR("s250")) > 0);
-        assert_true(str_find_str(c.plan.files[1].content, STR("s500")) < 0);
+        assert_int_equal(all, 501);
         done(&c);
+}
+
+/* Members stay in their shard: one that joins changes the spec of one object. */
+static void one_that_joins_changes_one_shard(void **state)
+{
+        (void)state;
+        Case before, after;
+        EntryView *v = entry("gw", "corp", 600, true), *w = entry("gw", "corp", 601, true);
+        plan(&before, &v, 1, NULL, 0);
+        plan(&after, &w, 1, NULL, 0);
+        assert_int_equal(before.plan.n, after.plan.n);
+        size_t changed = 0;
+        for (size_t i = 0; i < after.plan.n; i++) {
+                Str a = before.plan.files[i].content, b = after.plan.files[i].content;
+                a.n = (size_t)str_find_str(a, STR("\nstatus:"));
+                b.n = (size_t)str_find_str(b, STR("\nstatus:"));
+                changed += !str_eq(a, b);
+        }
+        assert_int_equal(changed, 1);
+        done(&before);
+        done(&after);
 }
 
 /* It says that nothing was found, which is not the same as not being there. */
@@ -190,6 +222,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_entry_has_shards_of_250),
+                cmocka_unit_test(one_that_joins_changes_one_shard),
                 cmocka_unit_test(an_entry_without_endpoints_has_a_file),
                 cmocka_unit_test(names_that_run_together_are_told_apart),
                 cmocka_unit_test(what_is_no_longer_wanted_is_removed),

@@ -165,11 +165,9 @@ static void render_status(Buf *out, const EntryView *view)
                          view->held.n > 0 ? view->held.reason : STR("NothingHeld"));
 }
 
-void render_endpoints(const EntryView *view, Str name, size_t from, size_t to, Buf *out)
+void render_endpoints(const EntryView *view, Str name, const Endpoint *const *endpoints, size_t n,
+                      Buf *out)
 {
-        size_t n = table_n(view->endpoints);
-
-        INSIST(from <= to);
         render_head(out, "TailscaleEndpoints", (ObjectKey){view->gateway.namespace, name});
         buf_add_str(out, STR("  labels:\n"));
         member(out, "    gateway.tailscale.com/gateway", view->gateway.name);
@@ -180,11 +178,8 @@ void render_endpoints(const EntryView *view, Str name, size_t from, size_t to, B
         }
         buf_add_str(out, STR("spec:\n"));
         member(out, "  tailnet", view->tailnet);
-        if (from >= to || from >= n)
-                buf_add_str(out, STR("  endpoints: []\n"));
-        else
-                buf_add_str(out, STR("  endpoints:\n"));
-        for (size_t i = from; i < to && i < n; i++)
-                render_endpoint(out, view->endpoints->at[i]);
+        buf_add_str(out, n == 0 ? STR("  endpoints: []\n") : STR("  endpoints:\n"));
+        for (size_t i = 0; i < n; i++)
+                render_endpoint(out, endpoints[i]);
         render_status(out, view);
 }

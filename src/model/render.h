@@ -9,8 +9,9 @@
 
 /* A TailscaleGatewayBinding for Envoy Gateway's file provider. `attempt` 0 is left out. */
 void render_binding(ObjectKey eg_gateway, Str revision, uint64_t attempt, Buf *out);
-/* One shard (endpoints [from, to) of the view's Table) of a TailscaleEndpoints with status. `name`
- * is the object's. */
-void render_endpoints(const EntryView *view, Str name, size_t from, size_t to, Buf *out);
+/* One object of a TailscaleEndpoints: `n` of the view's endpoints, and the status of the whole
+ * view. `name` is the object's. */
+void render_endpoints(const EntryView *view, Str name, const Endpoint *const *endpoints, size_t n,
+                      Buf *out);
 /* A YAML scalar: plain where that is safe, else double-quoted. */
 void render_scalar(Buf *out, Str s);

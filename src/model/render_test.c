@@ -101,7 +101,8 @@ static void test_endpoints_bytes(void **state)
 
         (void)state;
         buf_init(&b, 1 << 16);
-        render_endpoints(v, STR("corp-gateway-corp-0-0"), 1, 2, &b);
+        render_endpoints(v, STR("corp-gateway-corp-0-0"),
+                         (const Endpoint *const *)v->endpoints->at + 1, 1, &b);
         assert_bytes(&b, "apiVersion: gateway.tailscale.com/v1alpha1\n"
                          "kind: TailscaleEndpoints\n"
                          "metadata:\n"
@@ -158,7 +159,7 @@ static void test_endpoints_come_back(void **state)
         buf_init(&b, 1 << 16);
         manifest_set_init(&set);
         faults_init(&faults);
-        render_endpoints(v, STR("x"), 0, 3, &b);
+        render_endpoints(v, STR("x"), (const Endpoint *const *)v->endpoints->at, 3, &b);
         if (!manifest_read(&set, STR("e.yaml"), buf_str(&b), &faults))
                 fail_msg("%.*s", STR_FMT(faults.at[0].text));
         s = set.kinds[MANIFEST_ENDPOINTS].at[0];
@@ -188,7 +189,7 @@ static void test_an_empty_shard(void **state)
         faults_init(&faults);
         v->gateway = (ObjectKey){STR("n"), STR("g")};
         v->tailnet = STR("t");
-        render_endpoints(v, STR("x"), 0, 0, &b);
+        render_endpoints(v, STR("x"), NULL, 0, &b);
         assert_true(manifest_read(&set, STR("e.yaml"), buf_str(&b), &faults));
         assert_int_equal(((const EndpointsSpec *)set.kinds[MANIFEST_ENDPOINTS].at[0])->n, 0);
 }

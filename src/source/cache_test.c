@@ -111,7 +111,8 @@ static void write_shards(const Fixture *f, const EntryView *v, const char *base)
                 IGNORE(snprintf(name, sizeof name, "%s-%zu", base, shard), "fits");
                 IGNORE(snprintf(file, sizeof file, "%s.yaml", name), "fits");
                 buf_init(&b, 4 << 20);
-                render_endpoints(v, str_of(name), from, from + ENDPOINTS_MAX, &b);
+                render_endpoints(v, str_of(name), (const Endpoint *const *)v->endpoints->at + from,
+                                 n - from < ENDPOINTS_MAX ? n - from : ENDPOINTS_MAX, &b);
                 assert_false(b.failed);
                 assert_true(file_write_atomic(f->dir.path, file, buf_str(&b), 0600, false, NULL));
                 buf_done(&b);

@@ -70,7 +70,7 @@ static void render_and_read(const EndpointsSpec *s)
         v->tailnet = s->tailnet;
         v->endpoints = table_new(leaves, s->n, endpoint_order);
         buf_init(&out, MANIFEST_BYTES_MAX);
-        render_endpoints(v, STR("x"), 0, s->n, &out);
+        render_endpoints(v, STR("x"), (const Endpoint *const *)v->endpoints->at, s->n, &out);
         CLEANUP(read_done) Read r = read_text(buf_str(&out));
         INSIST(r.ok && r.set.kinds[MANIFEST_ENDPOINTS].n == 1);
         back = r.set.kinds[MANIFEST_ENDPOINTS].at[0];
