@@ -42,31 +42,44 @@ struct Generated {
         DirWatch *watches[PLAN_DIRS];
         WriteJob *job;
         bool look_later; /* something changed there while a Job was under way */
+        Timer look_timer;
+        Mono calm_until; /* not looked at before */
 };
 
 /* ---- what another hand does there ---- */
 
-/* True where something is not as it was. */
-static bool look(Generated *g)
+static void look(Generated *g)
 {
         Err err = {0};
         bool changed;
-        g->look_later = false;
         if (!on_disk_look(&g->disk, &changed, &err))
                 log_warn(g->in.log, "cannot look at what was generated",
                          LOG_CSTR("error", err.text));
-        return changed;
+        if (!changed)
+                return;
+        log_info(g->in.log, "generated files were changed by another hand");
+        g->calm_until = mono_add(loop_now(g->in.loop), SPAN_MS(GENERATED_LOOK_APART_MS));
+        g->in.on_done(g->in.owner);
+}
+
+static void look_soon(Generated *g)
+{
+        if (g->job != NULL)
+                g->look_later = true;
+        else if (mono_before(loop_now(g->in.loop), g->calm_until))
+                timer_set(&g->look_timer, g->calm_until);
+        else
+                look(g);
+}
+
+static void on_look_timer(Timer *t)
+{
+        look_soon(CONTAINER_OF(t, Generated, look_timer));
 }
 
 static void on_change(DirWatch *w)
 {
-        Generated *g = dir_watch_owner(w);
-        if (g->job != NULL) {
-                g->look_later = true;
-        } else if (look(g)) {
-                log_info(g->in.log, "generated files were changed by another hand");
-                g->in.on_done(g->in.owner);
-        }
+        look_soon(dir_watch_owner(w));
 }
 
 /* ---- start ---- */
@@ -78,6 +91,7 @@ Generated *generated_open(const GeneratedInput *in, Err *err)
         g->in = *in;
         on_disk_init(&g->disk, in->dir);
         g->worker = worker_new(in->loop);
+        timer_init(&g->look_timer, in->loop, on_look_timer);
         if (!on_disk_look(&g->disk, &ignored, err))
                 return generated_close(g);
         for (size_t i = 0; i < PLAN_DIRS; i++)
@@ -197,7 +211,8 @@ static void on_written(Job *job)
         }
         job_free(j);
         if (g->look_later)
-                IGNORE(look(g), "a new plan is made anyway");
+                timer_set(&g->look_timer, loop_now(g->in.loop));
+        g->look_later = false;
         g->in.on_done(g->in.owner);
 }
 
@@ -236,6 +251,7 @@ Generated *generated_close(Generated *g)
                 return NULL;
         for (size_t i = 0; i < PLAN_DIRS; i++)
                 g->watches[i] = dir_watch_close(g->watches[i]);
+        timer_clear(&g->look_timer);
         g->worker = worker_free(g->worker);
         on_disk_done(&g->disk);
         return mem_free(g);

@@ -11,6 +11,12 @@
 #include "control/plan.h"
 #include "io/loop.h"
 
+enum {
+        /* Two that write to one directory must not keep the disk busy: what another hand does is
+         * answered at once, then at most so often. */
+        GENERATED_LOOK_APART_MS = 1000
+};
+
 typedef struct Generated Generated;
 
 typedef struct GeneratedInput {

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "io/testing.h"
 #include "net/test_closer.h"
 
 static const ObjectKey gateway = {STR_INIT("infra"), STR_INIT("eg")};
@@ -292,6 +293,48 @@ static void test_a_directory_that_is_removed_comes_back(void **state)
         plan_done(&p);
 }
 
+/* Turns until nothing is delivered any more; time stands still. */
+static void drain(Fixture *f)
+{
+        for (int i = 0; i < 200; i++) {
+                if (!loop_turn(f->loop, SPAN_MS(1)) && i > 20)
+                        break;
+        }
+}
+
+/* Two that write to one directory do not keep each other, and the disk, busy. */
+static void test_a_hand_that_does_it_again_is_answered_once_a_second(void **state)
+{
+        Fixture *f = *state;
+        TestClock time = {{SPAN_S(1000).ns}, {1}, 0};
+        Clock clock = test_clock(&time);
+        char path[128];
+        Plan p;
+        f->g = generated_close(f->g);
+        loop_free(f->loop);
+        f->loop = loop_new(&clock);
+        open_it(f);
+        plan_binding(&p, "r1");
+        run(f, &p, 1);
+        for (int i = 0; i < 5; i++) {
+                unsigned before = f->done;
+                assert_true(file_remove(in_bindings(f, path), "infra.eg.yaml", NULL));
+                drain(f);
+                test_clock_advance(&time, SPAN_MS(400));
+                drain(f);
+                assert_int_equal(f->done, before + (i == 0));
+                if (i > 0) {
+                        test_clock_advance(&time, SPAN_MS(600));
+                        drain(f);
+                        assert_int_equal(f->done, before + 1);
+                }
+                run(f, &p, 1);
+        }
+        plan_done(&p);
+        f->g = generated_close(f->g);
+        f->loop = loop_free(f->loop);
+}
+
 /* It is gone, and nobody was told so yet. */
 static void test_a_directory_that_is_not_there_is_made(void **state)
 {
@@ -460,6 +503,8 @@ int main(void)
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_a_directory_that_is_not_there_is_made, setup,
                                                 teardown),
+                cmocka_unit_test_setup_teardown(
+                        test_a_hand_that_does_it_again_is_answered_once_a_second, setup, teardown),
                 cmocka_unit_test_setup_teardown(
                         test_closing_before_a_change_is_told_delivers_nothing, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_fault_that_lasts_is_told_once, setup,
