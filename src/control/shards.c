@@ -16,13 +16,14 @@ static uint32_t hash_of(const Endpoint *e)
         return hash;
 }
 
-/* Counts into from[1…n]; is any shard above what one object may hold? */
+/* The number of shards is a power of two, so a mask is the remainder. Counts into from[1…n]; is any
+ * shard above what one object may hold? */
 static bool is_too_full(Shards *s, const uint32_t *hashes, size_t n_endpoints)
 {
         bool full = false;
         memset(s->from, 0, (SHARDS_MAX + 1) * sizeof *s->from);
         for (size_t i = 0; i < n_endpoints; i++)
-                full |= ++s->from[hashes[i] % s->n + 1] > ENDPOINTS_MAX;
+                full |= ++s->from[(hashes[i] & (s->n - 1)) + 1] > ENDPOINTS_MAX;
         return full;
 }
 
@@ -42,6 +43,6 @@ Shards shards_of(Arena *arena, const Table *endpoints)
         size_t *next = arena_new_array(arena, s.n, sizeof *next);
         memcpy(next, s.from, s.n * sizeof *next);
         for (size_t i = 0; i < n; i++)
-                s.at[next[hashes[i] % s.n]++] = endpoints->at[i];
+                s.at[next[hashes[i] & (s.n - 1)]++] = endpoints->at[i];
         return s;
 }
