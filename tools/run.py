@@ -113,7 +113,8 @@ class Session:
             print(f"\n  # {title}")
             for line in lines:
                 print(f"  {line}")
-        print(f"\nLogs are in {self.logs}. Ctrl-C ends everything and removes {self.home}.", flush=True)
+        end = "RUN_ONCE ends everything now" if os.environ.get("RUN_ONCE") else "Ctrl-C ends everything"
+        print(f"\nLogs are in {self.logs}. {end} and removes {self.home}.", flush=True)
 
     def close(self):
         for p in reversed(self.processes):

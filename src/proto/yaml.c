@@ -57,6 +57,15 @@ static TreeMark mark_of_offset(Str bytes, size_t offset)
         return m;
 }
 
+/* What stands at the place that the parser stopped at. The problem's index counts characters, so it
+ * is not used where the text before it is not ASCII; then a tab is reported in libyaml's words. */
+static bool is_tab(const Yaml *y, const yaml_parser_t *p)
+{
+        size_t at = p->problem_mark.index;
+
+        return p->error == YAML_SCANNER_ERROR && at < y->bytes.n && y->bytes.p[at] == '\t';
+}
+
 static bool parser_error(const Yaml *y, TreeMark *ret_at, Err *err)
 {
         const yaml_parser_t *p = &y->parser;
@@ -64,6 +73,9 @@ static bool parser_error(const Yaml *y, TreeMark *ret_at, Err *err)
 
         *ret_at = p->error == YAML_READER_ERROR ? mark_of_offset(y->bytes, p->problem_offset)
                                                 : mark_of(p->problem_mark);
+        if (is_tab(y, p))
+                return err_set(err, ERR_INVALID, "InvalidYaml",
+                               "not YAML: a tab, expected spaces: YAML is not indented by tabs");
         if (p->context != NULL && p->error != YAML_READER_ERROR)
                 return err_set(err, ERR_INVALID, "InvalidYaml",
                                "not YAML: %s (%s, begun at %zu:%zu)", problem, p->context,
