@@ -112,12 +112,21 @@ def free_port():
         return s.getsockname()[1]
 
 
-def start_program(directory):
+def plain_program():
+    """The program without sanitizers, whose memory is that of the one that users run."""
+    return os.environ.get("TSGW_PLAIN_PROGRAM", os.path.join(ROOT, "build", "src", "app", "tailscale-gateway"))
+
+
+def start_plain(directory):
+    return start_program(directory, plain_program())
+
+
+def start_program(directory, path=None):
     for name in ("resources", "gateway-resources", "generated"):
         os.makedirs(os.path.join(directory, name), exist_ok=True)
     address, tcp = f"unix://{directory}/grpc.sock", f"tcp://127.0.0.1:{free_port()}"
     process = Process("tailscale-gateway", [
-        program(), "run", "--resources", f"{directory}/resources", "--gateway-resources", f"{directory}/gateway-resources",
+        path or program(), "run", "--resources", f"{directory}/resources", "--gateway-resources", f"{directory}/gateway-resources",
         "--generated", f"{directory}/generated", "--extension-address", address,
         "--extension-address", tcp, "--admin-address", f"unix://{directory}/admin.sock", "--metrics-address", f"unix://{directory}/metrics.sock"],
         directory, env=SANITIZER_ENV)
@@ -133,14 +142,16 @@ def has_program():
         return False
 
 
-@pytest.fixture(scope="module", params=["echo", pytest.param("program", marks=pytest.mark.skipif(not has_program(), reason="not built"))])
+@pytest.fixture(scope="module", params=[
+    "echo", pytest.param("program", marks=pytest.mark.skipif(not has_program(), reason="not built")),
+    pytest.param("plain", marks=pytest.mark.skipif(not os.path.exists(plain_program()), reason="not built"))])
 def grpc_target(request, workdir):
     directory = os.path.join(workdir, request.param)
     os.makedirs(directory, exist_ok=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=False)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
-    target = {"echo": start_echo, "program": start_program}[request.param](directory)
+    target = {"echo": start_echo, "program": start_program, "plain": start_plain}[request.param](directory)
     yield target
     code = target.process.stop()
     assert code == 0 and not target.process.sanitizer_report(), target.process.tail()
@@ -484,6 +495,14 @@ def test_connect_and_go(grpc_target):
                     c.start()
 
 
+def check_was_cut(c, sent):
+    """The server said why and took few of the streams. It goes on reading for a second, so that the peer can read
+    the GOAWAY: how many were sent in vain says nothing."""
+    code, last = c.goaway_at()
+    assert code != h2.NO_ERROR
+    assert (sent if last is None else last // 2) < 10000
+
+
 def test_rapid_reset(grpc_target):
     """CVE-2023-44487: each stream is reset as soon as it was opened."""
     with guarded(grpc_target), grpc_target.connect() as c:
@@ -493,8 +512,7 @@ def test_rapid_reset(grpc_target):
                 c.send(h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, stream, h2.block(h2.request_fields(CHECK))),
                        h2.frame(h2.RST_STREAM, 0, stream, struct.pack(">I", h2.CANCEL)))
                 sent += 1
-        assert sent < 50000
-        assert c.goaway() not in (h2.NO_ERROR,)
+        check_was_cut(c, sent)
 
 
 def test_made_to_reset(grpc_target):
@@ -507,8 +525,7 @@ def test_made_to_reset(grpc_target):
                 c.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, h2.block(h2.request_fields(CHECK))),
                        h2.frame(h2.WINDOW_UPDATE, 0, stream, broken))
                 sent += 1
-        assert sent < 50000
-        assert c.goaway() != h2.NO_ERROR
+        check_was_cut(c, sent)
 
 
 # ---- headers

@@ -207,14 +207,18 @@ class Raw:
 
     def goaway(self, timeout=10):
         """Reads to the end: the code of the last GOAWAY, None where the peer closed without one."""
-        code, deadline = None, time.monotonic() + timeout
+        return self.goaway_at(timeout)[0]
+
+    def goaway_at(self, timeout=10):
+        """As goaway, and the last stream that the peer says it took, None where it closed without a GOAWAY."""
+        code, last, deadline = None, None, time.monotonic() + timeout
         try:
             while True:
                 kind, _, _, payload = self.frame(deadline - time.monotonic())
                 if kind == GOAWAY:
-                    code = struct.unpack(">I", payload[4:8])[0]
+                    last, code = struct.unpack(">II", payload[:8])
         except Closed:
-            return code
+            return code, last
 
     def answer(self, stream, timeout=10):
         """What the peer says on a stream until it ends: an Answer. Gives windows back and answers SETTINGS."""
