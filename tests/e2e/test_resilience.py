@@ -18,6 +18,7 @@ DEVICES = ["api-one", "api-two"]
 CONFIRMATIONS = 3
 FAULT_SECONDS = 4
 SOAK_SECONDS = 60
+HANG_SECONDS = 60  # the deadline of one poll
 FAULTS = ["401", "429", "500", "half", "cut", "hang", "refuse", "empty-short"]
 
 
@@ -160,6 +161,14 @@ def misbehave(stack, load, fault, seconds):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_control_server_misbehaves(stack, load, fault):
     misbehave(stack, load, fault, FAULT_SECONDS)
+
+
+def test_control_server_never_answers(stack, load):
+    """For longer than the deadline of a poll, which is a minute: only then it shows."""
+    stack.control.set("hang")
+    eventually(lambda: stack.gateway.state()["tailnets"][0]["reason"] == "Timeout", HANG_SECONDS + 10, "/state says that nothing answered")
+    stack.control.set("pass")
+    poll_soon(stack)
 
 
 @pytest.mark.soak
