@@ -2,6 +2,8 @@
 /* The command's own part is small and static, so it is included whole. */
 #include "cli/cmd_explain.c"
 
+#include "proto/json.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cmd_status.h"
 
-#include "cli/admin_get.h"
-#include "cli/cli_options.h"
+#include "cli/admin_command.h"
 #include "cli/columns.h"
 #include "cli/printable.h"
-#include "cli/tree_print.h"
-#include "proto/json.h"
-
-#include <stdio.h>
 
 typedef struct Page {
         Arena *arena;
@@ -183,49 +178,33 @@ static void put_gateways(Page *p, const Tree *root)
         columns_print(&c, "Envoy Gateway's Gateways", p->out);
 }
 
-static void put_page(Page *p, const Tree *root)
+static void ask(const CliOptions *o, Buf *path)
 {
-        put_faults(p, root);
-        put_tailnets(p, root);
-        put_entries(p, root);
-        put_routes(p, root);
-        put_endpoints(p, root);
-        put_left_out(p, root);
-        put_gateways(p, root);
+        (void)o;
+        buf_add_str(path, STR("/state"));
+}
+
+static bool show(Arena *arena, const Tree *answer, Buf *out)
+{
+        Page p = {arena, out, false};
+        put_faults(&p, answer);
+        put_tailnets(&p, answer);
+        put_entries(&p, answer);
+        put_routes(&p, answer);
+        put_endpoints(&p, answer);
+        put_left_out(&p, answer);
+        put_gateways(&p, answer);
+        return !p.wrong;
 }
 
 int cmd_status(int argc, char **argv)
 {
-        CliOptions o;
-        int code = cli_options_read(&o, argc, argv, NULL,
-                                    "What a running gateway knows: tailnets, endpoints with the "
-                                    "rule that chose them, what was left out\n"
-                                    "and why, hosts and paths, and what Envoy Gateway was given.");
-        if (code >= 0)
-                return code;
-        Err err = {0};
-        CLEANUP(buf_done) Buf body;
-        CLEANUP(buf_done) Buf out;
-        CLEANUP(arena_done) Arena arena;
-        buf_init(&body, ADMIN_GET_BYTES_MAX);
-        buf_init(&out, ADMIN_GET_BYTES_MAX);
-        arena_init(&arena, ADMIN_GET_BYTES_MAX);
-        const Tree *root = NULL;
-        if (admin_get(o.admin_address, STR("/state"), &body, &err))
-                root = json_read(&arena, buf_str(&body), NULL, &err);
-        if (root == NULL) {
-                fprintf(stderr, "tailscale-gateway status: %s%s\n", err.text,
-                        err.kind == ERR_TRANSIENT ? ADMIN_GET_HINT : "");
-                return 1;
-        }
-        Page p = {&arena, &out, false};
-        put_page(&p, root); /* in any case: it finds what is wrong */
-        if (o.output != CLI_TABLE)
-                buf_reset(&out);
-        if (o.output == CLI_JSON)
-                tree_print_json(root, &out);
-        else if (o.output == CLI_YAML)
-                tree_print_yaml(root, &out);
-        IGNORE(fwrite(out.p, 1, out.n, stdout), "nobody to tell");
-        return p.wrong ? 1 : 0;
+        static const AdminCommand command = {
+                .help = "What a running gateway knows: tailnets, endpoints with the rule that "
+                        "chose them, what was left out\n"
+                        "and why, hosts and paths, and what Envoy Gateway was given.",
+                .ask = ask,
+                .show = show,
+        };
+        return admin_command(&command, argc, argv);
 }
