@@ -131,6 +131,19 @@ class Closed(Exception):
     """The peer closed the connection."""
 
 
+def connect_unix(s, path, timeout):
+    """Waits for room in the listener's queue, as a connect that blocks would: one with a timeout fails at once
+    with EAGAIN where the queue is full (connect(2))."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return s.connect(path)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 class Raw:
     """One connection. Nothing is sent or answered unless a method says so."""
 
@@ -140,7 +153,7 @@ class Raw:
         if scheme == "unix":
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(timeout)
-            self.socket.connect(rest)
+            connect_unix(self.socket, rest, timeout)
         else:
             host, port = rest.rsplit(":", 1)
             self.socket = socket.create_connection((host, int(port)), timeout)
