@@ -27,7 +27,7 @@
 enum {
         DRAIN_S = 10, /* for open hook calls after SIGTERM; each is answered within 0.5 s */
         WRITE_RETRY_MS = 1000, /* after a failed write */
-        FACTS_PAUSE_MS = 100,  /* a plan looks at all endpoints: one for a run of hook calls */
+        FACTS_PAUSE_MS = 100,  /* one plan for a run of hook calls */
 };
 
 typedef struct Run {
@@ -45,6 +45,7 @@ typedef struct Run {
         Report *report;
         Post plan_post;
         Timer plan_timer;  /* Plan.again, or a retry */
+        bool is_settled;   /* the last whole plan found nothing to write */
         Timer facts_timer; /* set while facts are new */
         uint64_t write_failures;
         SignalSource term, interrupt, hang_up;
@@ -53,7 +54,8 @@ typedef struct Run {
 
 /* ---- the way of data ---- */
 
-static void plan_now(Run *r)
+/* `only_facts`: nothing but Facts has changed since the last plan. */
+static void plan_now(Run *r, bool only_facts)
 {
         if (r->report == NULL)
                 return;
@@ -64,10 +66,14 @@ static void plan_now(Run *r)
                 .facts = &r->facts,
                 .outside = generated_outside(r->generated),
                 .now = loop_now(r->loop),
+                .only_facts = only_facts && r->is_settled,
         };
         plan_make(&in, &plan);
         /* One that is not taken is made anew when the one under way has ended, or after a pause. */
-        if (!generated_run(r->generated, &plan))
+        bool taken = generated_run(r->generated, &plan);
+        if (!in.only_facts)
+                r->is_settled = taken && !generated_is_writing(r->generated);
+        if (!taken)
                 timer_set_in(&r->plan_timer, SPAN_MS(WRITE_RETRY_MS));
         else if (plan.again.ns != 0)
                 timer_set(&r->plan_timer, plan.again);
@@ -76,17 +82,17 @@ static void plan_now(Run *r)
 
 static void on_plan_post(Post *p)
 {
-        plan_now(CONTAINER_OF(p, Run, plan_post));
+        plan_now(CONTAINER_OF(p, Run, plan_post), false);
 }
 
 static void on_plan_timer(Timer *t)
 {
-        plan_now(CONTAINER_OF(t, Run, plan_timer));
+        plan_now(CONTAINER_OF(t, Run, plan_timer), false);
 }
 
 static void on_facts_timer(Timer *t)
 {
-        plan_now(CONTAINER_OF(t, Run, facts_timer));
+        plan_now(CONTAINER_OF(t, Run, facts_timer), true);
 }
 
 static void on_facts(void *owner)
@@ -109,6 +115,7 @@ static void on_generated(void *owner)
         Run *r = owner;
         bool failed = r->facts.generated.failures != r->write_failures;
         r->write_failures = r->facts.generated.failures;
+        r->is_settled = false;
         tell_bindings(r);
         if (failed)
                 timer_set_in(&r->plan_timer, SPAN_MS(WRITE_RETRY_MS));
@@ -127,6 +134,7 @@ static void on_world(void *owner, const World *world)
         snapshot_unref(r->snapshot);
         r->report = report;
         r->snapshot = fresh;
+        r->is_settled = false;
         extension_publish(r->extension, fresh);
         post_send(&r->plan_post);
 }

@@ -46,7 +46,7 @@ static void plan(Case *c, const char *revision, const BindingWritten *written, M
         c->world = w;
         c->report = report_of(revision);
         c->outside = (Outside){written, written != NULL ? 1 : 0, NULL, 0};
-        PlanInput in = {c->world, c->report, &c->facts, &c->outside, now};
+        PlanInput in = {c->world, c->report, &c->facts, &c->outside, now, false};
         plan_make(&in, &c->plan);
 }
 
@@ -203,7 +203,7 @@ static void plan_unwanted_case(Case *c, const BindingWritten *w, const char *ask
         c->world = world;
         c->report = report_of(NULL);
         c->outside = (Outside){w, 1, NULL, 0};
-        PlanInput in = {c->world, c->report, &c->facts, &c->outside, {1}};
+        PlanInput in = {c->world, c->report, &c->facts, &c->outside, {1}, false};
         plan_make(&in, &c->plan);
 }
 
@@ -273,7 +273,7 @@ static void test_nothing_is_planned_while_the_world_is_not_complete(void **state
         Report *report = report_of("r2");
         Str file = STR("a.yaml");
         Outside outside = {&w, 1, &file, 1};
-        PlanInput in = {world, report, &facts, &outside, {1}};
+        PlanInput in = {world, report, &facts, &outside, {1}, false};
         Plan p;
         plan_make(&in, &p);
         assert_int_equal(p.n, 0);

@@ -56,7 +56,7 @@ static void plan(Case *c, EntryView *const *views, size_t n, const Str *files, s
         c->report->entries = table_new(NULL, 0, entry_report_order);
         c->report->gateways = table_new(NULL, 0, gateway_report_order);
         Outside outside = {NULL, 0, files, n_files};
-        PlanInput in = {c->world, c->report, &c->facts, &outside, {1}};
+        PlanInput in = {c->world, c->report, &c->facts, &outside, {1}, false};
         plan_make(&in, &c->plan);
 }
 
@@ -126,6 +126,24 @@ static void one_that_joins_changes_one_shard(void **state)
         assert_int_equal(changed, 1);
         done(&before);
         done(&after);
+}
+
+/* Facts bear on Bindings alone: what a hook call tells makes no file of endpoints anew, and removes
+ * none. */
+static void facts_alone_plan_no_endpoints(void **state)
+{
+        (void)state;
+        Case c;
+        EntryView *v = entry("gw", "corp", 3, true);
+        Str stranger = STR("demo.gw-gone-0123abcd-0.yaml");
+        plan(&c, &v, 1, &stranger, 1);
+        assert_int_equal(c.plan.n, 2);
+        plan_done(&c.plan);
+        Outside outside = {NULL, 0, &stranger, 1};
+        PlanInput in = {c.world, c.report, &c.facts, &outside, {1}, true};
+        plan_make(&in, &c.plan);
+        assert_int_equal(c.plan.n, 0);
+        done(&c);
 }
 
 /* It says that nothing was found, which is not the same as not being there. */
@@ -223,6 +241,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_entry_has_shards_of_250),
                 cmocka_unit_test(one_that_joins_changes_one_shard),
+                cmocka_unit_test(facts_alone_plan_no_endpoints),
                 cmocka_unit_test(an_entry_without_endpoints_has_a_file),
                 cmocka_unit_test(names_that_run_together_are_told_apart),
                 cmocka_unit_test(what_is_no_longer_wanted_is_removed),

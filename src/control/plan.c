@@ -19,7 +19,8 @@ void plan_make(const PlanInput *in, Plan *ret)
         arena_init(&ret->arena, 0);
         if (!in->world->complete || !in->report->complete)
                 return;
-        plan_endpoints(in, ret);
+        if (!in->only_facts)
+                plan_endpoints(in, ret);
         plan_bindings(in, ret);
 }
 

@@ -69,6 +69,9 @@ typedef struct PlanInput {
         const Facts *facts;
         const Outside *outside;
         Mono now;
+        /* World and what is outside are as when a plan found nothing to write, and only Facts are
+         * new: they bear on Bindings alone. */
+        bool only_facts;
 } PlanInput;
 
 /* Nothing is planned while the World is not complete. */

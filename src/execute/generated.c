@@ -216,6 +216,11 @@ static void on_written(Job *job)
         g->in.on_done(g->in.owner);
 }
 
+bool generated_is_writing(const Generated *g)
+{
+        return g->job != NULL;
+}
+
 bool generated_run(Generated *g, const Plan *plan)
 {
         if (g->job != NULL)

@@ -40,5 +40,7 @@ const char *generated_endpoints_dir(const Generated *g);
 /* Performs what of the plan differs from what is there. False where one is still being performed
  * (on_done tells) or no thread is to be had. Nothing to do is done at once, without on_done. */
 bool generated_run(Generated *g, const Plan *plan);
+/* Is something being written? Then on_done follows. */
+bool generated_is_writing(const Generated *g);
 /* Waits for what is being written. NULL is welcome. Returns NULL. */
 Generated *generated_close(Generated *g);
