@@ -305,7 +305,7 @@ static bool run_open(Run *r, Err *err)
         timer_init(&r->facts_timer, r->loop, on_facts_timer);
         if (!open_signals(r, err))
                 return false;
-        r->http = http_client_new(r->loop);
+        r->http = http_client_new(r->loop, NULL);
         if (!open_generated(r, err))
                 return false;
         open_hub(r);

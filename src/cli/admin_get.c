@@ -60,7 +60,7 @@ bool admin_get(Str address, Str path, Buf *out, Err *err)
                 return err_set(err, ERR_LIMIT, "TooLong", "the request is longer than %d bytes",
                                HTTP_CLIENT_URL_MAX);
         Get g = {.loop = loop_new(NULL), .out = out, .err = err, .ok = true};
-        HttpClient *client = http_client_new(g.loop);
+        HttpClient *client = http_client_new(g.loop, NULL);
         HttpRequest *r = http_request_open(
                 client, &(HttpRequestInput){
                                 .url = url.p,

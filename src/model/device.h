@@ -11,6 +11,14 @@ typedef enum DeviceOnline {
         DEVICE_OFFLINE
 } DeviceOnline;
 
+/* What a tailscaled of ours sees of it: the control server tells of every device, a netmap only of
+ * those that the policy lets this node reach. */
+typedef enum DeviceSight {
+        DEVICE_SIGHT_UNKNOWN, /* no tailscaled was asked, or it has not answered yet */
+        DEVICE_VISIBLE,
+        DEVICE_HIDDEN, /* the control server has it, the netmap has not: not reachable by policy */
+} DeviceSight;
+
 typedef struct Device {
         Leaf leaf;
         Str node_id; /* stable key within the tailnet; never empty */
@@ -21,11 +29,13 @@ typedef struct Device {
         Str os, user;   /* may be empty */
         StrList tags;   /* "tag:x", sorted */
         DeviceOnline online;
-        Wall last_seen, expires; /* 0: not known, never */
-        bool authorized;         /* approved; true where the API does not say */
-        bool external;           /* shared in from another tailnet */
-        bool blocks_incoming;    /* shields up */
-        Str lock_error;          /* tailnet lock: not signed, or empty */
+        Wall last_seen, expires;   /* 0: not known, never */
+        bool authorized;           /* approved; true where the API does not say */
+        bool external;             /* shared in from another tailnet */
+        bool blocks_incoming;      /* shields up */
+        bool multiple_connections; /* two machines with one node key */
+        Str lock_error;            /* tailnet lock: not signed, or empty */
+        DeviceSight sight;
 } Device;
 
 /* A leaf with copies of all strings of `from`, whose own leaf is not looked at. */

@@ -62,8 +62,15 @@ static const Field credentials_fields[] = {
          .is_private = true,
          FIELD_TO(TailnetSpec, credentials_env),
          .check = check_env},
-        {.name = "clientID", .type = FIELD_STR, .is_private = true, .check = check_word},
-        {.name = "tokenFile", .type = FIELD_STR, .check = check_path},
+        {.name = "clientID",
+         .type = FIELD_STR,
+         .is_private = true,
+         FIELD_TO(TailnetSpec, client_id),
+         .check = check_word},
+        {.name = "tokenFile",
+         .type = FIELD_STR,
+         FIELD_TO(TailnetSpec, token_file),
+         .check = check_path},
 };
 
 static const Schema credentials =
@@ -91,10 +98,14 @@ static const Field guard_fields[] = {
 static const Schema guard = SCHEMA(guard_fields, .size = sizeof(RemovalGuard));
 
 static const Field local_api_fields[] = {
-        {.name = "socket", .type = FIELD_STR, .check = check_path},
+        {.name = "socket",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(TailnetSpec, local_socket),
+         .check = check_path},
 };
 
-static const Schema local_api = SCHEMA(local_api_fields, .size = 0);
+static const Schema local_api = SCHEMA(local_api_fields, .size = sizeof(TailnetSpec));
 
 static const Field file_fields[] = {
         {.name = "path",
@@ -152,6 +163,8 @@ static void after_tailnet(Decoder *d, const Tree *node, void *out)
                 s->api_url = leaf_str(d->leaf, str_sub(s->api_url, 0, s->api_url.n - 1));
         s->magic_dns_suffix = plain_suffix(d->leaf, s->magic_dns_suffix);
         s->file_path = beside(d->leaf, d->file, s->file_path);
+        s->token_file = beside(d->leaf, d->file, s->token_file);
+        s->local_socket = beside(d->leaf, d->file, s->local_socket);
         if (node == NULL)
                 return;
         if (interval != NULL && s->poll_interval.ns > 0 &&
@@ -204,7 +217,7 @@ static const Field tailnet_fields[] = {
          .type = FIELD_OBJECT,
          FIELD_TO(TailnetSpec, guard),
          .schema = &guard},
-        {.name = "localAPI", .type = FIELD_OBJECT, .schema = &local_api},
+        {.name = "localAPI", .type = FIELD_OBJECT, .kept = true, .schema = &local_api},
         {.name = "file", .type = FIELD_OBJECT, .kept = true, .schema = &file_schema},
 };
 

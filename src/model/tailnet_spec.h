@@ -27,6 +27,9 @@ typedef struct TailnetSpec {
         Str magic_dns_suffix; /* without leading dot; may be empty */
         Str secret_name;      /* credentials.secretRef.name, or empty */
         Str credentials_env;  /* credentials.env: variable with the API key, or empty */
+        Str client_id;        /* credentials.clientID: of a federated identity, or empty */
+        Str token_file;       /* credentials.tokenFile, absolute as file_path is; or empty */
+        Str local_socket;     /* localAPI.socket, absolute as file_path is; or empty */
         StrList proxies;      /* proxyAddresses: IP:port, name:port or a unix socket's path */
         Span poll_interval;   /* 30 s; at least 1 s, 15 s for api.tailscale.com */
         RemovalGuard guard;

@@ -54,6 +54,7 @@ void tailnet_state_drop(Leaf *leaf)
         const TailnetState *s = (const TailnetState *)leaf;
 
         table_unref(s->devices);
+        table_unref(s->services);
 }
 
 void entry_view_drop(Leaf *leaf)

@@ -14,6 +14,7 @@
 #include "model/endpoints_spec.h"
 #include "model/gateway_spec.h"
 #include "model/secret_spec.h"
+#include "model/tailnet_service.h"
 #include "model/tailnet_spec.h"
 
 /* Never-synced is not empty: nothing is removed or counted as none because of it. */
@@ -32,9 +33,14 @@ typedef struct TailnetState {
         Str error_reason; /* of the last poll; empty where it was good */
         Str error_text;
         uint64_t n_devices;
-        uint64_t poll;        /* number of good answers so far in this process */
-        Str suffix;           /* MagicDNS suffix: given, or found; may be empty */
-        const Table *devices; /* of Device; NULL: never synced. One reference */
+        uint64_t poll;         /* number of good answers so far in this process */
+        Str suffix;            /* MagicDNS suffix: given, or found; may be empty */
+        const Table *devices;  /* of Device, merged from all sources; NULL: never synced. One
+                                  reference */
+        const Table *services; /* of TailnetService; NULL: not known. One reference */
+        Str self_node; /* node id of the tailscaled that is asked: a proxy of ours; or empty */
+        Str scopes;    /* that the credential has, where it says so; or empty */
+        Str warning;   /* what is not found for want of a scope, …; or empty */
 } TailnetState;
 
 /* A removal that the guard holds back. */

@@ -35,6 +35,7 @@ struct HttpClient {
         Timer timer;
         Link sockets;  /* of Socket */
         Link requests; /* of HttpRequest */
+        char *ca_file; /* owned; NULL: the system's certificates */
         bool inside;   /* libcurl is on the stack */
 };
 
@@ -56,6 +57,7 @@ struct HttpRequest {
         RequestState state;
         CURL *easy;                 /* owned */
         struct curl_slist *headers; /* owned; holds the credential */
+        Secret *form;               /* owned; the body of a POST, or NULL */
         Timer deadline;
         Post tell;
         HttpBodyFn *on_body;
@@ -378,7 +380,7 @@ static size_t on_curl_body(char *p, size_t size, size_t n, void *ctx)
         r->result.bytes += chunk.n;
         if (r->result.status < 200 || r->result.status > 299)
                 return keep_refusal(r, chunk) ? chunk.n : 0;
-        if (r->result.bytes > r->max_bytes) {
+        if (r->max_bytes > 0 && r->result.bytes > r->max_bytes) {
                 err_set(&r->result.err, ERR_LIMIT, "AnswerTooLarge", "answer of %s above %zu %s",
                         r->peer, r->max_bytes >= 1 << 20 ? r->max_bytes >> 20 : r->max_bytes,
                         r->max_bytes >= 1 << 20 ? "MiB" : "bytes");
@@ -505,6 +507,20 @@ static bool add_accept(HttpRequest *r, const char *accept)
 
 #define SET(option, value) ok = ok && curl_easy_setopt(r->easy, (option), (value)) == CURLE_OK
 
+/* GET, or a POST of the form, which is read from where it stands. */
+static bool set_method(HttpRequest *r)
+{
+        bool ok = true;
+
+        if (r->form == NULL) {
+                SET(CURLOPT_HTTPGET, 1L);
+                return ok;
+        }
+        SET(CURLOPT_POSTFIELDSIZE, (long)secret_reveal(r->form).n);
+        SET(CURLOPT_POSTFIELDS, secret_reveal(r->form).p);
+        return ok;
+}
+
 static bool set_options(HttpRequest *r, const HttpRequestInput *in)
 {
         bool ok = r->easy != NULL;
@@ -512,7 +528,6 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
         SET(CURLOPT_URL, in->url);
         SET(CURLOPT_UNIX_SOCKET_PATH, in->unix_socket);
         SET(CURLOPT_PRIVATE, r);
-        SET(CURLOPT_HTTPGET, 1L);
         SET(CURLOPT_HTTPHEADER, r->headers);
         SET(CURLOPT_USERAGENT, "tailscale-gateway/" TSGW_VERSION);
         SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -530,7 +545,10 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
         SET(CURLOPT_WRITEDATA, r);
         SET(CURLOPT_OPENSOCKETFUNCTION, may_connect);
         SET(CURLOPT_OPENSOCKETDATA, r);
-        return ok || err_set(&r->result.err, ERR_LIMIT, "NoMemory", "libcurl takes no request");
+        if (r->client->ca_file != NULL)
+                SET(CURLOPT_CAINFO, r->client->ca_file);
+        return (ok && set_method(r)) ||
+               err_set(&r->result.err, ERR_LIMIT, "NoMemory", "libcurl takes no request");
 }
 
 static bool begin(HttpRequest *r, const HttpRequestInput *in)
@@ -538,6 +556,7 @@ static bool begin(HttpRequest *r, const HttpRequestInput *in)
         if (!read_url(r, in->url) || (in->bearer != NULL && !add_bearer(r, in->bearer)) ||
             (in->accept != NULL && !add_accept(r, in->accept)))
                 return false;
+        r->form = secret_dup(in->form);
         r->easy = curl_easy_init();
         return set_options(r, in);
 }
@@ -572,10 +591,10 @@ HttpRequest *http_request_open(HttpClient *c, const HttpRequestInput *in)
                         err_set(&r->result.err, ERR_LIMIT, "NoMemory", "%s",
                                 curl_multi_strerror(added));
         }
-        if (r->state == REQUEST_CARRIED)
-                timer_set_in(&r->deadline, in->deadline);
-        else
+        if (r->state != REQUEST_CARRIED)
                 end_request(r);
+        else if (in->deadline.ns > 0)
+                timer_set_in(&r->deadline, in->deadline);
         return r;
 }
 
@@ -595,6 +614,7 @@ HttpRequest *http_request_close(HttpRequest *r)
         curl_easy_cleanup(r->easy);
         r->client->inside = false;
         wipe_headers(r);
+        r->form = secret_free(r->form);
         buf_done(&r->body);
         buf_done(&r->content_type);
         link_remove(&r->link);
@@ -602,12 +622,16 @@ HttpRequest *http_request_close(HttpRequest *r)
         return NULL;
 }
 
-HttpClient *http_client_new(Loop *loop)
+HttpClient *http_client_new(Loop *loop, const char *ca_file)
 {
         HttpClient *c = mem_new(sizeof(*c));
 
         INSIST(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
         c->loop = loop;
+        if (ca_file != NULL) {
+                c->ca_file = mem_new(strlen(ca_file) + 1);
+                memcpy(c->ca_file, ca_file, strlen(ca_file));
+        }
         c->multi = curl_multi_init();
         INSIST(c->multi != NULL);
         timer_init(&c->timer, loop, on_timer);
@@ -634,6 +658,7 @@ HttpClient *http_client_free(HttpClient *c)
         LIST_FOREACH (Socket, s, &c->sockets, link)
                 socket_free(s);
         timer_clear(&c->timer);
+        mem_free(c->ca_file);
         mem_free(c);
         curl_global_cleanup();
         return NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * HTTP client: GET over http and https (libcurl), on the loop. One client serves all who ask;
- * it keeps connections between requests.
+ * HTTP client: GET, and POST of a small body, over http and https (libcurl), on the loop. One
+ * client serves all who ask; it keeps connections between requests.
  *
  * A request ends with exactly one on_done, delivered from the loop, never from inside libcurl or
  * the call that began it; after http_request_close nothing is delivered. The deadline is a timer
@@ -54,23 +54,26 @@ typedef void HttpDoneFn(HttpRequest *r, const HttpResult *result);
 typedef struct HttpRequestInput {
         const char *url;      /* copied; "http://" or "https://" */
         const Secret *bearer; /* "Authorization: Bearer"; read while opening. May be NULL */
+        const Secret *form;   /* a POST of this as application/x-www-form-urlencoded; copied, and
+                                 wiped with the request. NULL: a GET */
         const char *accept;   /* media type; copied. May be NULL */
         const char *
                 unix_socket; /* path to connect to instead of the URL's host; copied. May be NULL */
-        Span deadline;       /* for everything, from now on */
-        size_t max_bytes;    /* of the body */
+        Span deadline;       /* for everything, from now on; 0: none, for a body without end */
+        size_t max_bytes;    /* of the body; 0 with on_body: no cap, what is fed has its own */
         HttpBodyFn *on_body; /* NULL: the body is kept for on_done */
         HttpDoneFn *on_done;
         void *owner;
 } HttpRequestInput;
 
-/* One for all who ask; `loop` is borrowed. Aborts where libcurl cannot begin. */
-HttpClient *http_client_new(Loop *loop) MUST_USE;
+/* One for all who ask; `loop` is borrowed. `ca_file`: PEM certificates to trust instead of the
+ * system's (NULL: the system's); copied. Aborts where libcurl cannot begin. */
+HttpClient *http_client_new(Loop *loop, const char *ca_file) MUST_USE;
 /* All requests must have been closed. NULL is welcome. Returns NULL. */
 HttpClient *http_client_free(HttpClient *c);
 
-/* Begins a GET. Never NULL: what is wrong with the input is told by on_done, too. The request is
- * the caller's until it closes it, also after on_done. */
+/* Begins a request. Never NULL: what is wrong with the input is told by on_done, too. The request
+ * is the caller's until it closes it, also after on_done. */
 HttpRequest *http_request_open(HttpClient *c, const HttpRequestInput *in) MUST_USE;
 void *http_request_owner(const HttpRequest *r);
 /* Aborts what is still under way and frees; nothing is delivered after. Allowed in on_done, not in

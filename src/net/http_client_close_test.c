@@ -74,7 +74,7 @@ static int setup(void **state)
         f->time = (TestClock){{SPAN_S(1000).ns}, {INT64_C(1795381081000)}, 0};
         f->clock = test_clock(&f->time);
         f->loop = loop_new(&f->clock);
-        f->client = http_client_new(f->loop);
+        f->client = http_client_new(f->loop, NULL);
         asker_open(f, &f->a);
         asker_open(f, &f->b);
         *state = f;
@@ -225,7 +225,7 @@ static void the_client_goes_at_once(void **state)
                 f->a.request = http_request_close(f->a.request);
                 f->client = http_client_free(f->client);
                 long_after(f);
-                f->client = http_client_new(f->loop);
+                f->client = http_client_new(f->loop, NULL);
         }
 }
 

@@ -53,7 +53,7 @@ static int setup(void **state)
         f->wall = (Wall){INT64_C(1795381081000)}; /* 2026-11-22T20:58:01Z */
         f->clock = (Clock){read_mono, read_wall, f};
         f->loop = loop_new(&f->clock);
-        f->client = http_client_new(f->loop);
+        f->client = http_client_new(f->loop, NULL);
         script_server_open(&f->server, f->loop);
         buf_init(&f->streamed, 1 << 20);
         *state = f;

@@ -91,7 +91,7 @@ static int setup(void **state)
         f->time = (TestClock){{SPAN_S(1000).ns}, {INT64_C(1795381081000)}, 0};
         f->clock = test_clock(&f->time);
         f->loop = loop_new(&f->clock);
-        f->http = http_client_new(f->loop);
+        f->http = http_client_new(f->loop, NULL);
         script_server_open(&f->server, f->loop);
         script_server_set(&f->server, LIST, SCRIPT_STALL);
         facts_init(&f->facts);

@@ -89,7 +89,7 @@ static int setup(void **state)
         snprintf(f->dir, sizeof f->dir, "/tmp/tsgw-hub-XXXXXX");
         assert_non_null(mkdtemp(f->dir));
         f->loop = loop_new(NULL);
-        f->http = http_client_new(f->loop);
+        f->http = http_client_new(f->loop, NULL);
         facts_init(&f->facts);
         write_file(f, "devices.list", devices);
         *state = f;

@@ -180,7 +180,7 @@ static bool open_source(TailnetPoll *p, Err *err)
                         .log = p->in.log,
                         .http = p->in.http,
                         .spec = p->spec,
-                        .api_key = key,
+                        .credentials = {.api_key = key},
                         .devices = p->state != NULL ? p->state->devices : NULL,
                         .fn = on_answer,
                         .changed = on_changed,

@@ -146,7 +146,7 @@ TailnetSource *headscale_open(const TailnetSourceInput *in, Err *err)
         static const TailnetKind kind = {poll_headscale, free_headscale};
         Headscale *h;
 
-        if (in->api_key == NULL) {
+        if (in->credentials.api_key == NULL) {
                 err_set(err, ERR_MISSING, "CredentialMissing",
                         "no api_key: name a Secret in credentials.secretRef, or a variable in "
                         "credentials.env");
@@ -154,7 +154,7 @@ TailnetSource *headscale_open(const TailnetSourceInput *in, Err *err)
         }
         h = mem_new(sizeof(*h));
         tailnet_kind_init(&h->source, &kind, in);
-        h->api_key = secret_dup(in->api_key);
+        h->api_key = secret_dup(in->credentials.api_key);
         h->url = node_url(in->spec->api_url);
         return &h->source;
 }

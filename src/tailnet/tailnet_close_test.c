@@ -112,7 +112,7 @@ static void asker_open(Asker *a, bool is_file)
         a->source = tailnet_source_open(&(TailnetSourceInput){.loop = a->f->loop,
                                                               .http = a->f->http,
                                                               .spec = a->spec,
-                                                              .api_key = a->f->key,
+                                                              .credentials = {.api_key = a->f->key},
                                                               .fn = on_answer,
                                                               .changed = on_changed,
                                                               .owner = a},
@@ -134,7 +134,7 @@ static int setup(void **state)
         f->time = (TestClock){{SPAN_S(1000).ns}, {INT64_C(1795381081000)}, 0};
         f->clock = test_clock(&f->time);
         f->loop = loop_new(&f->clock);
-        f->http = http_client_new(f->loop);
+        f->http = http_client_new(f->loop, NULL);
         f->key = secret_new(STR("key"));
         asker_init(f, &f->a);
         asker_init(f, &f->b);

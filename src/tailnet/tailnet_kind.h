@@ -13,7 +13,8 @@ typedef struct TailnetKind {
 /* The first member of each kind's own struct. */
 struct TailnetSource {
         const TailnetKind *kind;
-        TailnetSourceInput in; /* of it api_key is not kept; spec and devices with one reference */
+        TailnetSourceInput in; /* of it credentials are not kept; spec, devices and services with
+                                  one reference */
         bool is_polling;
 };
 

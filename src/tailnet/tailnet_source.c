@@ -39,6 +39,13 @@ TailnetSource *tailnet_source_open(const TailnetSourceInput *in, Err *err)
         return headscale_open(in, err);
 }
 
+TailnetSource *tailnet_source_open_local(const TailnetSourceInput *in, Err *err)
+{
+        err_set(err, ERR_INVALID, "NoLocalAPI", "localAPI.socket is not given for %.*s",
+                STR_FMT(in->spec->meta.key.name));
+        return NULL;
+}
+
 void tailnet_source_poll(TailnetSource *s)
 {
         if (s->is_polling)

@@ -12,6 +12,7 @@
 #include "base/secret.h"
 #include "io/loop.h"
 #include "model/device.h"
+#include "model/tailnet_service.h"
 #include "model/tailnet_spec.h"
 
 enum {
@@ -21,7 +22,15 @@ enum {
 };
 
 typedef struct TailnetAnswer {
-        Table *devices; /* of Device; one reference, the receiver's. NULL: failed, see err */
+        Table *devices;      /* of Device; one reference, the receiver's. NULL: failed, see err */
+        Table *services;     /* of TailnetService, the same; NULL: not told (see warning) */
+        const char *via;     /* what was spoken, a literal: "tailscale-v2", "headscale-v2",
+                                "headscale-v1", "local", "file" */
+        char suffix[254];    /* MagicDNS suffix, where the answer itself tells it */
+        char self_node[129]; /* node id of the tailscaled that answered; LocalAPI only */
+        char scopes[512];    /* of the token, where it tells */
+        char warning[256];   /* of a good answer: what it lacks and why, "services:read is missing:
+                                Tailscale Services are not found" */
         Err err; /* ERR_DENIED for 401 and 403, ERR_TRANSIENT, ERR_INVALID for what is not a device
                     list, ERR_LIMIT */
         Span retry_after;   /* from Retry-After, at most 1 h; 0: none */
@@ -39,13 +48,21 @@ typedef void TailnetSourceFn(TailnetSource *s, TailnetAnswer *answer);
  * how soon is the receiver's. From the loop; the source may be closed inside. */
 typedef void TailnetChangedFn(TailnetSource *s);
 
+/* What a control server may be asked with; each may be NULL or empty. */
+typedef struct TailnetCredentials {
+        const Secret *api_key;                   /* as bearer */
+        const Secret *client_id, *client_secret; /* OAuth client */
+        Str federated_id, token_file; /* workload identity; the file is read before each exchange */
+} TailnetCredentials;
+
 /* What every source is made of; `loop`, `log` and `http` are borrowed until it is closed. */
 typedef struct TailnetSourceInput {
         Loop *loop;
         Log *log;
         struct HttpClient *http;
-        const TailnetSpec *spec; /* a reference is taken */
-        const Secret *api_key;   /* copied; may be NULL */
+        const TailnetSpec *spec;        /* a reference is taken */
+        TailnetCredentials credentials; /* copied by who keeps them */
+        const Table *services;          /* as devices below */
         const Table *devices; /* of the last good answer, so that unchanged leaves are kept; may be
                                  NULL. A reference is taken */
         TailnetSourceFn *fn;
@@ -53,10 +70,12 @@ typedef struct TailnetSourceInput {
         void *owner;
 } TailnetSourceInput;
 
-/* The source that fits the spec: file where file.path is given, else Headscale (API v1). NULL where
- * the spec asks for what is not supported ("NotSupportedYet") or without the credential that is
- * needed ("CredentialMissing"). */
+/* The source that fits the spec: file where file.path is given, else the control server at apiURL.
+ * NULL without the credential that is needed ("CredentialMissing"). Of a spec with localAPI and
+ * neither file nor credentials it is that of tailnet_source_open_local. */
 TailnetSource *tailnet_source_open(const TailnetSourceInput *in, Err *err) MUST_USE;
+/* The tailscaled at localAPI.socket; NULL "NoLocalAPI" where the spec names none. */
+TailnetSource *tailnet_source_open_local(const TailnetSourceInput *in, Err *err) MUST_USE;
 /* Starts a poll; nothing where one is in flight. */
 void tailnet_source_poll(TailnetSource *s);
 bool tailnet_source_is_polling(const TailnetSource *s);

@@ -51,7 +51,7 @@ static int setup(void **state)
         f->wall = (Wall){INT64_C(1795381081000)};
         f->clock = (Clock){read_mono, read_wall, f};
         f->loop = loop_new(&f->clock);
-        f->http = http_client_new(f->loop);
+        f->http = http_client_new(f->loop, NULL);
         f->key = secret_new(STR("hskey-abc"));
         f->spec = leaf_new(sizeof(*f->spec), 0, NULL);
         script_server_open(&f->server, f->loop);
@@ -104,7 +104,7 @@ static TailnetSource *open_source(Fixture *f, const Secret *key, Err *err)
         return tailnet_source_open(&(TailnetSourceInput){.loop = f->loop,
                                                          .http = f->http,
                                                          .spec = f->spec,
-                                                         .api_key = key,
+                                                         .credentials = {.api_key = key},
                                                          .fn = on_answer,
                                                          .changed = on_changed,
                                                          .owner = f},
