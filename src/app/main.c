@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/run.h"
 #include "base/str.h"
+#include "cli/cmd_approve_removal.h"
 #include "cli/cmd_explain.h"
 #include "cli/cmd_status.h"
 #include "cli/cmd_validate.h"
@@ -24,6 +25,7 @@ static const struct {
          cmd_status},
         {"explain", "why a URL answers, or not", cmd_explain},
         {"validate", "everything that is wrong with manifests", cmd_validate},
+        {"approve-removal", "lets through what the removal guard holds", cmd_approve_removal},
         {"version", "the version", cmd_version},
 };
 
@@ -31,7 +33,7 @@ static int usage(FILE *to)
 {
         fprintf(to, "usage: tailscale-gateway COMMAND [options]\n\n");
         for (size_t i = 0; i < LENGTH_OF(commands); i++)
-                fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+                fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].help);
         fprintf(to, "\nEvery command has --help. Exit codes: 0 done, 1 found something wrong, 2 "
                     "usage.\n");
         return to == stdout ? 0 : 2;

@@ -40,7 +40,8 @@ void admin_get_encode(Buf *out, Str value)
         }
 }
 
-bool admin_get(Str address, Str path, Buf *out, Err *err)
+/* `form`: of a POST, or NULL. */
+static bool request(Str address, Str path, const Secret *form, Buf *out, Err *err)
 {
         Address a;
         if (!address_parse(address, &a, err))
@@ -65,6 +66,7 @@ bool admin_get(Str address, Str path, Buf *out, Err *err)
                 client, &(HttpRequestInput){
                                 .url = url.p,
                                 .unix_socket = is_unix ? a.text + strlen("unix://") : NULL,
+                                .form = form,
                                 .deadline = SPAN_S(ADMIN_GET_SECONDS),
                                 .max_bytes = ADMIN_GET_BYTES_MAX,
                                 .on_done = on_done,
@@ -75,4 +77,17 @@ bool admin_get(Str address, Str path, Buf *out, Err *err)
         http_client_free(client);
         loop_free(g.loop);
         return g.ok || err_prefix(err, "%.*s", STR_FMT(address));
+}
+
+bool admin_get(Str address, Str path, Buf *out, Err *err)
+{
+        return request(address, path, NULL, out, err);
+}
+
+bool admin_post(Str address, Str path, Buf *out, Err *err)
+{
+        Secret *nothing = secret_new((Str){0});
+        bool ok = request(address, path, nothing, out, err);
+        secret_free(nothing);
+        return ok;
 }

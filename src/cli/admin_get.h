@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* AdminGet: how a command asks a running gateway: one GET on its admin address. */
+/* AdminGet: how a command asks a running gateway: one request on its admin address. */
 
 #include "base/buf.h"
 #include "base/err.h"
 
 /* Where a gateway listens unless it is told otherwise; the same as run's default. */
-/* Behind an error of kind ERR_TRANSIENT. */
-#define ADMIN_GET_HINT    "; is it running, with this --admin-address?"
 #define ADMIN_GET_DEFAULT "tcp://127.0.0.1:19005"
 /* What a command says behind an ERR_TRANSIENT. */
 #define ADMIN_GET_HINT "; is it running, with this --admin-address?"
@@ -20,5 +18,7 @@ enum {
 /* Appends the body of a 200 answer to `out`. `path` begins with "/". ERR_TRANSIENT where nobody
  * answers there. */
 bool admin_get(Str address, Str path, Buf *out, Err *err) MUST_USE;
+/* The same as a POST without body: asks for a change. */
+bool admin_post(Str address, Str path, Buf *out, Err *err) MUST_USE;
 /* Percent-encodes for a query value. */
 void admin_get_encode(Buf *out, Str value);

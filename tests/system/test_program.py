@@ -298,8 +298,12 @@ class Directories(Case):
         self.assertEqual(made.get("admin", where + held)[0], 404)  # only POST changes anything
         self.assertNotEqual(made.get("admin", where + "0" * len(held), "POST")[0], 200)
         self.assertEqual(len(made.hosts()), 6)
-        self.assertEqual(made.get("admin", where + held, "POST")[0], 200)
+        self.assertIn("no TailscaleGateway has a tailnet nobody", made.command("approve-removal", "nobody").stdout)
+        approved = made.command("approve-removal", "corp", "-o", "json")
+        self.assertEqual((approved.returncode, json.loads(approved.stdout)["removals"][0]["digest"]), (0, held))
         made.until(lambda: made.hosts() == [], "it took effect")
+        again = made.command("approve-removal", "envoy-gateway-system/gw/corp")
+        self.assertEqual((again.returncode, again.stdout.strip()), (1, "nothing is held for tailnet envoy-gateway-system/gw/corp"))
         self.ends_well(made)
 
 
