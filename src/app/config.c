@@ -333,5 +333,7 @@ void config_help(Buf *out)
                 buf_add_char(out, '\n');
         }
         buf_add_str(out, STR("  --config FILE\n        the same options as YAML, by their names; "
-                             "TSGW_… in the environment works, too\n"));
+                             "TSGW_… in the environment works, too\n\n"
+                             "SSL_CERT_FILE in the environment: PEM certificates to trust instead "
+                             "of the system's, when control servers are asked\n"));
 }

@@ -21,6 +21,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -291,6 +292,13 @@ static bool open_admin(Run *r, Err *err)
         return r->admin != NULL;
 }
 
+/* The name that Go's and OpenSSL's programs know it by. */
+static const char *trusted_file(void)
+{
+        const char *path = getenv("SSL_CERT_FILE");
+        return path != NULL && path[0] != '\0' ? path : NULL;
+}
+
 static bool run_open(Run *r, Err *err)
 {
         r->log.level = r->config.log_level;
@@ -305,7 +313,7 @@ static bool run_open(Run *r, Err *err)
         timer_init(&r->facts_timer, r->loop, on_facts_timer);
         if (!open_signals(r, err))
                 return false;
-        r->http = http_client_new(r->loop, NULL);
+        r->http = http_client_new(r->loop, trusted_file());
         if (!open_generated(r, err))
                 return false;
         open_hub(r);

@@ -14,7 +14,7 @@
  *     never from one of its own callbacks (INSIST on c->inside).
  *  2. An easy handle is in the multi handle exactly while its request is CARRIED.
  *  3. A request is told once: post_send is called once, on the way to ENDED.
- *  4. Our copy of the credential is wiped when the request leaves CARRIED.
+ *  4. Our copies of the credential and of the form are wiped when the request leaves CARRIED.
  *  5. The deadline is ours; libcurl is given none.
  */
 #include "net/http_client.h"
@@ -28,6 +28,10 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/mem.h"
+
+enum {
+        CA_KEPT_S = 60 /* a renewed ca_file counts from then on */
+};
 
 struct HttpClient {
         Loop *loop;
@@ -79,12 +83,13 @@ struct HttpRequest {
 
 /* --- the end of a request --- */
 
-static void wipe_headers(HttpRequest *r)
+static void wipe(HttpRequest *r)
 {
         for (struct curl_slist *h = r->headers; h != NULL; h = h->next)
                 explicit_bzero(h->data, strlen(h->data));
         curl_slist_free_all(r->headers);
         r->headers = NULL;
+        r->form = secret_free(r->form);
 }
 
 /* Takes it out of libcurl, keeps the easy handle for what it still knows. */
@@ -103,7 +108,7 @@ static void end_request(HttpRequest *r)
 {
         leave_curl(r);
         r->state = REQUEST_ENDED;
-        wipe_headers(r);
+        wipe(r);
         r->result.took = mono_since(loop_now(r->client->loop), r->began);
         r->result.body = buf_str(&r->body);
         r->result.content_type = buf_str(&r->content_type);
@@ -163,6 +168,21 @@ static void explain_connect(HttpRequest *r)
                         r->peer, errnum != 0 ? strerror((int)errnum) : r->note);
 }
 
+/* libcurl's note is `SSL certificate problem: certificate has expired`, and the like. */
+static void explain_tls(HttpRequest *r)
+{
+        Str note = str_of(r->note);
+        Str problem = STR("SSL certificate problem: ");
+        long verdict = 0;
+
+        curl_easy_getinfo(r->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+        if (str_starts(note, problem))
+                note = str_sub(note, problem.n, SIZE_MAX);
+        err_set(&r->result.err, ERR_TRANSIENT, "TLSFailed", "%s %s: %.*s",
+                verdict != 0 ? "the certificate is refused of" : "TLS with", r->peer,
+                STR_FMT(note));
+}
+
 static void explain(HttpRequest *r, CURLcode code)
 {
         Err *err = &r->result.err;
@@ -185,7 +205,7 @@ static void explain(HttpRequest *r, CURLcode code)
         case CURLE_SSL_CACERT_BADFILE:
         case CURLE_SSL_CERTPROBLEM:
         case CURLE_SSL_CIPHER:
-                err_set(err, ERR_TRANSIENT, "TLSFailed", "TLS with %s: %s", r->peer, r->note);
+                explain_tls(r);
                 break;
         case CURLE_GOT_NOTHING:
         case CURLE_PARTIAL_FILE:
@@ -521,6 +541,20 @@ static bool set_method(HttpRequest *r)
         return ok;
 }
 
+/* The file alone: libcurl is built with a directory of the system's certificates beside it. It
+ * keeps what it has read, so it is told for how long. */
+static bool set_trust(HttpRequest *r)
+{
+        bool ok = true;
+
+        if (r->client->ca_file == NULL)
+                return ok;
+        SET(CURLOPT_CAINFO, r->client->ca_file);
+        SET(CURLOPT_CAPATH, NULL);
+        SET(CURLOPT_CA_CACHE_TIMEOUT, (long)CA_KEPT_S);
+        return ok;
+}
+
 static bool set_options(HttpRequest *r, const HttpRequestInput *in)
 {
         bool ok = r->easy != NULL;
@@ -535,6 +569,8 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
         SET(CURLOPT_FOLLOWLOCATION, 0L);
         SET(CURLOPT_PROXY, "");
         SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+        SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_NONE);
+        SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         SET(CURLOPT_NOSIGNAL, 1L);
         /* A name look-up that hangs in its thread is left behind, not waited for. */
         SET(CURLOPT_QUICK_EXIT, 1L);
@@ -545,8 +581,9 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
         SET(CURLOPT_WRITEDATA, r);
         SET(CURLOPT_OPENSOCKETFUNCTION, may_connect);
         SET(CURLOPT_OPENSOCKETDATA, r);
-        if (r->client->ca_file != NULL)
-                SET(CURLOPT_CAINFO, r->client->ca_file);
+        if (in->deadline.ns == 0)
+                SET(CURLOPT_TCP_KEEPALIVE, 1L);
+        ok = ok && set_trust(r);
         return (ok && set_method(r)) ||
                err_set(&r->result.err, ERR_LIMIT, "NoMemory", "libcurl takes no request");
 }
@@ -555,6 +592,10 @@ static bool begin(HttpRequest *r, const HttpRequestInput *in)
 {
         if (!read_url(r, in->url) || (in->bearer != NULL && !add_bearer(r, in->bearer)) ||
             (in->accept != NULL && !add_accept(r, in->accept)))
+                return false;
+        /* Else libcurl may ask before a body whether it is wanted, and waits a second where the
+         * server does not know that. */
+        if (in->form != NULL && !add_header(r, "Expect:"))
                 return false;
         r->form = secret_dup(in->form);
         r->easy = curl_easy_init();
@@ -566,7 +607,7 @@ HttpRequest *http_request_open(HttpClient *c, const HttpRequestInput *in)
         HttpRequest *r = mem_new(sizeof(*r));
         CURLMcode added = CURLM_OK;
 
-        INSIST(!c->inside);
+        INSIST(!c->inside && (in->max_bytes > 0 || in->on_body != NULL));
         r->client = c;
         r->on_body = in->on_body;
         r->on_done = in->on_done;
@@ -613,8 +654,7 @@ HttpRequest *http_request_close(HttpRequest *r)
         r->client->inside = true;
         curl_easy_cleanup(r->easy);
         r->client->inside = false;
-        wipe_headers(r);
-        r->form = secret_free(r->form);
+        wipe(r);
         buf_done(&r->body);
         buf_done(&r->content_type);
         link_remove(&r->link);

@@ -60,7 +60,7 @@ typedef struct HttpRequestInput {
         const char *
                 unix_socket; /* path to connect to instead of the URL's host; copied. May be NULL */
         Span deadline;       /* for everything, from now on; 0: none, for a body without end */
-        size_t max_bytes;    /* of the body; 0 with on_body: no cap, what is fed has its own */
+        size_t max_bytes; /* of the body; 0, with on_body only: no cap, what is fed has its own */
         HttpBodyFn *on_body; /* NULL: the body is kept for on_done */
         HttpDoneFn *on_done;
         void *owner;

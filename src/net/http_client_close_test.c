@@ -27,6 +27,8 @@ typedef enum State {
         WAITS_FOR_HEAD,
         HAS_HALF_A_HEAD,
         HAS_HALF_A_BODY,
+        FORM_IS_SENT,
+        IS_FED_WITHOUT_END,
         TOLD, /* open, and nothing more comes */
         STATES,
 } State;
@@ -36,6 +38,8 @@ typedef enum Delivery {
         ANSWER,
         STREAMED_ANSWER,
         STATUS_500,
+        FORM_REFUSED, /* 401, with a body */
+        BODY_REFUSED, /* by on_body, of one without end */
         CUT_SHORT,
         DEADLINE,
         CONNECTION_REFUSED,
@@ -51,6 +55,7 @@ typedef struct Asker {
         ScriptServer server; /* one each, so that each comes as far as it is to */
         unsigned n_done;
         bool closes_self;
+        bool says_no;         /* to a piece of a body */
         struct Asker *closes; /* or NULL */
 } Asker;
 
@@ -59,6 +64,7 @@ struct Fixture {
         Clock clock;
         Loop *loop;
         HttpClient *client;
+        Secret *form;
         Asker a, b;
 };
 
@@ -75,6 +81,7 @@ static int setup(void **state)
         f->clock = test_clock(&f->time);
         f->loop = loop_new(&f->clock);
         f->client = http_client_new(f->loop, NULL);
+        f->form = secret_new(STR("a=b"));
         asker_open(f, &f->a);
         asker_open(f, &f->b);
         *state = f;
@@ -91,6 +98,7 @@ static int teardown(void **state)
         script_server_close(&f->b.server);
         loop_turn(f->loop, SPAN_MS(0));
         loop_free(f->loop);
+        secret_free(f->form);
         mem_free(f);
         return 0;
 }
@@ -115,23 +123,21 @@ static void on_done(HttpRequest *r, const HttpResult *result)
 
 static bool on_body(HttpRequest *r, Str chunk)
 {
-        assert_non_null(r);
+        const Asker *a = http_request_owner(r);
         assert_true(chunk.n > 0);
-        return true;
+        return !a->says_no;
 }
 
-static void ask(Asker *a, const char *url, bool streams)
+static void ask(Asker *a, HttpRequestInput in)
 {
         char own[64];
         snprintf(own, sizeof own, "http://127.0.0.1:%u/", a->server.port);
+        if (in.url == NULL)
+                in.url = own;
+        in.on_done = on_done;
+        in.owner = a;
         a->n_done = 0;
-        a->request = http_request_open(a->f->client,
-                                       &(HttpRequestInput){.url = url != NULL ? url : own,
-                                                           .deadline = SPAN_S(60),
-                                                           .max_bytes = 4096,
-                                                           .on_body = streams ? on_body : NULL,
-                                                           .on_done = on_done,
-                                                           .owner = a});
+        a->request = http_request_open(a->f->client, &in);
         assert_int_equal(a->n_done, 0);
 }
 
@@ -151,13 +157,22 @@ static void reach(Asker *a, State s)
                 [WAITS_FOR_HEAD] = "",
                 [HAS_HALF_A_HEAD] = "HTTP/1.1 200 OK\r\nContent-",
                 [HAS_HALF_A_BODY] = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+                [FORM_IS_SENT] = "",
+                [IS_FED_WITHOUT_END] = "HTTP/1.1 200 OK\r\n\r\nx",
                 [TOLD] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         };
+        bool endless = s == IS_FED_WITHOUT_END;
         a->closes = NULL;
-        a->closes_self = false;
+        a->closes_self = a->says_no = false;
         if (answers[s] != NULL)
-                script_server_set(&a->server, answers[s], SCRIPT_STALL);
-        ask(a, s == REFUSED_INPUT ? "gopher://x/" : NULL, s == HAS_HALF_A_BODY);
+                script_server_set(&a->server, answers[s], endless ? SCRIPT_ENDLESS : SCRIPT_STALL);
+        ask(a, (HttpRequestInput){
+                       .url = s == REFUSED_INPUT ? "gopher://x/" : NULL,
+                       .form = s == FORM_IS_SENT ? a->f->form : NULL,
+                       .on_body = endless || s == HAS_HALF_A_BODY ? on_body : NULL,
+                       .deadline = SPAN_S(endless ? 0 : 60),
+                       .max_bytes = endless ? 0 : 4096,
+               });
         if (answers[s] != NULL)
                 until_asked(a);
         for (int i = 0; s == TOLD && i < TURNS_MAX && a->n_done == 0; i++)
@@ -171,18 +186,30 @@ static void begin(Asker *a, Delivery d)
         static const char *const answers[DELIVERIES] = {
                 [ANSWER] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
                 [STREAMED_ANSWER] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+                [FORM_REFUSED] = "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno",
+                [BODY_REFUSED] = "HTTP/1.1 200 OK\r\n\r\nx",
                 [STATUS_500] = "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno",
                 [CUT_SHORT] = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
                 [DEADLINE] = "",
         };
+        static const char *const urls[DELIVERIES] = {
+                [BAD_URL] = "gopher://x/",
+                [CONNECTION_REFUSED] = "http://127.0.0.1:1/",
+        };
+        bool endless = d == BODY_REFUSED;
         if (answers[d] != NULL)
                 script_server_set(&a->server, answers[d],
-                                  d == DEADLINE ? SCRIPT_STALL : SCRIPT_CLOSE);
-        ask(a,
-            d == BAD_URL              ? "gopher://x/"
-            : d == CONNECTION_REFUSED ? "http://127.0.0.1:1/"
-                                      : NULL,
-            d == STREAMED_ANSWER);
+                                  d == DEADLINE ? SCRIPT_STALL
+                                  : endless     ? SCRIPT_ENDLESS
+                                                : SCRIPT_CLOSE);
+        a->says_no = endless;
+        ask(a, (HttpRequestInput){
+                       .url = urls[d],
+                       .form = d == FORM_REFUSED ? a->f->form : NULL,
+                       .on_body = endless || d == STREAMED_ANSWER ? on_body : NULL,
+                       .deadline = SPAN_S(endless ? 0 : 60),
+                       .max_bytes = endless ? 0 : 4096,
+               });
         if (d == DEADLINE)
                 until_asked(a);
 }

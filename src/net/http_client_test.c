@@ -291,6 +291,179 @@ static void a_redirect_is_refused(void **state)
         assert_null(strstr(f->text, "secret"));
 }
 
+/* All that was sent behind the head of the last request. */
+static Str sent_body(const Fixture *f)
+{
+        Str request = buf_str(&f->server.request);
+
+        return str_sub(request, (size_t)str_find_str(request, STR("\r\n\r\n")) + 4, SIZE_MAX);
+}
+
+static bool was_sent(const Fixture *f, const char *what)
+{
+        return str_find_str(buf_str(&f->server.request), str_of(what)) >= 0;
+}
+
+static void a_form_is_posted(void **state)
+{
+        Fixture *f = *state;
+        char large[60000];
+        Secret *form = secret_new(STR("client_id=k&client_secret=s%26s"));
+
+        script_server_set(&f->server, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+                          SCRIPT_KEEP);
+        ASK(f, .form = form, .accept = "application/json");
+        secret_free(form); /* it was copied */
+        finish(f);
+        assert_int_equal(f->kind, ERR_NONE);
+        assert_string_equal(f->body, "{}");
+        assert_true(str_starts(buf_str(&f->server.request), STR("POST /api/v1/node HTTP/1.1\r\n")));
+        assert_true(was_sent(f, "\r\nContent-Type: application/x-www-form-urlencoded\r\n"));
+        assert_true(was_sent(f, "\r\nContent-Length: 31\r\n"));
+        assert_true(was_sent(f, "\r\nAccept: application/json\r\n"));
+        assert_false(was_sent(f, "Expect"));
+        assert_true(str_eq(sent_body(f), STR("client_id=k&client_secret=s%26s")));
+
+        memset(large, 'x', sizeof(large));
+        form = secret_new(str_make(large, sizeof(large)));
+        ASK(f, .form = form);
+        secret_free(form);
+        finish(f);
+        assert_int_equal(f->kind, ERR_NONE);
+        assert_false(was_sent(f, "Expect"));
+        assert_true(str_eq(sent_body(f), str_make(large, sizeof(large))));
+
+        form = secret_new(STR(""));
+        ASK(f, .form = form);
+        secret_free(form);
+        finish(f);
+        assert_int_equal(f->kind, ERR_NONE);
+        assert_true(was_sent(f, "\r\nContent-Length: 0\r\n"));
+        assert_int_equal(sent_body(f).n, 0);
+}
+
+/* Whatever the server would rather have; and a GET behind it on the same connection is a GET. */
+static void a_refused_form_keeps_its_answer(void **state)
+{
+        Fixture *f = *state;
+        Secret *form = secret_new(STR("grant=hunter2"));
+
+        script_server_set(&f->server,
+                          "HTTP/1.1 401 No\r\nContent-Type: application/json\r\n"
+                          "WWW-Authenticate: Basic realm=\"x\"\r\n"
+                          "WWW-Authenticate: Negotiate\r\nContent-Length: 26\r\n\r\n"
+                          "{\"error\":\"invalid_client\"}",
+                          SCRIPT_KEEP);
+        ASK(f, .form = form, .on_body = on_body);
+        finish(f);
+        assert_int_equal(f->kind, ERR_NONE);
+        assert_int_equal(f->status, 401);
+        assert_string_equal(f->type, "application/json");
+        assert_string_equal(f->body, "{\"error\":\"invalid_client\"}");
+        assert_int_equal(f->streamed.n, 0);
+        assert_int_equal(f->server.n_requests, 1);
+        assert_false(was_sent(f, "Authorization"));
+        ASK(f, .max_bytes = 10);
+        finish(f);
+        assert_true(str_starts(buf_str(&f->server.request), STR("GET ")));
+        assert_false(was_sent(f, "hunter2"));
+        secret_free(form);
+}
+
+static void a_redirect_of_a_form_is_refused(void **state)
+{
+        static const unsigned statuses[] = {301, 302, 303, 307, 308};
+        Fixture *f = *state;
+        ScriptServer other;
+        char answer[256];
+        Secret *form = secret_new(STR("grant=hunter2")), *bearer = secret_new(STR("key"));
+
+        script_server_open(&other, f->loop);
+        script_server_set(&other, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", SCRIPT_CLOSE);
+        for (size_t i = 0; i < LENGTH_OF(statuses); i++) {
+                snprintf(answer, sizeof(answer),
+                         "HTTP/1.1 %u There\r\nLocation: http://127.0.0.1:%u/\r\n"
+                         "Content-Length: 0\r\n\r\n",
+                         statuses[i], other.port);
+                script_server_set(&f->server, answer, SCRIPT_KEEP);
+                ASK(f, .form = form, .bearer = bearer);
+                finish(f);
+                assert_string_equal(f->reason, "RedirectRefused");
+                assert_int_equal(f->status, statuses[i]);
+                assert_null(strstr(f->text, "hunter2"));
+        }
+        assert_int_equal(f->server.n_requests, LENGTH_OF(statuses));
+        assert_int_equal(other.n_conns, 0);
+        script_server_close(&other);
+        secret_free(form);
+        secret_free(bearer);
+}
+
+static void no_fault_shows_the_form(void **state)
+{
+        static const struct {
+                const char *answer;
+                ScriptEnd end;
+                const char *reason;
+        } cases[] = {
+                {"", SCRIPT_CLOSE, "AnswerCutShort"},
+                {"", SCRIPT_STALL, "Timeout"},
+                {"SSH-2.0-x\r\n", SCRIPT_CLOSE, "TransferFailed"},
+                {"HTTP/1.1 200 OK\r\n\r\nx", SCRIPT_ENDLESS, "AnswerTooLarge"},
+                {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhunter", SCRIPT_CLOSE,
+                 "AnswerCutShort"},
+        };
+        Fixture *f = *state;
+        Secret *form = secret_new(STR("grant=hunter2"));
+
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                script_server_set(&f->server, cases[i].answer, cases[i].end);
+                ASK(f, .form = form);
+                turns(f, 20);
+                f->mono = mono_add(f->mono, SPAN_S(cases[i].end == SCRIPT_STALL ? 60 : 0));
+                finish(f);
+                assert_string_equal(f->reason, cases[i].reason);
+                assert_null(strstr(f->text, "hunter2"));
+        }
+        secret_free(form);
+}
+
+static bool count_body(HttpRequest *r, Str chunk)
+{
+        Fixture *f = http_request_owner(r);
+
+        f->bytes += chunk.n;
+        return f->stream_max == 0 || f->bytes <= f->stream_max;
+}
+
+/* Hours of it, beyond what any cap or deadline of another request would let through. */
+static void a_body_without_end_is_fed(void **state)
+{
+        enum {
+                LONG = 3 << 20
+        };
+        Fixture *f = *state;
+        char url[64];
+
+        snprintf(url, sizeof(url), "http://127.0.0.1:%u/watch", f->server.port);
+        HttpRequestInput in = {.url = url, .on_body = count_body, .on_done = on_done, .owner = f};
+        script_server_set(&f->server, "HTTP/1.1 200 OK\r\n\r\nx", SCRIPT_ENDLESS);
+        f->request = http_request_open(f->client, &in);
+        for (unsigned i = 0; i < TURNS_MAX && f->bytes < LONG; i++) {
+                loop_turn(f->loop, SPAN_MS(10));
+                f->mono = mono_add(f->mono, SPAN_S(60));
+        }
+        assert_true(f->bytes >= LONG);
+        assert_int_equal(f->n_done, 0);
+        f->request = http_request_close(f->request);
+
+        f->bytes = 0;
+        f->stream_max = 100000;
+        f->request = http_request_open(f->client, &in);
+        finish(f);
+        assert_string_equal(f->reason, "BodyRefused");
+}
+
 static void caps_hold(void **state)
 {
         Fixture *f = *state;
@@ -508,6 +681,11 @@ int main(void)
                 TEST(a_refusal_is_an_answer),
                 TEST(an_endless_refusal_ends),
                 TEST(a_redirect_is_refused),
+                TEST(a_form_is_posted),
+                TEST(a_refused_form_keeps_its_answer),
+                TEST(a_redirect_of_a_form_is_refused),
+                TEST(no_fault_shows_the_form),
+                TEST(a_body_without_end_is_fed),
                 TEST(caps_hold),
                 TEST(what_is_cut_short_says_so),
                 TEST(the_deadline_ends_every_state),

@@ -32,7 +32,7 @@ typedef struct ScriptServer {
         Str answer;   /* borrowed; may be changed between requests */
         size_t slice; /* bytes sent a turn; 0: all */
         ScriptEnd end;
-        Buf request; /* the last one that came */
+        Buf request; /* the last one that came whole */
         size_t n_requests, n_conns;
 } ScriptServer;
 
@@ -40,6 +40,7 @@ typedef struct ScriptConn {
         Link link;
         ScriptServer *server;
         FdSource source;
+        Buf in;
         size_t sent;
         bool answering;
 } ScriptConn;
@@ -51,7 +52,24 @@ static inline void script_conn_free(ScriptConn *c)
         fd_source_close(&c->source);
         close(fd);
         link_remove(&c->link);
+        buf_done(&c->in);
         mem_free(c);
+}
+
+/* Head and, where it has a length, body. */
+static inline bool script_is_whole(Str in)
+{
+        ptrdiff_t end = str_find_str(in, STR("\r\n\r\n"));
+        ptrdiff_t length = str_find_str(in, STR("\r\nContent-Length: "));
+        Str value;
+        uint64_t n = 0;
+
+        if (end >= 0 && length >= 0 && length < end) {
+                Str rest = str_sub(in, (size_t)length + strlen("\r\nContent-Length: "), SIZE_MAX);
+
+                INSIST(str_cut(&rest, '\r', &value) && str_to_u64(value, 1 << 20, &n));
+        }
+        return end >= 0 && in.n >= (size_t)end + 4 + n;
 }
 
 /* True where the connection goes on. */
@@ -94,10 +112,13 @@ static inline void script_on_conn(FdSource *source, unsigned ready)
                         return;
                 }
                 if (n > 0)
-                        buf_add(&s->request, in, (size_t)n);
-                if (str_ends(buf_str(&s->request), STR("\r\n\r\n")) && !c->answering) {
+                        buf_add(&c->in, in, (size_t)n);
+                if (script_is_whole(buf_str(&c->in)) && !c->answering) {
                         c->answering = true;
                         s->n_requests++;
+                        buf_reset(&s->request);
+                        buf_add_str(&s->request, buf_str(&c->in));
+                        buf_reset(&c->in);
                         fd_source_want(source, FD_READ | FD_WRITE);
                 }
         } else if (c->answering && !script_send(c)) {
@@ -116,7 +137,7 @@ static inline void script_on_accept(FdSource *source, unsigned ready)
         ScriptConn *c = mem_new(sizeof(*c));
         c->server = s;
         s->n_conns++;
-        buf_reset(&s->request);
+        buf_init(&c->in, 1 << 20);
         fd_source_init(&c->source, s->loop, fd, script_on_conn);
         fd_source_want(&c->source, FD_READ);
         list_add(&s->conns, &c->link);
