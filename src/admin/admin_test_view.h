@@ -123,7 +123,8 @@ static inline void view_copy(char *to, size_t room, Str from)
 
 static inline void view_facts(Facts *f, ObjectKey tailnet, ObjectKey eg_gateway, Str text)
 {
-        TailnetFact *t = facts_tailnet(f, tailnet);
+        SourceFact *t = &facts_tailnet(f, tailnet)->sources[SOURCE_PRIMARY];
+        t->name = "api";
         t->polls = 5;
         t->failures = t->failures_in_a_row = 1;
         t->last_sync = (Wall){INT64_C(1795384364321)};

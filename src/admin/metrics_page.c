@@ -25,36 +25,36 @@ enum {
 
 typedef struct TailnetRow {
         const char *name, *type, *help;
-        double (*value)(const TailnetFact *f);
+        double (*value)(const SourceFact *f);
 } TailnetRow;
 
-static double tailnet_up(const TailnetFact *f)
+static double tailnet_up(const SourceFact *f)
 {
         return f->last_sync.ms != 0 && f->failures_in_a_row == 0 ? 1 : 0;
 }
-static double tailnet_last_sync(const TailnetFact *f)
+static double tailnet_last_sync(const SourceFact *f)
 {
         return (double)f->last_sync.ms / 1000;
 }
-static double tailnet_devices(const TailnetFact *f)
+static double tailnet_devices(const SourceFact *f)
 {
         return (double)f->devices;
 }
-static double tailnet_invalid(const TailnetFact *f)
+static double tailnet_invalid(const SourceFact *f)
 {
         return (double)f->invalid;
 }
-static double tailnet_polls(const TailnetFact *f)
+static double tailnet_polls(const SourceFact *f)
 {
         return (double)f->polls;
 }
-static double tailnet_failures(const TailnetFact *f)
+static double tailnet_failures(const SourceFact *f)
 {
         return (double)f->failures;
 }
-static double tailnet_seconds(const TailnetFact *f)
+static double tailnet_seconds(const SourceFact *f)
 {
-        return f->last_seconds;
+        return f->seconds;
 }
 
 static const TailnetRow tailnet_rows[] = {
@@ -82,8 +82,9 @@ static void put_tailnets(const AdminView *v, Buf *out)
                         char buf[KEY_TEXT];
                         Label label = {"tailnet",
                                        key_text(v->facts->tailnets[i].key, buf, sizeof buf)};
-                        exposition_double(out, row->name, &label, 1,
-                                          row->value(&v->facts->tailnets[i]));
+                        exposition_double(
+                                out, row->name, &label, 1,
+                                row->value(tailnet_fact_presence(&v->facts->tailnets[i])));
                 }
         }
 }

@@ -34,7 +34,7 @@ static void put_dir(JsonWriter *w, Str key, const DirFact *f)
         json_object_end(w);
 }
 
-static Str sync_name(const TailnetState *s, const TailnetFact *f, Wall now)
+static Str sync_name(const TailnetState *s, const SourceFact *f, Wall now)
 {
         enum {
                 STALE_AFTER_MS = 24 * 3600 * 1000
@@ -52,7 +52,8 @@ static void put_tailnet(JsonWriter *w, const AdminView *v, const TailnetSpec *t)
 {
         const TailnetState *s =
                 table_find(v->world->tailnet_states, &t->meta.key, tailnet_state_find);
-        const TailnetFact *f = facts_find_tailnet(v->facts, t->meta.key);
+        const TailnetFact *fact = facts_find_tailnet(v->facts, t->meta.key);
+        const SourceFact *f = fact != NULL ? tailnet_fact_presence(fact) : NULL;
         json_object_begin(w);
         put_object_key(w, t->meta.key);
         json_key_str(w, STR("source"), t->file_path.n > 0 ? t->file_path : t->api_url);
@@ -69,7 +70,7 @@ static void put_tailnet(JsonWriter *w, const AdminView *v, const TailnetSpec *t)
                 json_key_u64(w, STR("invalidDevices"), f->invalid);
                 json_key_u64(w, STR("bytes"), f->bytes);
                 json_key(w, STR("seconds"));
-                json_double(w, f->last_seconds);
+                json_double(w, f->seconds);
                 json_key_str(w, STR("reason"), str_of(f->reason));
                 json_key_str(w, STR("error"), str_of(f->error));
         }

@@ -159,6 +159,14 @@ const TailnetFact *facts_find_tailnet(const Facts *f, ObjectKey tailnet)
         return find(tailnets_of(f), tailnet);
 }
 
+const SourceFact *tailnet_fact_presence(const TailnetFact *f)
+{
+        return &f->sources[f->sources[SOURCE_PRIMARY].name != NULL ||
+                                           f->sources[SOURCE_LOCAL].name == NULL
+                                   ? SOURCE_PRIMARY
+                                   : SOURCE_LOCAL];
+}
+
 void facts_forget_tailnet(Facts *f, ObjectKey tailnet)
 {
         f->n_tailnets = forget(tailnets_of(f), tailnet);

@@ -29,18 +29,35 @@ typedef struct HookFact {
         char error[256];         /* of the last failure, or empty */
 } HookFact;
 
-/* The polls of one TailscaleTailnet. */
-typedef struct TailnetFact {
-        ObjectKey key; /* strings owned by Facts */
+/* A tailnet has at most one of each: the control server or file that says what is there, and a
+ * tailscaled of ours, beside it or alone. */
+typedef enum SourceRole {
+        SOURCE_PRIMARY,
+        SOURCE_LOCAL,
+        SOURCE_ROLES,
+} SourceRole;
+
+/* The polls of one source. */
+typedef struct SourceFact {
+        const char *name; /* a literal: "api", "file", "local"; NULL: the tailnet has none such */
+        const char *via;  /* what it speaks, as the last good answer says; a literal; NULL: no good
+                             answer yet */
         uint64_t polls, failures;
         uint64_t failures_in_a_row;
-        Wall last_sync; /* of a good answer; 0: never */
+        uint64_t triggers; /* that asked for a poll before its time */
+        Wall last_sync;    /* of a good answer; 0: never */
         Wall last_attempt;
-        Wall next;           /* poll; 0: one is in flight */
-        double last_seconds; /* that the last answer took */
+        Wall next;      /* poll; 0: one is in flight */
+        double seconds; /* that the last answer took */
         uint64_t bytes, devices, invalid;
         char reason[ERR_REASON_MAX]; /* of the last failure; empty where the last was good */
         char error[ERR_TEXT_MAX];
+} SourceFact;
+
+/* The sources of one TailscaleTailnet. */
+typedef struct TailnetFact {
+        ObjectKey key; /* strings owned by Facts */
+        SourceFact sources[SOURCE_ROLES];
 } TailnetFact;
 
 enum {
@@ -92,6 +109,9 @@ const HookFact *facts_find_hook(const Facts *f, ObjectKey eg_gateway);
 /* The same for a TailscaleTailnet. */
 TailnetFact *facts_tailnet(Facts *f, ObjectKey tailnet);
 const TailnetFact *facts_find_tailnet(const Facts *f, ObjectKey tailnet);
+/* The source that says which devices are there: the primary where there is one, else the local
+ * one. */
+const SourceFact *tailnet_fact_presence(const TailnetFact *f);
 /* Drops the record, so that a long life with many names does not grow. */
 void facts_forget_tailnet(Facts *f, ObjectKey tailnet);
 void facts_forget_hook(Facts *f, ObjectKey eg_gateway);

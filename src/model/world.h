@@ -33,8 +33,11 @@ typedef struct TailnetState {
         Str error_reason; /* of the last poll; empty where it was good */
         Str error_text;
         uint64_t n_devices;
-        uint64_t poll;         /* number of good answers so far in this process */
-        Str suffix;            /* MagicDNS suffix: given, or found; may be empty */
+        uint64_t poll; /* what the removal guard counts: good answers so far in this process of the
+                          source that presence comes from, at most one a pollInterval */
+        bool partial;  /* that source fails, or has not answered yet: what `devices` lacks may be
+                          there all the same */
+        Str suffix;    /* MagicDNS suffix: given, or found; may be empty */
         const Table *devices;  /* of Device, merged from all sources; NULL: never synced. One
                                   reference */
         const Table *services; /* of TailnetService; NULL: not known. One reference */

@@ -82,6 +82,8 @@ static TailnetPoll *poll_new(Hub *h, const TailnetSpec *t)
                 .facts = h->in.facts,
                 .seed = h->in.seed ^ str_hash(t->meta.key.namespace) ^
                         (str_hash(t->meta.key.name) << 1),
+                .open = h->in.open,
+                .open_local = h->in.open_local,
                 .fn = on_poll,
                 .owner = h,
         };

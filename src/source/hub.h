@@ -10,8 +10,7 @@
 #include "io/loop.h"
 #include "model/facts.h"
 #include "model/world.h"
-
-struct HttpClient;
+#include "tailnet/tailnet_source.h"
 
 enum {
         HUB_HOLD_OFF_MS = 20,
@@ -34,7 +33,9 @@ typedef struct HubInput {
         const char *gateway_resources; /* NULL: the same as resources */
         const char *cache;             /* of our own TailscaleEndpoints; NULL: none */
         uint64_t seed;                 /* of all jitter */
-        HubFn *fn;                     /* a new World, from the loop */
+        TailnetOpenFn *open;           /* sources; NULL: those of tailnet_source.h */
+        TailnetOpenFn *open_local;
+        HubFn *fn; /* a new World, from the loop */
         void *owner;
 } HubInput;
 

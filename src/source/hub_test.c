@@ -204,7 +204,7 @@ static uint64_t last_poll(const Fixture *f)
 {
         ObjectKey key = {STR(MODEL_DEFAULT_NAMESPACE), STR("corp")};
         const TailnetFact *t = facts_find_tailnet(&f->facts, key);
-        return t != NULL ? t->polls : 0;
+        return t != NULL ? t->sources[SOURCE_PRIMARY].polls : 0;
 }
 
 static bool has_polled_again(const Fixture *f)
@@ -230,7 +230,7 @@ static bool has_failed(const Fixture *f)
 {
         ObjectKey key = {STR(MODEL_DEFAULT_NAMESPACE), STR("corp")};
         const TailnetFact *t = facts_find_tailnet(&f->facts, key);
-        return t != NULL && t->failures > 0;
+        return t != NULL && t->sources[SOURCE_PRIMARY].failures > 0;
 }
 
 static void test_a_source_that_fails_removes_nothing(void **state)

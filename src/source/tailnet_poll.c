@@ -9,7 +9,7 @@
 #include "source/tailnet_poll.h"
 
 #include "base/mem.h"
-#include "tailnet/tailnet_source.h"
+#include "source/pace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,11 +28,12 @@ struct TailnetPoll {
         const TailnetState *state;
 };
 
-static TailnetFact *fact_of(TailnetPoll *p)
+static SourceFact *fact_of(TailnetPoll *p)
 {
         TailnetFact *f = facts_tailnet(p->in.facts, p->spec->meta.key);
         INSIST(f != NULL); /* whoever opens polls keeps to FACTS_TAILNETS_MAX */
-        return f;
+        f->sources[SOURCE_PRIMARY].name = p->spec->file_path.n > 0 ? "file" : "api";
+        return &f->sources[SOURCE_PRIMARY];
 }
 
 static Str object_text(ObjectKey key, char *buf, size_t room)
@@ -100,7 +101,7 @@ static void set_state(TailnetPoll *p, const Outcome *o)
 
 static void on_good(TailnetPoll *p, const TailnetAnswer *a)
 {
-        TailnetFact *f = fact_of(p);
+        SourceFact *f = fact_of(p);
         bool was_bad = f->failures_in_a_row > 0 || p->state == NULL;
         f->last_sync = loop_wall(p->in.loop);
         f->failures_in_a_row = 0;
@@ -121,7 +122,7 @@ static void on_good(TailnetPoll *p, const TailnetAnswer *a)
 
 static void on_bad(TailnetPoll *p, const Err *err, Span retry_after)
 {
-        TailnetFact *f = fact_of(p);
+        SourceFact *f = fact_of(p);
         f->failures++;
         f->failures_in_a_row++;
         IGNORE(snprintf(f->reason, sizeof f->reason, "%s", err->reason), "same size");
@@ -142,10 +143,10 @@ static void on_bad(TailnetPoll *p, const Err *err, Span retry_after)
 static void on_answer(TailnetSource *s, TailnetAnswer *a)
 {
         TailnetPoll *p = tailnet_source_owner(s);
-        TailnetFact *f = fact_of(p);
+        SourceFact *f = fact_of(p);
         f->polls++;
         f->last_attempt = loop_wall(p->in.loop);
-        f->last_seconds = a->seconds;
+        f->seconds = a->seconds;
         f->bytes = a->bytes;
         if (a->devices != NULL)
                 on_good(p, a);
@@ -174,7 +175,8 @@ static bool open_source(TailnetPoll *p, Err *err)
                         from_env = secret_new(str_of(value));
                 key = from_env;
         }
-        p->source = tailnet_source_open(
+        TailnetOpenFn *open = p->in.open != NULL ? p->in.open : tailnet_source_open;
+        p->source = open(
                 &(TailnetSourceInput){
                         .loop = p->in.loop,
                         .log = p->in.log,

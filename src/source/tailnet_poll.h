@@ -10,7 +10,7 @@
 #include "model/facts.h"
 #include "model/secret_spec.h"
 #include "model/world.h"
-#include "source/pace.h"
+#include "tailnet/tailnet_source.h"
 
 struct HttpClient;
 
@@ -22,8 +22,9 @@ typedef struct TailnetPollInput {
         Log *log;
         struct HttpClient *http;
         Facts *facts;
-        uint64_t seed;     /* of the jitter */
-        TailnetPollFn *fn; /* a poll ended, well or not: from the loop */
+        uint64_t seed;                    /* of the jitter */
+        TailnetOpenFn *open, *open_local; /* NULL: tailnet_source_open, tailnet_source_open_local */
+        TailnetPollFn *fn;                /* a poll ended, well or not: from the loop */
         void *owner;
 } TailnetPollInput;
 

@@ -16,6 +16,7 @@
 #include "io/testing.h"
 #include "net/http_client.h"
 #include "net/script_server.h"
+#include "source/pace.h"
 
 #define NODE(id, name)                                                                  \
         "{\"id\":\"" id "\",\"givenName\":\"" name "\",\"ipAddresses\":[\"100.64.0." id \
@@ -117,9 +118,10 @@ static int teardown(void **state)
         return 0;
 }
 
-static const TailnetFact *fact(const Fixture *f)
+static const SourceFact *fact(const Fixture *f)
 {
-        return facts_find_tailnet(&f->facts, (ObjectKey){STR("team"), STR("corp")});
+        const TailnetFact *t = facts_find_tailnet(&f->facts, (ObjectKey){STR("team"), STR("corp")});
+        return t != NULL ? &t->sources[SOURCE_PRIMARY] : NULL;
 }
 
 /* Until the next poll has ended. */

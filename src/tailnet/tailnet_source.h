@@ -70,6 +70,9 @@ typedef struct TailnetSourceInput {
         void *owner;
 } TailnetSourceInput;
 
+/* How a source is opened. Who plays a tailnet hands in another than the two below. */
+typedef TailnetSource *TailnetOpenFn(const TailnetSourceInput *in, Err *err);
+
 /* The source that fits the spec: file where file.path is given, else the control server at apiURL.
  * NULL without the credential that is needed ("CredentialMissing"). Of a spec with localAPI and
  * neither file nor credentials it is that of tailnet_source_open_local. */
