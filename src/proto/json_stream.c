@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * States by depth: 0 before and behind the top object, 1 inside it, 2 inside the wanted array,
+ * States by depth: 0 before and behind the top object, 1 inside it, 2 inside a list that is wanted,
  * deeper inside an element (built) or inside what is skipped (only counted). Invariants:
  *
  * 1. `builder` is in use exactly while `in_element`; its arena is emptied when the element ends.
  * 2. The parser buffers an unfinished token. So what it may hold without telling us anything is
  *    bounded: more than JSON_ELEMENT_MAX bytes behind the last token end the reading, as does an
- *    element longer than that. Pieces are cut so that this is seen early.
+ *    element of which more than that is built. Pieces are cut so that this is seen early.
+ * 3. `part` is the one that the last key of the top object names, so NULL outside of all parts.
  */
 #include "proto/json_stream.h"
 
@@ -21,16 +22,20 @@ enum {
 
 struct JsonStream {
         JsonSax *sax; /* owned */
-        char *array;  /* owned */
-        Str name;
-        JsonStreamElement *on_element;
+        char *array;  /* owned; name of the only part of json_stream_new, else NULL */
+        JsonStreamPart only;
+        const JsonStreamPart *parts, *part;
+        size_t n_parts;
+        bool seen[JSON_STREAM_PARTS_MAX];
         void *ctx;
         Arena arena; /* of the one element */
         TreeBuilder builder;
         unsigned depth;
-        bool key_matches; /* the last key of the top object names the array */
-        bool in_array, in_element, seen;
+        bool in_list, in_element;
+        bool skips_value;     /* the next value of the element is not kept */
+        unsigned skip_depth;  /* how deep inside such a value */
         size_t element_start; /* offset */
+        size_t skip_start;    /* offset behind the key of what is not kept */
         size_t last;          /* offset behind the last token */
         size_t fed;
         size_t count;
@@ -53,7 +58,7 @@ static bool too_large(JsonStream *s, size_t offset)
 
 static bool deliver(JsonStream *s)
 {
-        bool ok = s->on_element(s->ctx, s->builder.root, &s->err);
+        bool ok = s->part->on_element(s->ctx, s->builder.root, &s->err);
 
         s->count++;
         s->in_element = false;
@@ -72,47 +77,94 @@ static bool built(JsonStream *s, bool ok, size_t end)
         return ok;
 }
 
+static bool is_opening(TreeType type)
+{
+        return type == TREE_ARRAY || type == TREE_OBJECT;
+}
+
+static void begin_element(JsonStream *s, TreeType type, Str text, size_t end)
+{
+        tree_builder_init(&s->builder, &s->arena);
+        s->builder.keys_unchecked = true;
+        s->in_element = true;
+        s->element_start = end - (is_opening(type) ? 1 : text.n);
+}
+
 static bool element_value(JsonStream *s, TreeType type, Str text, size_t end)
 {
-        bool opens = type == TREE_ARRAY || type == TREE_OBJECT;
-
-        if (!s->in_element) {
-                tree_builder_init(&s->builder, &s->arena);
-                s->builder.keys_unchecked = true;
-                s->in_element = true;
-                s->element_start = end - (opens ? 1 : text.n);
-        }
+        if (!s->in_element)
+                begin_element(s, type, text, end);
         if (end - s->element_start > JSON_ELEMENT_MAX)
                 return too_large(s, end);
         if (!built(s, tree_builder_value(&s->builder, type, text, (TreeMark){0}, &s->err), end))
                 return false;
-        if (opens)
+        if (is_opening(type))
                 s->depth++;
         else if (tree_builder_is_whole(&s->builder))
                 return deliver(s);
         return true;
 }
 
-/* A value that is not inside an element: the top object, the array itself, or skipped. */
-static bool outer_value(JsonStream *s, TreeType type, size_t end)
+/* What is not kept is as if it had not been there. */
+static void end_skip(JsonStream *s, size_t end)
 {
-        bool opens = type == TREE_ARRAY || type == TREE_OBJECT;
+        s->element_start += end - s->skip_start;
+        s->skips_value = false;
+}
 
+static bool open_outer(JsonStream *s, size_t end)
+{
+        if (s->depth + s->skip_depth >= TREE_DEPTH_MAX)
+                return fail(s, ERR_LIMIT, "TooLarge", "nested too deep", end);
+        return true;
+}
+
+static bool skipped_value(JsonStream *s, TreeType type, size_t end)
+{
+        if (is_opening(type)) {
+                if (!open_outer(s, end))
+                        return false;
+                s->skip_depth++;
+        } else if (s->skip_depth == 0) {
+                end_skip(s, end);
+        }
+        return true;
+}
+
+/* The value of a member of the top object that is wanted. */
+static bool begin_part(JsonStream *s, TreeType type, Str text, size_t end)
+{
+        static const TreeType expected[] = {
+                [JSON_STREAM_ELEMENTS] = TREE_ARRAY,
+                [JSON_STREAM_MEMBERS] = TREE_OBJECT,
+        };
+        bool *seen = &s->seen[s->part - s->parts];
+
+        if (*seen)
+                return fail(s, ERR_INVALID, "InvalidJson", "the named list comes twice", end);
+        *seen = true;
+        if (s->part->take == JSON_STREAM_WHOLE)
+                return element_value(s, type, text, end);
+        if (s->part->take == JSON_STREAM_MEMBERS && type == TREE_NULL)
+                return true;
+        if (type != expected[s->part->take])
+                return fail(s, ERR_INVALID, "InvalidJson", "the named member is no list", end);
+        s->in_list = true;
+        s->depth++;
+        return true;
+}
+
+/* A value that is not inside an element: the top object, a part, or skipped. */
+static bool outer_value(JsonStream *s, TreeType type, Str text, size_t end)
+{
         if (s->depth == 0 && type != TREE_OBJECT)
                 return fail(s, ERR_INVALID, "InvalidJson", "not an object at the top", end);
-        if (s->depth == 1 && s->key_matches) {
-                if (type != TREE_ARRAY)
-                        return fail(s, ERR_INVALID, "InvalidJson", "the named member is no list",
-                                    end);
-                if (s->seen)
-                        return fail(s, ERR_INVALID, "InvalidJson", "the named list comes twice",
-                                    end);
-                s->seen = s->in_array = true;
-        }
-        if (!opens)
+        if (s->depth == 1 && s->part != NULL)
+                return begin_part(s, type, text, end);
+        if (!is_opening(type))
                 return true;
-        if (s->depth >= TREE_DEPTH_MAX)
-                return fail(s, ERR_LIMIT, "TooLarge", "nested too deep", end);
+        if (!open_outer(s, end))
+                return false;
         s->depth++;
         return true;
 }
@@ -122,9 +174,19 @@ static bool on_value(void *ctx, TreeType type, Str text, size_t end)
         JsonStream *s = ctx;
 
         s->last = end;
-        if (s->in_array)
+        if (s->skips_value)
+                return skipped_value(s, type, end);
+        if (s->in_list || s->in_element)
                 return element_value(s, type, text, end);
-        return outer_value(s, type, end);
+        return outer_value(s, type, text, end);
+}
+
+static const JsonStreamPart *find_part(const JsonStream *s, Str name)
+{
+        for (size_t i = 0; i < s->n_parts; i++)
+                if (str_eq(s->parts[i].name, name))
+                        return &s->parts[i];
+        return NULL;
 }
 
 static bool on_key(void *ctx, Str key, size_t end)
@@ -132,11 +194,29 @@ static bool on_key(void *ctx, Str key, size_t end)
         JsonStream *s = ctx;
 
         s->last = end;
+        if (s->skips_value)
+                return true;
+        if (s->in_element && s->builder.depth == 1 && s->part->keep.n > 0 &&
+            !strlist_has(s->part->keep, key)) {
+                s->skips_value = true;
+                s->skip_start = end;
+                return true;
+        }
         if (s->in_element)
                 return built(s, tree_builder_key(&s->builder, key, (TreeMark){0}, &s->err), end);
         if (s->depth == 1)
-                s->key_matches = str_eq(key, s->name);
+                s->part = find_part(s, key);
         return true;
+}
+
+static bool end_in_element(JsonStream *s, size_t end)
+{
+        s->depth--;
+        if (end - s->element_start > JSON_ELEMENT_MAX)
+                return too_large(s, end);
+        if (!built(s, tree_builder_end(&s->builder, &s->err), end))
+                return false;
+        return tree_builder_is_whole(&s->builder) ? deliver(s) : true;
 }
 
 static bool on_end(void *ctx, size_t end)
@@ -144,31 +224,42 @@ static bool on_end(void *ctx, size_t end)
         JsonStream *s = ctx;
 
         s->last = end;
-        s->depth--;
-        if (s->in_element) {
-                if (end - s->element_start > JSON_ELEMENT_MAX)
-                        return too_large(s, end);
-                if (!built(s, tree_builder_end(&s->builder, &s->err), end))
-                        return false;
-                return tree_builder_is_whole(&s->builder) ? deliver(s) : true;
+        if (s->skips_value) {
+                if (--s->skip_depth == 0)
+                        end_skip(s, end);
+                return true;
         }
-        if (s->in_array && s->depth == 1)
-                s->in_array = false;
+        if (s->in_element)
+                return end_in_element(s, end);
+        s->depth--;
+        if (s->depth == 1)
+                s->in_list = false;
         return true;
 }
 
-JsonStream *json_stream_new(Str array, JsonStreamElement *on_element, void *ctx)
+JsonStream *json_stream_new_parts(const JsonStreamPart *parts, size_t n, void *ctx)
 {
         static const JsonSaxHandler handler = {on_value, on_key, on_end};
         JsonStream *s = mem_new(sizeof(*s));
 
-        s->array = mem_new(array.n + 1);
-        memcpy(s->array, array.p, array.n);
-        s->name = str_make(s->array, array.n);
-        s->on_element = on_element;
+        INSIST(n <= JSON_STREAM_PARTS_MAX);
+        s->parts = parts;
+        s->n_parts = n;
         s->ctx = ctx;
         s->sax = json_sax_new(&handler, s);
         arena_init(&s->arena, ELEMENT_MEMORY_MAX);
+        return s;
+}
+
+JsonStream *json_stream_new(Str array, JsonStreamElement *on_element, void *ctx)
+{
+        JsonStream *s = json_stream_new_parts(NULL, 0, ctx);
+
+        s->array = mem_new(array.n + 1);
+        memcpy(s->array, array.p, array.n);
+        s->only = (JsonStreamPart){.name = str_make(s->array, array.n), .on_element = on_element};
+        s->parts = &s->only;
+        s->n_parts = 1;
         return s;
 }
 
@@ -222,10 +313,12 @@ bool json_stream_finish(JsonStream *s, Err *err)
 
         if (r == JSON_SAX_INVALID)
                 fail(s, ERR_INVALID, "InvalidJson", json_sax_error(s->sax), s->fed);
-        if (r == JSON_SAX_OK && !s->seen) {
+        for (size_t i = 0; r == JSON_SAX_OK && i < s->n_parts && !s->failed; i++) {
+                if (s->seen[i] || s->parts[i].optional)
+                        continue;
                 s->failed = true;
                 err_set(&s->err, ERR_INVALID, "InvalidJson", "no list \"%.*s\" in it",
-                        STR_FMT(s->name));
+                        STR_FMT(s->parts[i].name));
         }
         return s->failed ? failed(s, err) : true;
 }

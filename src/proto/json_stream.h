@@ -2,16 +2,19 @@
 #pragma once
 /*
  * JsonStream: a long list, `{"devices": [ {…}, {…}, … ]}`, fed in pieces of any size. Each element
- * of the one named array at the top is delivered as a Tree and then forgotten, so memory is that of
- * one element. Other members of the top object are skipped.
+ * of a named array at the top, or each member of a named object, is delivered as a Tree and then
+ * forgotten, so memory is that of one element. Small members may be asked for beside it. Other
+ * members of the top object are skipped.
  */
 
 #include "proto/tree.h"
 
 enum {
         /* One device with every field that Tailscale's API has is below 4 KiB; routes and posture
-         * may make it longer. */
+         * may make it longer. What is not kept of an element does not count, but for each token. */
         JSON_ELEMENT_MAX = 256 << 10,
+        /* Members of the top object that one stream delivers. */
+        JSON_STREAM_PARTS_MAX = 8,
 };
 
 typedef struct JsonStream JsonStream;
@@ -20,17 +23,40 @@ typedef struct JsonStream JsonStream;
  * with `err` filled ends the reading. Called only inside json_stream_feed. */
 typedef bool JsonStreamElement(void *ctx, const Tree *element, Err *err);
 
+typedef enum JsonStreamTake {
+        JSON_STREAM_ELEMENTS, /* a list: each element */
+        JSON_STREAM_MEMBERS,  /* an object: the value of each member, without its key; null is an
+                                 object without members */
+        JSON_STREAM_WHOLE,    /* anything: the value itself, as one element */
+} JsonStreamTake;
+
+/* A member of the top object that is delivered. */
+typedef struct JsonStreamPart {
+        Str name;
+        JsonStreamTake take;
+        bool optional;                 /* else it is an error where it is not there */
+        JsonStreamElement *on_element; /* gets the `ctx` of the stream */
+        StrList keep; /* of an element that is an object only these members are built, whatever
+                         else it holds; none: all */
+} JsonStreamPart;
+
 /* `array` is the name of the top member whose elements are delivered (copied). */
 JsonStream *json_stream_new(Str array, JsonStreamElement *on_element, void *ctx) MUST_USE;
+/* Several, in whatever order they come; at most JSON_STREAM_PARTS_MAX, borrowed until the stream is
+ * freed. */
+JsonStream *json_stream_new_parts(const JsonStreamPart *parts, size_t n, void *ctx) MUST_USE;
+/* From now on `null` in its place is a list of nothing, as some encoders write one. */
+void json_stream_take_null(JsonStream *s);
 /* NULL is welcome; returns NULL. */
 JsonStream *json_stream_free(JsonStream *s);
-/* Takes the next bytes. False: not JSON, no object at the top, the array named twice or no array,
- * an element above JSON_ELEMENT_MAX or TREE_DEPTH_MAX, or on_element said so; texts name the byte
- * offset. After false every call fails with the same error. */
+/* Takes the next bytes. False: not JSON, no object at the top, a part named twice or of another
+ * type, an element above JSON_ELEMENT_MAX or TREE_DEPTH_MAX, or on_element said so; texts name the
+ * byte offset. After false every call fails with the same error. */
 bool json_stream_feed(JsonStream *s, Str bytes, Err *err) MUST_USE;
-/* The end of the input: false where the document is cut off or never had the array. */
+/* The end of the input: false where the document is cut off or never had a part that is not
+ * optional. */
 bool json_stream_finish(JsonStream *s, Err *err) MUST_USE;
-/* Elements delivered so far. */
+/* Elements delivered so far, of all parts. */
 size_t json_stream_count(const JsonStream *s);
 
 static inline void json_stream_cleanup(JsonStream **s)

@@ -175,6 +175,145 @@ static void test_memory_is_bounded(void **state)
         assert_true(read_long("{\"devices\":[", "{\"n\":\"\"},", max, "{}]}", &err));
 }
 
+/* --- several parts --- */
+
+typedef struct Parts {
+        Buf buf;
+        JsonStreamPart part[4];
+} Parts;
+
+static bool note(void *ctx, const char *what, const Tree *e)
+{
+        Parts *p = ctx;
+
+        buf_printf(&p->buf, "%s%zu%.*s", what, e->n, STR_FMT(e->text));
+        TREE_FOREACH (child, e)
+                buf_printf(&p->buf, "%s%.*s=%.*s", child == e->first ? ":" : ",",
+                           STR_FMT(child->key), STR_FMT(child->text));
+        buf_add_char(&p->buf, ' ');
+        return true;
+}
+
+static bool on_peer(void *ctx, const Tree *e, Err *err)
+{
+        (void)err;
+        return note(ctx, "P", e);
+}
+
+static bool on_self(void *ctx, const Tree *e, Err *err)
+{
+        (void)err;
+        return note(ctx, "S", e);
+}
+
+static bool on_listed(void *ctx, const Tree *e, Err *err)
+{
+        (void)err;
+        return note(ctx, "L", e);
+}
+
+/* What came, in one line, or the error. */
+static void read_parts(Str text, size_t piece, size_t room, Buf *ret)
+{
+        static const Str kept[] = {STR_INIT("id"), STR_INIT("n")};
+        Parts p = {.part = {
+                           {STR("Peer"), JSON_STREAM_MEMBERS, false, on_peer, {kept, 2}},
+                           {STR("Self"), JSON_STREAM_WHOLE, true, on_self, {kept, 2}},
+                           {STR("State"), JSON_STREAM_WHOLE, true, on_self, {0}},
+                           {STR("List"), JSON_STREAM_ELEMENTS, true, on_listed, {0}},
+                   }};
+        CLEANUP(json_stream_cleanup) JsonStream *s = json_stream_new_parts(p.part, 4, &p);
+        Err err = {0};
+        bool ok = true;
+
+        buf_init(&p.buf, room);
+        for (size_t at = 0; ok && at < text.n; at += piece)
+                ok = json_stream_feed(s, str_sub(text, at, piece), &err);
+        ok = ok && json_stream_finish(s, &err);
+        if (ok)
+                buf_add_str(ret, buf_str(&p.buf));
+        else
+                buf_printf(ret, "%s: %s", err.reason, err.text);
+        buf_add_char(ret, '\0');
+        buf_done(&p.buf);
+}
+
+static void test_parts_in_any_order(void **state)
+{
+        static const struct {
+                const char *text, *want;
+        } cases[] = {
+                {"{\"Peer\":{},\"State\":\"Up\"}", "S0Up "},
+                {"{\"Peer\":null}", ""},
+                {"{\"List\":[1,{\"z\":2}],\"Self\":{\"x\":1,\"n\":7},\"Peer\":{\"k\":{\"id\":1}}}",
+                 "L01 L1:z=2 S1:n=7 P1:id=1 "},
+                {"{\"Peer\":{\"k\":{\"id\":1,\"x\":[{\"id\":9}],\"y\":{\"n\":{}},\"n\":2},\"l\":[3,"
+                 "4],"
+                 "\"m\":5,\"o\":null,\"Peer\":{\"n\":[{\"x\":1}]}},\"Self\":null,\"State\":[]}",
+                 "P2:id=1,n=2 P2:=3,=4 P05 P0null P1:n= S0null S0 "},
+                {"{\"other\":{\"Peer\":{\"k\":1}},\"Peer\":{\"k\":{\"x\":{}}},\"z\":[{\"Self\":1}]"
+                 "}",
+                 "P0 "},
+                {"{}", "InvalidJson: no list \"Peer\" in it"},
+                {"{\"Peer\":[]}", "InvalidJson: the named member is no list, at byte 9"},
+                {"{\"Peer\":\"\"}", "InvalidJson: the named member is no list, at byte 10"},
+                {"{\"Peer\":{},\"List\":null}",
+                 "InvalidJson: the named member is no list, at byte 22"},
+                {"{\"Peer\":null,\"Peer\":{}}",
+                 "InvalidJson: the named list comes twice, at byte 21"},
+                {"{\"Peer\":{},\"Self\":{},\"Self\":[]}",
+                 "InvalidJson: the named list comes twice, at byte 29"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                for (size_t piece = 1; piece < 200; piece += 1 + piece / 2) {
+                        CLEANUP(buf_done) Buf got;
+
+                        buf_init(&got, 4096);
+                        read_parts(str_of(cases[i].text), piece, 4096, &got);
+                        assert_string_equal(got.p, cases[i].want);
+                }
+        }
+}
+
+/* `prefix`, `n` times `unit`, `suffix`, read as parts. */
+static void long_parts(const char *prefix, const char *unit, size_t n, const char *suffix,
+                       const char *want)
+{
+        CLEANUP(buf_done) Buf text;
+        CLEANUP(buf_done) Buf got;
+
+        buf_init(&text, 8 << 20);
+        buf_init(&got, 4096);
+        buf_add_str(&text, str_of(prefix));
+        for (size_t i = 0; i < n; i++)
+                buf_add_str(&text, str_of(unit));
+        buf_add_str(&text, str_of(suffix));
+        assert_false(text.failed);
+        read_parts(buf_str(&text), 1 << 20, 4096, &got);
+        if (!str_starts(str_of(got.p), str_of(want)))
+                fail_msg("%s: %s", prefix, got.p);
+}
+
+static void test_what_is_not_kept_costs_nothing(void **state)
+{
+        static const size_t max = JSON_ELEMENT_MAX;
+
+        (void)state;
+        /* A router with more routes than an element may be long. */
+        long_parts("{\"Peer\":{\"k\":{\"id\":1,\"routes\":[", "\"10.0.0.0/8\",", max / 4,
+                   "1],\"n\":2}}}", "P2:id=1,n=2 ");
+        long_parts("{\"Peer\":{\"k\":{\"id\":1,\"x\":{", "\"a\":{},", max, "\"b\":[]},\"n\":2}}}",
+                   "P2:id=1,n=2 ");
+        /* What is kept, and each token, is bounded all the same. */
+        long_parts("{\"Peer\":{\"k\":{\"id\":[", "\"10.0.0.0/8\",", max / 4, "1]}}}", "TooLarge");
+        long_parts("{\"Peer\":{\"k\":{\"x\":\"", "x", 2 * max, "\"}}}", "TooLarge");
+        long_parts("{\"Peer\":{\"k\":{", "\"a\":1,", max, "\"id\":1}}}", "TooLarge");
+        long_parts("{\"Peer\":{\"k\":{\"x\":", "[", TREE_DEPTH_MAX, "", "TooLarge");
+        long_parts("{\"Peer\":{},\"Self\":[", "1,", max, "1]}", "TooLarge");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -182,6 +321,8 @@ int main(void)
                 cmocka_unit_test(test_refusals),
                 cmocka_unit_test(test_the_caller_may_stop),
                 cmocka_unit_test(test_memory_is_bounded),
+                cmocka_unit_test(test_parts_in_any_order),
+                cmocka_unit_test(test_what_is_not_kept_costs_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * First byte: the size of the pieces; the rest: JSON. The whole document and the stream in pieces
- * agree on what is JSON and on the list "devices"; what was read is written and read again the
- * same.
+ * First byte: the size of the pieces; the rest: JSON. The whole document and the streams in pieces
+ * agree on what is JSON, on the list "devices" and on the members of "Peer"; what was read is
+ * written and read again the same.
  */
 
 #include <stddef.h>
@@ -77,10 +77,9 @@ static bool on_element(void *ctx, const Tree *element, Err *err)
         return true;
 }
 
-/* Elements and their members, and whether it was all well. */
-static bool stream(Str text, size_t piece, size_t *ret)
+/* Feeds `s` and frees it. */
+static bool stream(JsonStream *s, Str text, size_t piece)
 {
-        JsonStream *s = json_stream_new(STR("devices"), on_element, ret);
         Err err;
         bool ok = true;
 
@@ -91,6 +90,39 @@ static bool stream(Str text, size_t piece, size_t *ret)
         ok = ok && json_stream_finish(s, &err);
         json_stream_free(s);
         return ok;
+}
+
+static bool on_whole(void *ctx, const Tree *element, Err *err)
+{
+        (void)err;
+        *(size_t *)ctx += element->n;
+        return true;
+}
+
+/* The first member with each name that is kept is there, and nothing else. */
+static bool on_member(void *ctx, const Tree *member, Err *err)
+{
+        (void)err;
+        TREE_FOREACH (child, member)
+                INSIST(member->type != TREE_OBJECT || str_eq(child->key, STR("a")));
+        *(size_t *)ctx += 1;
+        return true;
+}
+
+static void check_parts(Str text, size_t piece, const Tree *root)
+{
+        static const Str kept[] = {STR_INIT("a")};
+        static const JsonStreamPart parts[] = {
+                {STR_INIT("Peer"), JSON_STREAM_MEMBERS, false, on_member, {kept, 1}},
+                {STR_INIT("devices"), JSON_STREAM_WHOLE, true, on_whole, {0}},
+        };
+        size_t streamed = 0;
+        const Tree *peer = tree_get(root, STR("Peer")), *list = tree_get(root, STR("devices"));
+
+        if (!stream(json_stream_new_parts(parts, LENGTH_OF(parts), &streamed), text, piece))
+                return;
+        INSIST(root != NULL && peer != NULL);
+        INSIST(streamed == peer->n + (list != NULL ? list->n : 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -105,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         arena_init(&arena, 0);
         root = json_read(&arena, text, &at, &err);
-        ok = stream(text, piece, &streamed);
+        ok = stream(json_stream_new(STR("devices"), on_element, &streamed), text, piece);
         INSIST(root != NULL || (at.line > 0 && at.column > 0 && err.kind != ERR_NONE));
         INSIST(!ok || root != NULL);
         if (root != NULL)
@@ -115,6 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         whole += element->n + 1;
                 INSIST(whole == streamed);
         }
+        check_parts(text, piece, root);
         arena_done(&arena);
         return 0;
 }
