@@ -69,3 +69,10 @@ bool secret_eq(const Secret *a, const Secret *b)
                 return a == b;
         return a->n == b->n && CRYPTO_memcmp(a->bytes, b->bytes, a->n) == 0;
 }
+
+bool secret_is_in(const Secret *s, Str text)
+{
+        Str bytes = s != NULL ? str_trim((Str){s->bytes, s->n}) : (Str){0};
+
+        return bytes.n > 0 && str_find_str(text, bytes) >= 0;
+}

@@ -21,3 +21,6 @@ Secret *secret_free(Secret *s);
 Str secret_reveal(const Secret *s);
 /* Equal, in constant time for equal lengths; NULL equals only NULL. */
 bool secret_eq(const Secret *a, const Secret *b);
+/* Does `text` hold the bytes (without white space at their ends)? For texts of somebody who was
+ * told them: what does is not shown. False for NULL and for a secret of nothing. */
+bool secret_is_in(const Secret *s, Str text);

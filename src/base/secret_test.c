@@ -43,6 +43,20 @@ static void compares(void **state)
         secret_free(e);
 }
 
+static void is_found_in_a_text(void **state)
+{
+        Secret *a = secret_new(STR("abc\n")), *none = secret_new(STR(" \n"));
+
+        (void)state;
+        assert_true(secret_is_in(a, STR("xabcx")));
+        assert_false(secret_is_in(a, STR("xabx")));
+        assert_false(secret_is_in(a, (Str){0}));
+        assert_false(secret_is_in(none, STR("a b")));
+        assert_false(secret_is_in(NULL, STR("abc")));
+        secret_free(a);
+        secret_free(none);
+}
+
 static void is_capped(void **state)
 {
         char *bytes = calloc(1, 64 * 1024 + 1);
@@ -88,6 +102,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(keeps_a_copy),
                 cmocka_unit_test(compares),
+                cmocka_unit_test(is_found_in_a_text),
                 cmocka_unit_test(is_capped),
                 cmocka_unit_test(is_left_out_of_core_dumps),
         };
