@@ -47,14 +47,39 @@ void arena_init(Arena *a, size_t max)
         *a = (Arena){.max = max};
 }
 
-void arena_done(Arena *a)
+static void free_chunks(ArenaChunk *c)
 {
-        for (ArenaChunk *c = a->chunks, *next; c != NULL; c = next) {
+        for (ArenaChunk *next; c != NULL; c = next) {
                 next = c->next;
                 ASAN_UNPOISON_MEMORY_REGION(c->bytes, c->room);
                 mem_free(c);
         }
+}
+
+void arena_done(Arena *a)
+{
+        free_chunks(a->chunks);
         arena_init(a, a->max);
+}
+
+/* The newest chunk is the largest but for those of their own. */
+void arena_reset(Arena *a)
+{
+        ArenaChunk *c = a->chunks;
+
+        if (c == NULL)
+                return;
+        if (c->room > CHUNK_MAX) {
+                arena_done(a);
+                return;
+        }
+        free_chunks(c->next);
+        c->next = NULL;
+        ASAN_UNPOISON_MEMORY_REGION(c->bytes, a->used);
+        memset(c->bytes, 0, a->used);
+        ASAN_POISON_MEMORY_REGION(c->bytes, c->room);
+        a->used = 0;
+        a->total = c->room;
 }
 
 static ArenaChunk *chunk_new(size_t room)

@@ -21,6 +21,9 @@ typedef struct Arena {
 void arena_init(Arena *a, size_t max);
 /* Frees everything; the arena is empty and usable again. */
 void arena_done(Arena *a);
+/* Frees all that was handed out, and keeps one chunk for what comes next: for work that begins anew
+ * many times. */
+void arena_reset(Arena *a);
 /* Zeroed, aligned for any type, size chosen by us. Never NULL. */
 void *arena_new(Arena *a, size_t size) MUST_USE;
 void *arena_new_array(Arena *a, size_t n, size_t size) MUST_USE;

@@ -101,6 +101,36 @@ static void grows_geometrically(void **state)
         arena_done(&a);
 }
 
+static void begins_anew_in_one_chunk(void **state)
+{
+        Arena a;
+
+        (void)state;
+        arena_init(&a, 200000);
+        arena_reset(&a);
+        assert_int_equal(a.total, 0);
+        for (int round = 0; round < 100; round++) {
+                for (size_t size = 1; size < 3000; size += 97) {
+                        unsigned char *p = arena_try(&a, size);
+
+                        assert_non_null(p);
+                        for (size_t i = 0; i < size; i++)
+                                assert_int_equal(p[i], 0);
+                        memset(p, 0xee, size);
+                }
+                IGNORE(arena_str(&a, STR("unaligned")), "only what follows counts");
+                arena_reset(&a);
+                assert_true(a.total > 0 && a.total <= 65536);
+        }
+        /* One that is as large as this is not kept. */
+        arena_done(&a);
+        memset(arena_new(&a, 100000), 1, 100000);
+        arena_reset(&a);
+        assert_int_equal(a.total, 0);
+        assert_non_null(arena_try(&a, 200000));
+        arena_done(&a);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -109,6 +139,7 @@ int main(void)
                 cmocka_unit_test(large_ones_leave_the_chunk_in_use),
                 cmocka_unit_test(copies_strings),
                 cmocka_unit_test(grows_geometrically),
+                cmocka_unit_test(begins_anew_in_one_chunk),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

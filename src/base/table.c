@@ -93,7 +93,7 @@ Table *table_update(const Table *old, const void **leaves, size_t n, TableOrder 
         size_t reused = 0;
 
         for (size_t i = 0, j = 0; i < t->n && j < table_n(old);) {
-                int r = order(t->at[i], old->at[j]);
+                int r = t->at[i] == old->at[j] ? 0 : order(t->at[i], old->at[j]);
 
                 if (r == 0 && (t->at[i] == old->at[j] || same(old->at[j], t->at[i]))) {
                         const void *was = leaf_ref(old->at[j]);
