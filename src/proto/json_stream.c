@@ -136,6 +136,7 @@ static bool begin_part(JsonStream *s, TreeType type, Str text, size_t end)
 {
         static const TreeType expected[] = {
                 [JSON_STREAM_ELEMENTS] = TREE_ARRAY,
+                [JSON_STREAM_ELEMENTS_OR_NULL] = TREE_ARRAY,
                 [JSON_STREAM_MEMBERS] = TREE_OBJECT,
         };
         bool *seen = &s->seen[s->part - s->parts];
@@ -145,7 +146,7 @@ static bool begin_part(JsonStream *s, TreeType type, Str text, size_t end)
         *seen = true;
         if (s->part->take == JSON_STREAM_WHOLE)
                 return element_value(s, type, text, end);
-        if (s->part->take == JSON_STREAM_MEMBERS && type == TREE_NULL)
+        if (s->part->take != JSON_STREAM_ELEMENTS && type == TREE_NULL)
                 return true;
         if (type != expected[s->part->take])
                 return fail(s, ERR_INVALID, "InvalidJson", "the named member is no list", end);

@@ -24,10 +24,12 @@ typedef struct JsonStream JsonStream;
 typedef bool JsonStreamElement(void *ctx, const Tree *element, Err *err);
 
 typedef enum JsonStreamTake {
-        JSON_STREAM_ELEMENTS, /* a list: each element */
-        JSON_STREAM_MEMBERS,  /* an object: the value of each member, without its key; null is an
-                                 object without members */
-        JSON_STREAM_WHOLE,    /* anything: the value itself, as one element */
+        JSON_STREAM_ELEMENTS,         /* a list: each element */
+        JSON_STREAM_ELEMENTS_OR_NULL, /* the same; null is an empty list, as some encoders write one
+                                       */
+        JSON_STREAM_MEMBERS, /* an object: the value of each member, without its key; null is an
+                                object without members */
+        JSON_STREAM_WHOLE,   /* anything: the value itself, as one element */
 } JsonStreamTake;
 
 /* A member of the top object that is delivered. */
@@ -45,8 +47,6 @@ JsonStream *json_stream_new(Str array, JsonStreamElement *on_element, void *ctx)
 /* Several, in whatever order they come; at most JSON_STREAM_PARTS_MAX, borrowed until the stream is
  * freed. */
 JsonStream *json_stream_new_parts(const JsonStreamPart *parts, size_t n, void *ctx) MUST_USE;
-/* From now on `null` in its place is a list of nothing, as some encoders write one. */
-void json_stream_take_null(JsonStream *s);
 /* NULL is welcome; returns NULL. */
 JsonStream *json_stream_free(JsonStream *s);
 /* Takes the next bytes. False: not JSON, no object at the top, a part named twice or of another

@@ -179,7 +179,7 @@ static void test_memory_is_bounded(void **state)
 
 typedef struct Parts {
         Buf buf;
-        JsonStreamPart part[4];
+        JsonStreamPart part[5];
 } Parts;
 
 static bool note(void *ctx, const char *what, const Tree *e)
@@ -217,12 +217,14 @@ static void read_parts(Str text, size_t piece, size_t room, Buf *ret)
 {
         static const Str kept[] = {STR_INIT("id"), STR_INIT("n")};
         Parts p = {.part = {
+                           {STR("Some"), JSON_STREAM_ELEMENTS_OR_NULL, true, on_listed, {0}},
                            {STR("Peer"), JSON_STREAM_MEMBERS, false, on_peer, {kept, 2}},
                            {STR("Self"), JSON_STREAM_WHOLE, true, on_self, {kept, 2}},
                            {STR("State"), JSON_STREAM_WHOLE, true, on_self, {0}},
                            {STR("List"), JSON_STREAM_ELEMENTS, true, on_listed, {0}},
                    }};
-        CLEANUP(json_stream_cleanup) JsonStream *s = json_stream_new_parts(p.part, 4, &p);
+        CLEANUP(json_stream_cleanup)
+        JsonStream *s = json_stream_new_parts(p.part, LENGTH_OF(p.part), &p);
         Err err = {0};
         bool ok = true;
 
@@ -259,6 +261,11 @@ static void test_parts_in_any_order(void **state)
                 {"{\"Peer\":\"\"}", "InvalidJson: the named member is no list, at byte 10"},
                 {"{\"Peer\":{},\"List\":null}",
                  "InvalidJson: the named member is no list, at byte 22"},
+                {"{\"Peer\":{},\"Some\":null,\"List\":[2]}", "L02 "},
+                {"{\"Some\":[{\"z\":3}],\"Peer\":null}", "L1:z=3 "},
+                {"{\"Some\":{}}", "InvalidJson: the named member is no list, at byte 9"},
+                {"{\"Some\":null,\"Some\":[]}",
+                 "InvalidJson: the named list comes twice, at byte 21"},
                 {"{\"Peer\":null,\"Peer\":{}}",
                  "InvalidJson: the named list comes twice, at byte 21"},
                 {"{\"Peer\":{},\"Self\":{},\"Self\":[]}",
