@@ -9,7 +9,8 @@
  * Invariants:
  *  1. An endpoint in force whose device is not in the list leaves only if the rules in force would
  *     not take its device (an edit), another device has its name now, a static endpoint has its
- *     name and port, or the guard lets it go. Without a list the guard is not asked: it stays.
+ *     name and port, or the guard lets it go. Without a list, or with one that is partial, the
+ *     guard is not asked: it stays.
  *     An entry that refers to another TailscaleTailnet than before begins with nothing.
  *  2. What a list says of a device that is in it takes effect at once.
  *  3. A poll is counted by the guard once, however often the entry is evaluated.
@@ -39,6 +40,7 @@ typedef struct Work {
         const DiscoverInput *in;
         CandidateRules rules;
         bool has_list;
+        bool tells_absence;     /* what the list lacks is missing */
         Arena arena;            /* of this evaluation */
         Arena scratch;          /* of the device at hand */
         Map by_service;         /* Candidate: who has the name */
@@ -239,7 +241,7 @@ static void judge_before(Work *w)
                 else
                         remember(w, e);
         }
-        if (w->has_list)
+        if (w->tells_absence)
                 ask_guard(w, first, n_present);
         else
                 w->held = w->in->before->held;
@@ -402,8 +404,8 @@ static EntryView *conclude(Work *w)
         const EntryView *before = w->in->before, *old = before != NULL ? before : &nothing;
         const EntryView now = {
                 .known = w->has_list || !w->in->entry->discovery.enabled || old->known,
-                .from_cache = !w->has_list && old->from_cache,
-                .poll = w->has_list ? w->in->state->poll : old->poll,
+                .from_cache = !w->tells_absence && old->from_cache,
+                .poll = w->tells_absence ? w->in->state->poll : old->poll,
                 .endpoints = table_update(old->endpoints, w->endpoints.at, w->endpoints.n,
                                           endpoint_order, endpoint_same),
                 .left_out = left_out_table(w, old->left_out),
@@ -457,6 +459,7 @@ EntryView *discover_entry(const DiscoverInput *given)
                 anew.before = NULL;
         w.has_list =
                 in->state != NULL && in->state->sync != SYNC_NEVER && in->state->devices != NULL;
+        w.tells_absence = w.has_list && !in->state->partial;
         w.rules = (CandidateRules){in->entry, in->own_nodes, clock_of(in, w.has_list)};
         arena_init(&w.arena, 0);
         arena_init(&w.scratch, 0);

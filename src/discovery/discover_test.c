@@ -477,6 +477,43 @@ static void an_error_changes_nothing(void **state)
         assert_string_equal(left_out(f), "api Expired: the device's key has expired\n");
 }
 
+/* What a partial list tells of takes effect, what it lacks is there all the same. */
+static void a_partial_list_adds_and_misses_nothing(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3);
+        f->state.partial = true;
+        ANSWER(f, 3, 4);
+        assert_string_equal(services(f), "d1 d2 d3 d4");
+        answer(f, NULL, 0);
+        assert_string_equal(services(f), "d1 d2 d3 d4");
+        assert_int_equal(f->view->held.n, 0);
+        f->state.partial = false;
+        ANSWER(f, 2, 3, 4);
+        assert_string_equal(services(f), "d2 d3 d4");
+}
+
+/* A removal that is held stays so, uncounted, and one that is read back is about the same ones. */
+static void a_partial_list_confirms_nothing(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2, 3, 4, 5, 6);
+        ANSWER(f, 1);
+        assert_int_equal(f->view->held.confirmations, 1);
+        f->state.partial = true;
+        for (int i = 0; i < 5; i++)
+                ANSWER(f, 1);
+        assert_string_equal(services(f), "d1 d2! d3! d4! d5! d6!");
+        assert_int_equal(f->view->held.confirmations, 1);
+        f->state.partial = false;
+        ANSWER(f, 1);
+        assert_int_equal(f->view->held.confirmations, 2);
+        ANSWER(f, 1);
+        assert_string_equal(services(f), "d1");
+}
+
 static void a_removal_can_be_approved(void **state)
 {
         Fixture *f = *state;
@@ -854,6 +891,8 @@ int main(void)
                 TEST(a_name_that_moved_is_not_missing),
                 TEST(an_edit_is_no_removal),
                 TEST(an_error_changes_nothing),
+                TEST(a_partial_list_adds_and_misses_nothing),
+                TEST(a_partial_list_confirms_nothing),
                 TEST(a_removal_can_be_approved),
                 TEST(another_tailnet_is_another_entry),
                 TEST(a_restart_remembers),
