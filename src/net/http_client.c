@@ -74,7 +74,7 @@ struct HttpRequest {
         Buf body;
         Buf content_type;
         size_t n_header_bytes;
-        char peer[300]; /* host:port of the URL, for people */
+        char peer[300]; /* host:port of the URL, or the path of the unix socket; for people */
         char note[CURL_ERROR_SIZE];
         bool is_plain;   /* http */
         bool is_refused; /* by may_connect */
@@ -155,6 +155,7 @@ static void explain_connect(HttpRequest *r)
         long errnum = 0;
 
         curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &errnum);
+        r->result.errnum = (int)errnum;
         if (r->is_refused)
                 err_set(&r->result.err, ERR_INVALID, "PlainHttpRefused",
                         "plain http is spoken with loopback and private addresses only, and %s has "
@@ -590,7 +591,11 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
 
 static bool begin(HttpRequest *r, const HttpRequestInput *in)
 {
-        if (!read_url(r, in->url) || (in->bearer != NULL && !add_bearer(r, in->bearer)) ||
+        if (!read_url(r, in->url))
+                return false;
+        if (in->unix_socket != NULL)
+                snprintf(r->peer, sizeof(r->peer), "%s", in->unix_socket);
+        if ((in->bearer != NULL && !add_bearer(r, in->bearer)) ||
             (in->accept != NULL && !add_accept(r, in->accept)))
                 return false;
         /* Else libcurl may ask before a body whether it is wanted, and waits a second where the

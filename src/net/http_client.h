@@ -17,8 +17,9 @@
 #include "io/loop.h"
 
 enum {
-        /* Connections open at once; what is beyond waits within its own deadline. */
-        HTTP_CLIENT_CONNECTIONS_MAX = 64,
+        /* Connections open at once; what is beyond waits within its own deadline. 256 tailnets may
+         * each have a stream of events, which keeps one for ever. */
+        HTTP_CLIENT_CONNECTIONS_MAX = 256 + 64,
         /* All header lines of one answer, 1xx included: a hundred times what is honest. */
         HTTP_CLIENT_HEADERS_MAX = 64 << 10,
         /* Kept of the body of an answer that is not 2xx; enough for its message. */
@@ -38,6 +39,7 @@ typedef struct HttpResult {
          * ERR_LIMIT "AnswerTooLarge"; ERR_TRANSIENT "Timeout", "ConnectFailed", "NameNotFound",
          * "TLSFailed", "AnswerCutShort", "TransferFailed". */
         Err err;
+        int errnum;       /* of "ConnectFailed": why, an errno value; 0: not known */
         unsigned status;  /* 0: none came */
         Span retry_after; /* at most HTTP_CLIENT_RETRY_AFTER_MAX_S; 0: not said */
         Str content_type; /* or empty */

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "net/script_server.h"
 
 enum {
@@ -25,6 +27,7 @@ typedef struct Fixture {
         HttpRequest *request;
         bool close_inside; /* the request is closed within its on_done */
         unsigned n_done;
+        int errnum;
         ErrKind kind;
         char reason[ERR_REASON_MAX], text[ERR_TEXT_MAX];
         char type[64], body[8192];
@@ -80,6 +83,7 @@ static void on_done(HttpRequest *r, const HttpResult *result)
 
         f->n_done++;
         f->kind = result->err.kind;
+        f->errnum = result->errnum;
         memcpy(f->reason, result->err.reason, sizeof(f->reason));
         memcpy(f->text, result->err.text, sizeof(f->text));
         snprintf(f->type, sizeof(f->type), "%.*s", STR_FMT(result->content_type));
@@ -645,7 +649,7 @@ static void nothing_comes_after_close(void **state)
 static void many_at_once(void **state)
 {
         enum {
-                MANY = 100
+                MANY = HTTP_CLIENT_CONNECTIONS_MAX + 36
         };
         Fixture *f = *state;
         HttpRequest *r[MANY];
@@ -666,6 +670,38 @@ static void many_at_once(void **state)
         assert_int_equal(f->n_done, MANY);
         for (size_t i = 0; i < MANY; i++)
                 http_request_close(r[i]);
+}
+
+static void a_unix_socket(void **state)
+{
+        Fixture *f = *state;
+        char dir[] = "/tmp/http-client-test-XXXXXX", path[64];
+        ScriptServer server;
+
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof(path), "%s/s", dir);
+        HttpRequestInput in = {.unix_socket = path};
+        ask_url(f, "http://a.test/x", in);
+        finish(f);
+        assert_string_equal(f->reason, "ConnectFailed");
+        assert_int_equal(f->errnum, ENOENT);
+        assert_non_null(strstr(f->text, path));
+        script_server_open_unix(&server, f->loop, path);
+        server.paths[0] = (ScriptPath){"/x", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+                                       SCRIPT_KEEP, 0};
+        ask_url(f, "http://a.test/x", in);
+        finish(f);
+        assert_int_equal(f->kind, ERR_NONE);
+        assert_string_equal(f->body, "ok");
+        assert_int_equal(server.paths[0].n_requests, 1);
+        assert_true(str_find_str(buf_str(&server.request), STR("\r\nHost: a.test\r\n")) > 0);
+        script_server_close(&server);
+        turns(f, 3);
+        ask_url(f, "http://a.test/x", in);
+        finish(f);
+        assert_int_equal(f->errnum, ECONNREFUSED);
+        unlink(path);
+        rmdir(dir);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -695,6 +731,7 @@ int main(void)
                 TEST(plain_http_stays_private),
                 TEST(nothing_comes_after_close),
                 TEST(many_at_once),
+                TEST(a_unix_socket),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

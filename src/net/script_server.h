@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -23,6 +24,18 @@ typedef enum ScriptEnd {
         SCRIPT_ENDLESS, /* the last byte of the answer is repeated for ever */
 } ScriptEnd;
 
+enum {
+        SCRIPT_PATHS_MAX = 4,
+        SCRIPT_BACKLOG = 1024,
+};
+
+/* An answer to requests whose target begins so; borrowed. */
+typedef struct ScriptPath {
+        const char *target, *answer;
+        ScriptEnd end;
+        size_t n_requests;
+} ScriptPath;
+
 typedef struct ScriptServer {
         Loop *loop;
         int fd;
@@ -32,7 +45,8 @@ typedef struct ScriptServer {
         Str answer;   /* borrowed; may be changed between requests */
         size_t slice; /* bytes sent a turn; 0: all */
         ScriptEnd end;
-        Buf request; /* the last one that came whole */
+        ScriptPath paths[SCRIPT_PATHS_MAX]; /* the first that fits; else `answer` */
+        Buf request;                        /* the last one that came whole */
         size_t n_requests, n_conns;
 } ScriptServer;
 
@@ -41,6 +55,7 @@ typedef struct ScriptConn {
         ScriptServer *server;
         FdSource source;
         Buf in;
+        ScriptPath *path; /* of the last request; NULL: none of the paths */
         size_t sent;
         bool answering;
 } ScriptConn;
@@ -72,16 +87,30 @@ static inline bool script_is_whole(Str in)
         return end >= 0 && in.n >= (size_t)end + 4 + n;
 }
 
+static inline ScriptPath *script_find_path(ScriptServer *s, Str request)
+{
+        Str method;
+
+        if (!str_cut(&request, ' ', &method))
+                return NULL;
+        for (size_t i = 0; i < SCRIPT_PATHS_MAX; i++)
+                if (s->paths[i].target != NULL && str_starts(request, str_of(s->paths[i].target)))
+                        return &s->paths[i];
+        return NULL;
+}
+
 /* True where the connection goes on. */
 static inline bool script_send(ScriptConn *c)
 {
         ScriptServer *s = c->server;
         char filler[4096];
-        Str rest = str_sub(s->answer, c->sent, s->slice > 0 ? s->slice : SIZE_MAX);
+        Str answer = c->path != NULL ? str_of(c->path->answer) : s->answer;
+        ScriptEnd end = c->path != NULL ? c->path->end : s->end;
+        Str rest = str_sub(answer, c->sent, s->slice > 0 ? s->slice : SIZE_MAX);
         ssize_t n;
 
-        if (rest.n == 0 && s->end == SCRIPT_ENDLESS) {
-                memset(filler, s->answer.p[s->answer.n - 1], sizeof(filler));
+        if (rest.n == 0 && end == SCRIPT_ENDLESS) {
+                memset(filler, answer.p[answer.n - 1], sizeof(filler));
                 rest = str_make(filler, sizeof(filler));
         }
         if (rest.n > 0) {
@@ -90,12 +119,12 @@ static inline bool script_send(ScriptConn *c)
                         return errno == EAGAIN;
                 c->sent += (size_t)n;
         }
-        if (c->sent < s->answer.n || s->end == SCRIPT_ENDLESS)
+        if (c->sent < answer.n || end == SCRIPT_ENDLESS)
                 return true;
         c->answering = false;
         c->sent = 0;
         fd_source_want(&c->source, FD_READ);
-        return s->end != SCRIPT_CLOSE;
+        return end != SCRIPT_CLOSE;
 }
 
 static inline void script_on_conn(FdSource *source, unsigned ready)
@@ -115,6 +144,9 @@ static inline void script_on_conn(FdSource *source, unsigned ready)
                         buf_add(&c->in, in, (size_t)n);
                 if (script_is_whole(buf_str(&c->in)) && !c->answering) {
                         c->answering = true;
+                        c->path = script_find_path(s, buf_str(&c->in));
+                        if (c->path != NULL)
+                                c->path->n_requests++;
                         s->n_requests++;
                         buf_reset(&s->request);
                         buf_add_str(&s->request, buf_str(&c->in));
@@ -143,22 +175,63 @@ static inline void script_on_accept(FdSource *source, unsigned ready)
         list_add(&s->conns, &c->link);
 }
 
+static inline void script_server_begin(ScriptServer *s, Loop *loop, int fd)
+{
+        *s = (ScriptServer){.loop = loop, .fd = fd};
+        list_init(&s->conns);
+        buf_init(&s->request, 1 << 20);
+        fd_source_init(&s->accept, loop, s->fd, script_on_accept);
+        fd_source_want(&s->accept, FD_READ);
+}
+
 /* Listens on 127.0.0.1. */
 static inline void script_server_open(ScriptServer *s, Loop *loop)
 {
         struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
         socklen_t n = sizeof(sa);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-        *s = (ScriptServer){.loop = loop};
-        s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        INSIST(s->fd >= 0 && bind(s->fd, (struct sockaddr *)&sa, n) == 0 &&
-               listen(s->fd, 128) == 0);
-        INSIST(getsockname(s->fd, (struct sockaddr *)&sa, &n) == 0);
+        INSIST(fd >= 0 && bind(fd, (struct sockaddr *)&sa, n) == 0 &&
+               listen(fd, SCRIPT_BACKLOG) == 0);
+        INSIST(getsockname(fd, (struct sockaddr *)&sa, &n) == 0);
+        script_server_begin(s, loop, fd);
         s->port = ntohs(sa.sin_port);
-        list_init(&s->conns);
-        buf_init(&s->request, 1 << 20);
-        fd_source_init(&s->accept, loop, s->fd, script_on_accept);
-        fd_source_want(&s->accept, FD_READ);
+}
+
+/* Listens on a unix socket, which the caller removes. */
+static inline void script_server_open_unix(ScriptServer *s, Loop *loop, const char *path)
+{
+        struct sockaddr_un sa = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+        INSIST(fd >= 0 && strlen(path) < sizeof(sa.sun_path));
+        memcpy(sa.sun_path, path, strlen(path) + 1);
+        INSIST(bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 &&
+               listen(fd, SCRIPT_BACKLOG) == 0);
+        script_server_begin(s, loop, fd);
+}
+
+/* More bytes for whoever asked for this path and whose answer stalls. Returns how many those are.
+ */
+static inline size_t script_server_push(ScriptServer *s, const ScriptPath *path, Str bytes)
+{
+        size_t n = 0;
+
+        LIST_FOREACH (ScriptConn, c, &s->conns, link) {
+                if (c->path != path || c->answering)
+                        continue;
+                INSIST(send(c->source.fd, bytes.p, bytes.n, MSG_NOSIGNAL) == (ssize_t)bytes.n);
+                n++;
+        }
+        return n;
+}
+
+/* Ends the connections of those who asked for this path. */
+static inline void script_server_drop(ScriptServer *s, const ScriptPath *path)
+{
+        LIST_FOREACH (ScriptConn, c, &s->conns, link)
+                if (c->path == path)
+                        script_conn_free(c);
 }
 
 static inline void script_server_set(ScriptServer *s, const char *answer, ScriptEnd end)
