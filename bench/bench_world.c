@@ -10,7 +10,7 @@ enum {
         DEVICE_TEXT_MAX = 64
 };
 
-static const char manifests[] =
+static const char all_taken[] =
         "apiVersion: gateway.tailscale.com/v1alpha1\n"
         "kind: TailscaleTailnet\n"
         "metadata: {name: corp-tailnet, namespace: demo}\n"
@@ -33,7 +33,7 @@ static const char manifests[] =
         "metadata: {name: gw, namespace: demo}\n"
         "spec: {gatewayClassName: eg, listeners: [{name: http, protocol: HTTP, port: 10080}]}\n";
 
-static void read_manifests(BenchWorld *b)
+static void read_manifests(BenchWorld *b, const char *manifests)
 {
         Faults faults;
         ManifestSet set;
@@ -72,13 +72,19 @@ static Device *device(size_t i, uint32_t address)
         });
 }
 
-void bench_world_init(BenchWorld *b, size_t n, size_t room)
+void bench_world_open(BenchWorld *b, const char *manifests)
 {
-        *b = (BenchWorld){.room = room, .world = world_new_empty()};
-        read_manifests(b);
+        *b = (BenchWorld){.world = world_new_empty()};
+        read_manifests(b, manifests);
         b->in.resources_read = true;
         b->in.proxies_resolved = true;
         b->in.now = (Wall){1800000000000};
+}
+
+void bench_world_init(BenchWorld *b, size_t n, size_t room)
+{
+        bench_world_open(b, all_taken);
+        b->room = room;
         b->devices = mem_new_array(room + 1, sizeof *b->devices);
         while (b->n < n)
                 bench_world_add(b);
@@ -123,37 +129,69 @@ void bench_world_remove(BenchWorld *b)
         leaf_unref(b->devices[b->n]);
 }
 
-/* As a source does: a list in which everything is new, merged with the one before. */
-static void next_state(BenchWorld *b)
+static ObjectKey tailnet_key(const char *name)
 {
-        const TailnetState *before = b->poll > 0 ? b->in.tailnet_states->at[0] : NULL;
-        CLEANUP(mem_cleanup) const void **leaves = mem_new_array(b->n + 1, sizeof *leaves);
-        for (size_t i = 0; i < b->n; i++)
-                leaves[i] = device_new(b->devices[i]);
-        TailnetState *state = leaf_new(sizeof *state, 64, tailnet_state_drop);
-        state->key = (ObjectKey){leaf_str(&state->leaf, STR("demo")),
-                                 leaf_str(&state->leaf, STR("corp-tailnet"))};
+        return (ObjectKey){STR("demo"), str_of(name)};
+}
+
+static const TailnetState *state_of(const BenchWorld *b, const char *name)
+{
+        ObjectKey key = tailnet_key(name);
+        return table_find(b->in.tailnet_states, &key, tailnet_state_find);
+}
+
+const Table *bench_world_devices(const BenchWorld *b, const char *name)
+{
+        const TailnetState *state = state_of(b, name);
+        return state != NULL ? state->devices : NULL;
+}
+
+void bench_world_answer(BenchWorld *b, const char *name, Table *devices)
+{
+        const TailnetState *before = state_of(b, name);
+        ObjectKey key = tailnet_key(name);
+        TailnetState *state =
+                leaf_new(sizeof *state, leaf_room_str(key.namespace) + leaf_room_str(key.name),
+                         tailnet_state_drop);
+        state->key = (ObjectKey){leaf_str(&state->leaf, key.namespace),
+                                 leaf_str(&state->leaf, key.name)};
         state->sync = SYNC_DONE;
         state->last_sync = b->in.now;
-        state->n_devices = b->n;
-        state->poll = ++b->poll;
-        state->suffix = leaf_str(&state->leaf, STR("corp.ts.net"));
-        state->devices = table_update(before != NULL ? before->devices : NULL, leaves, b->n,
-                                      device_order, device_same);
-        const void *one = state;
-        Table *states = table_new(&one, 1, tailnet_state_order);
+        state->n_devices = devices->n;
+        state->poll = before != NULL ? before->poll + 1 : 1;
+        state->devices = devices;
+        /* The first of one key stays, so the new one stands before the old. */
+        size_t n = 0;
+        CLEANUP(mem_cleanup)
+        const void **leaves = mem_new_array(table_n(b->in.tailnet_states) + 1, sizeof *leaves);
+        leaves[n++] = state;
+        TABLE_FOREACH (TailnetState, s, b->in.tailnet_states)
+                leaves[n++] = leaf_ref(s);
+        Table *states = table_new(leaves, n, tailnet_state_order);
         table_unref(b->in.tailnet_states);
         b->in.tailnet_states = states;
 }
 
-void bench_world_poll(BenchWorld *b)
+void bench_world_discover(BenchWorld *b)
 {
-        next_state(b);
         b->in.now.ms += 1000;
         b->in.before = b->world;
         const World *next = world_build(&b->in);
         leaf_unref(b->world);
         b->world = next;
+}
+
+/* As a source does: a list in which everything is new, merged with the one before. */
+void bench_world_poll(BenchWorld *b)
+{
+        static const char name[] = "corp-tailnet";
+        CLEANUP(mem_cleanup) const void **leaves = mem_new_array(b->n + 1, sizeof *leaves);
+        for (size_t i = 0; i < b->n; i++)
+                leaves[i] = device_new(b->devices[i]);
+        bench_world_answer(b, name,
+                           table_update(bench_world_devices(b, name), leaves, b->n, device_order,
+                                        device_same));
+        bench_world_discover(b);
 }
 
 void bench_world_translate(BenchWorld *b)

@@ -9,12 +9,12 @@
  *
  * REQUEST is a PostTranslateModify request for the Gateway demo/gw.
  */
-#include <malloc.h>
 #include <stdio.h>
 
 #include "base/macros.h"
 #include "bench_world.h"
 #include "io/file.h"
+#include "process.h"
 #include "translate/hook.h"
 
 enum {
@@ -23,29 +23,7 @@ enum {
         SAMPLES = 12,
         PERIOD = 1000, /* changes after which there are as many devices as before */
         ROOM = PERIOD, /* devices that come and go beside the N, at most */
-        STATUS_MAX = 64 << 10,
 };
-
-static uint64_t rss_anon_kib(void)
-{
-        Buf b;
-        buf_init(&b, STATUS_MAX);
-        uint64_t kib = 0;
-        Err err = {0};
-        if (file_read("/proc/self/status", &b, &err)) {
-                Str rest = buf_str(&b), line;
-                while (kib == 0 && rest.n > 0) {
-                        str_cut(&rest, '\n', &line);
-                        if (!str_starts(line, STR("RssAnon:")))
-                                continue;
-                        Str value = str_trim(str_sub(line, 8, line.n)), number;
-                        str_cut(&value, ' ', &number);
-                        INSIST(str_to_u64(number, UINT64_MAX, &kib));
-                }
-        }
-        buf_done(&b);
-        return kib;
-}
 
 /* Three of four move a device's address; in runs, devices come, then go. */
 static void change(BenchWorld *b, size_t i, size_t n)
@@ -79,8 +57,8 @@ typedef struct Samples {
 
 static void take_sample(Samples *s)
 {
-        s->rss[s->n] = rss_anon_kib();
-        s->heap[s->n++] = mallinfo2().uordblks >> 10;
+        s->rss[s->n] = process_status_kib("RssAnon:");
+        s->heap[s->n++] = process_heap_kib();
 }
 
 static void print_samples(const char *name, const uint64_t *kib, size_t n)
@@ -96,11 +74,11 @@ static int run(size_t n, size_t changes, Str request)
         BenchWorld b;
         Buf out;
         Samples samples = {0};
-        uint64_t before = rss_anon_kib();
+        uint64_t before = process_status_kib("RssAnon:");
         buf_init(&out, HOOK_ANSWER_MAX);
         bench_world_init(&b, n, n + ROOM);
         bool good = answer(&b, request, &out);
-        uint64_t first = rss_anon_kib();
+        uint64_t first = process_status_kib("RssAnon:");
         for (size_t i = 0; good && i < changes; i++) {
                 change(&b, i, n);
                 bench_world_poll(&b);

@@ -111,7 +111,7 @@ Table *table_update(const Table *old, const void **leaves, size_t n, TableOrder 
         return table_ref(old);
 }
 
-const void *table_find(const Table *t, const void *key, TableFind *find)
+ptrdiff_t table_index(const Table *t, const void *key, TableFind *find)
 {
         size_t low = 0, high = table_n(t);
 
@@ -120,11 +120,18 @@ const void *table_find(const Table *t, const void *key, TableFind *find)
                 int r = find(key, t->at[mid]);
 
                 if (r == 0)
-                        return t->at[mid];
+                        return (ptrdiff_t)mid;
                 if (r < 0)
                         high = mid;
                 else
                         low = mid + 1;
         }
-        return NULL;
+        return -1;
+}
+
+const void *table_find(const Table *t, const void *key, TableFind *find)
+{
+        ptrdiff_t at = table_index(t, key, find);
+
+        return at >= 0 ? t->at[at] : NULL;
 }

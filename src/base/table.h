@@ -29,6 +29,8 @@ Table *table_update(const Table *old, const void **leaves, size_t n, TableOrder 
                     TableSame *same) MUST_USE;
 /* The leaf with that key, borrowed, or NULL. `t` may be NULL. */
 const void *table_find(const Table *t, const void *key, TableFind *find);
+/* Where it stands in `at`, or -1. */
+ptrdiff_t table_index(const Table *t, const void *key, TableFind *find);
 /* Number of leaves; 0 for NULL. */
 static inline size_t table_n(const Table *t)
 {

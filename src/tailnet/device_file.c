@@ -34,15 +34,15 @@ typedef struct DeviceFile {
 static bool parse_json(Str bytes, Str suffix, DeviceShape shape, const Table *before,
                        TailnetAnswer *ret)
 {
-        DeviceList *list = device_list_new(shape, suffix);
+        DeviceList *list = device_list_new(shape, suffix, before);
         CLEANUP(json_stream_cleanup)
-        JsonStream *stream = json_stream_new(device_list_member(shape), device_list_add, list);
+        JsonStream *stream = json_stream_new_parts(device_list_part(shape), 1, list);
         bool ok =
                 json_stream_feed(stream, bytes, &ret->err) && json_stream_finish(stream, &ret->err);
         bool is_other = !ok && json_stream_count(stream) == 0;
 
         if (ok)
-                device_list_finish(list, before, ret);
+                device_list_finish(list, ret);
         device_list_free(list);
         return !is_other;
 }
@@ -60,13 +60,13 @@ static void parse_any_json(Str bytes, Str suffix, const Table *before, TailnetAn
 static void add_all(const Tree *array, DeviceShape shape, Str suffix, const Table *before,
                     TailnetAnswer *ret)
 {
-        DeviceList *list = device_list_new(shape, suffix);
+        DeviceList *list = device_list_new(shape, suffix, before);
         bool ok = true;
 
         TREE_FOREACH (element, array)
                 ok = ok && device_list_add(list, element, &ret->err);
         if (ok)
-                device_list_finish(list, before, ret);
+                device_list_finish(list, ret);
         device_list_free(list);
 }
 
@@ -105,7 +105,7 @@ static void parse_yaml(Str bytes, Str suffix, const Table *before, TailnetAnswer
         yaml = yaml_new(bytes);
         doc = read_yaml(yaml, &arena, &ret->err);
         for (; doc != NULL && array == NULL && i < LENGTH_OF(shapes); i++)
-                array = tree_get(doc, device_list_member(shapes[i]));
+                array = tree_get(doc, device_list_part(shapes[i])->name);
         if (array != NULL && array->type == TREE_ARRAY)
                 add_all(array, shapes[i - 1], suffix, before, ret);
         else if (doc != NULL)

@@ -29,19 +29,57 @@ struct DeviceList {
         DeviceShape shape;
         char *suffix; /* owned */
         Str suffix_str;
-        const void **leaves; /* owned, each with one reference */
-        size_t n, room;
+        const Table *before;  /* one reference; may be NULL */
+        const Device **known; /* owned; of each device of `before` what this list says of it, with
+                                 one reference, or NULL */
+        const void **fresh;   /* owned, each with one reference: devices that `before` has not */
+        size_t n_fresh, room;
+        Arena arena; /* of the device at hand */
         size_t n_seen;
         uint64_t n_invalid;
         Err first; /* why the first invalid one is */
 };
 
-Str device_list_member(DeviceShape shape)
+/* Every member that read_tailscale or read_headscale looks at: the others are not even built. */
+static const Str tailscale_members[] = {
+        STR_INIT("addresses"),
+        STR_INIT("authorized"),
+        STR_INIT("blocksIncomingConnections"),
+        STR_INIT("connectedToControl"),
+        STR_INIT("expires"),
+        STR_INIT("id"),
+        STR_INIT("isExternal"),
+        STR_INIT("keyExpiryDisabled"),
+        STR_INIT("lastSeen"),
+        STR_INIT("name"),
+        STR_INIT("nodeId"),
+        STR_INIT("os"),
+        STR_INIT("tags"),
+        STR_INIT("tailnetLockError"),
+        STR_INIT("user"),
+};
+static const Str headscale_members[] = {
+        STR_INIT("expiry"),   STR_INIT("givenName"), STR_INIT("id"),   STR_INIT("ipAddresses"),
+        STR_INIT("lastSeen"), STR_INIT("online"),    STR_INIT("tags"), STR_INIT("user"),
+};
+
+const JsonStreamPart *device_list_part(DeviceShape shape)
 {
-        return shape == DEVICE_SHAPE_HEADSCALE ? STR("nodes") : STR("devices");
+        static const JsonStreamPart parts[] = {
+                [DEVICE_SHAPE_TAILSCALE] = {.name = STR_INIT("devices"),
+                                            .on_element = device_list_add,
+                                            .keep = {tailscale_members,
+                                                     LENGTH_OF(tailscale_members)}},
+                [DEVICE_SHAPE_HEADSCALE] = {.name = STR_INIT("nodes"),
+                                            .on_element = device_list_add,
+                                            .keep = {headscale_members,
+                                                     LENGTH_OF(headscale_members)}},
+        };
+
+        return &parts[shape];
 }
 
-DeviceList *device_list_new(DeviceShape shape, Str suffix)
+DeviceList *device_list_new(DeviceShape shape, Str suffix, const Table *before)
 {
         DeviceList *l = mem_new(sizeof(*l));
 
@@ -50,6 +88,9 @@ DeviceList *device_list_new(DeviceShape shape, Str suffix)
         if (suffix.n > 0)
                 memcpy(l->suffix, suffix.p, suffix.n);
         l->suffix_str = str_make(l->suffix, suffix.n);
+        l->before = table_ref(before);
+        l->known = mem_new_array(table_n(before), sizeof(*l->known));
+        arena_init(&l->arena, 0);
         return l;
 }
 
@@ -57,9 +98,14 @@ DeviceList *device_list_free(DeviceList *l)
 {
         if (l == NULL)
                 return NULL;
-        for (size_t i = 0; i < l->n; i++)
-                leaf_unref(l->leaves[i]);
-        mem_free(l->leaves);
+        for (size_t i = 0; i < table_n(l->before); i++)
+                leaf_unref(l->known[i]);
+        for (size_t i = 0; i < l->n_fresh; i++)
+                leaf_unref(l->fresh[i]);
+        mem_free(l->known);
+        mem_free(l->fresh);
+        table_unref(l->before);
+        arena_done(&l->arena);
         mem_free(l->suffix);
         return mem_free(l);
 }
@@ -227,7 +273,7 @@ static const char *what_is_missing(const Device *d)
         return NULL;
 }
 
-/* --- the list --- */
+/* --- which of two --- */
 
 static void count_invalid(DeviceList *l, const Device *d, const char *why)
 {
@@ -235,43 +281,6 @@ static void count_invalid(DeviceList *l, const Device *d, const char *why)
                 return;
         err_set(&l->first, ERR_NONE, "InvalidDevice", "device \"%.*s\" (id \"%.*s\"): %s",
                 STR_FMT(d->name), STR_FMT(d->node_id), why);
-}
-
-static void keep(DeviceList *l, Device *d)
-{
-        if (l->n == l->room) {
-                l->room = l->room > 0 ? l->room * 2 : LIST_ROOM_MIN;
-                l->leaves = mem_resize(l->leaves, l->room * sizeof(*l->leaves));
-        }
-        l->leaves[l->n++] = d;
-}
-
-bool device_list_add(void *ctx, const Tree *element, Err *err)
-{
-        DeviceList *l = ctx;
-        Device d = {0};
-        const char *missing;
-        Arena arena;
-
-        if (l->n_seen == TAILNET_DEVICES_MAX)
-                return err_set(err, ERR_LIMIT, "TooManyDevices", "more than %d devices",
-                               TAILNET_DEVICES_MAX);
-        l->n_seen++;
-        arena_init(&arena, 0);
-        if (l->shape == DEVICE_SHAPE_HEADSCALE)
-                read_headscale(l, element, &arena, &d);
-        else
-                read_tailscale(l, element, &arena, &d);
-        read_tags(tree_get(element, STR("tags")), &arena, &d);
-        if (d.online == DEVICE_ONLINE)
-                d.last_seen = (Wall){0};
-        missing = what_is_missing(&d);
-        if (missing == NULL)
-                keep(l, device_new(&d));
-        else
-                count_invalid(l, &d, missing);
-        arena_done(&arena);
-        return true;
 }
 
 static int cmp_tags(StrList a, StrList b)
@@ -320,39 +329,128 @@ static int total_order(const Device *x, const Device *y)
         return 0;
 }
 
-static int cmp_leaves(const void *a, const void *b)
+/* Two devices have one id. */
+static bool is_before(DeviceList *l, const Device *a, const Device *b)
 {
-        return total_order(*(const Device *const *)a, *(const Device *const *)b);
+        bool first = total_order(a, b) < 0;
+
+        count_invalid(l, first ? b : a, "another device has this id");
+        return first;
 }
 
-/* Leaves in l->leaves those that are the first of their id. */
-static void drop_duplicates(DeviceList *l)
+/* --- the list --- */
+
+static void add_fresh(DeviceList *l, const Device *d)
+{
+        if (l->n_fresh == l->room) {
+                l->room = l->room > 0 ? l->room * 2 : LIST_ROOM_MIN;
+                l->fresh = mem_resize(l->fresh, l->room * sizeof(*l->fresh));
+        }
+        l->fresh[l->n_fresh++] = device_new(d);
+}
+
+static void keep(DeviceList *l, const Device *d)
+{
+        ptrdiff_t at = table_index(l->before, &d->node_id, device_find);
+        const Device *old, **known;
+
+        if (at < 0) {
+                add_fresh(l, d);
+                return;
+        }
+        old = l->before->at[at];
+        known = &l->known[at];
+        if (*known != NULL && !is_before(l, d, *known))
+                return;
+        leaf_unref(*known);
+        *known = device_same(old, d) ? leaf_ref(old) : device_new(d);
+}
+
+bool device_list_add(void *ctx, const Tree *element, Err *err)
+{
+        DeviceList *l = ctx;
+        Device d = {0};
+        const char *missing;
+
+        if (l->n_seen == TAILNET_DEVICES_MAX)
+                return err_set(err, ERR_LIMIT, "TooManyDevices", "more than %d devices",
+                               TAILNET_DEVICES_MAX);
+        l->n_seen++;
+        if (l->shape == DEVICE_SHAPE_HEADSCALE)
+                read_headscale(l, element, &l->arena, &d);
+        else
+                read_tailscale(l, element, &l->arena, &d);
+        read_tags(tree_get(element, STR("tags")), &l->arena, &d);
+        if (d.online == DEVICE_ONLINE)
+                d.last_seen = (Wall){0};
+        missing = what_is_missing(&d);
+        if (missing == NULL)
+                keep(l, &d);
+        else
+                count_invalid(l, &d, missing);
+        arena_reset(&l->arena);
+        return true;
+}
+
+static int cmp_leaves(const void *a, const void *b)
+{
+        const Device *x = *(const Device *const *)a, *y = *(const Device *const *)b;
+        int c = device_order(x, y);
+
+        return c != 0 ? c : total_order(x, y);
+}
+
+/* Sorts the fresh ones, and leaves those that are the first of their id. */
+static void sort_fresh(DeviceList *l)
 {
         size_t n = 0;
 
-        if (l->n > 0)
-                qsort(l->leaves, l->n, sizeof(*l->leaves), cmp_leaves);
-        for (size_t i = 0; i < l->n; i++) {
-                if (n > 0 && device_order(l->leaves[n - 1], l->leaves[i]) == 0) {
-                        count_invalid(l, l->leaves[i], "another device has this id");
-                        leaf_unref(l->leaves[i]);
+        if (l->n_fresh > 0)
+                qsort(l->fresh, l->n_fresh, sizeof(*l->fresh), cmp_leaves);
+        for (size_t i = 0; i < l->n_fresh; i++) {
+                if (n > 0 && device_order(l->fresh[n - 1], l->fresh[i]) == 0) {
+                        count_invalid(l, l->fresh[i], "another device has this id");
+                        leaf_unref(l->fresh[i]);
                 } else {
-                        l->leaves[n++] = l->leaves[i];
+                        l->fresh[n++] = l->fresh[i];
                 }
         }
-        l->n = n;
+        l->n_fresh = n;
 }
 
-void device_list_finish(DeviceList *l, const Table *before, TailnetAnswer *ret)
+/* Moves known and fresh ones into one list by id; returns how many. */
+static size_t merge(DeviceList *l, const void **ret)
 {
-        drop_duplicates(l);
+        size_t n = 0, fresh = 0;
+
+        for (size_t i = 0; i < table_n(l->before); i++) {
+                if (l->known[i] == NULL)
+                        continue;
+                while (fresh < l->n_fresh && device_order(l->fresh[fresh], l->known[i]) < 0)
+                        ret[n++] = l->fresh[fresh++];
+                ret[n++] = l->known[i];
+                l->known[i] = NULL;
+        }
+        while (fresh < l->n_fresh)
+                ret[n++] = l->fresh[fresh++];
+        l->n_fresh = 0;
+        return n;
+}
+
+void device_list_finish(DeviceList *l, TailnetAnswer *ret)
+{
+        CLEANUP(mem_cleanup) const void **all = NULL;
+        size_t n;
+
+        sort_fresh(l);
+        all = mem_new_array(table_n(l->before) + l->n_fresh, sizeof(*all));
+        n = merge(l, all);
         ret->n_invalid = l->n_invalid;
         ret->err = l->first;
-        if (l->n == 0 && l->n_seen > 0) {
+        if (n == 0 && l->n_seen > 0) {
                 ret->err.kind = ERR_INVALID;
                 err_prefix(&ret->err, "none of %zu devices can be understood", l->n_seen);
                 return;
         }
-        ret->devices = table_update(before, l->leaves, l->n, device_order, device_same);
-        l->n = 0;
+        ret->devices = table_update(l->before, all, n, device_order, device_same);
 }

@@ -7,7 +7,7 @@
  * is an error, never empty.
  */
 
-#include "proto/tree.h"
+#include "proto/json_stream.h"
 #include "tailnet/tailnet_source.h"
 
 typedef enum DeviceShape {
@@ -17,15 +17,17 @@ typedef enum DeviceShape {
 
 typedef struct DeviceList DeviceList;
 
-/* The name of the list in the document. */
-Str device_list_member(DeviceShape shape);
-/* `suffix` (copied) makes a full name of a short one; may be empty. */
-DeviceList *device_list_new(DeviceShape shape, Str suffix) MUST_USE;
+/* The list in the document, for json_stream_new_parts with the DeviceList as `ctx`. */
+const JsonStreamPart *device_list_part(DeviceShape shape);
+/* `suffix` (copied) makes a full name of a short one; may be empty. Leaves of `before` (may be
+ * NULL; a reference is taken) that are the same are used again, so that of a list that brings
+ * little new little is made. */
+DeviceList *device_list_new(DeviceShape shape, Str suffix, const Table *before) MUST_USE;
 /* NULL is welcome. Returns NULL. */
 DeviceList *device_list_free(DeviceList *l);
-/* Takes one element; false only above TAILNET_DEVICES_MAX. Has the form of JsonStreamElement, with
- * the DeviceList as `ctx`. */
+/* Takes one element, of which the members that device_list_part keeps are looked at; false only
+ * above TAILNET_DEVICES_MAX. Has the form of JsonStreamElement. */
 bool device_list_add(void *ctx, const Tree *element, Err *err) MUST_USE;
-/* Fills devices, n_invalid and err of *ret; leaves of `before` (may be NULL) that are the same are
- * used again. Of two devices with one id the first by a total order over all fields is taken. */
-void device_list_finish(DeviceList *l, const Table *before, TailnetAnswer *ret);
+/* Fills devices, n_invalid and err of *ret; where nothing changed, devices is `before` itself. Of
+ * two devices with one id the first by a total order over all fields is taken. */
+void device_list_finish(DeviceList *l, TailnetAnswer *ret);

@@ -11,12 +11,11 @@
 
 #include "proto/json.h"
 
-/* What one list gives; the caller unrefs .devices. */
-static TailnetAnswer read_all(DeviceShape shape, const char *suffix, const char *array,
-                              const Table *before)
+/* What one list gives, built whole. */
+static TailnetAnswer read_whole(DeviceShape shape, const char *suffix, const char *array)
 {
         TailnetAnswer a = {0};
-        DeviceList *l = device_list_new(shape, str_of(suffix));
+        DeviceList *l = device_list_new(shape, str_of(suffix), NULL);
         Arena arena;
         const Tree *root;
 
@@ -26,8 +25,39 @@ static TailnetAnswer read_all(DeviceShape shape, const char *suffix, const char 
         TREE_FOREACH (element, root)
                 assert_true(device_list_add(l, element, &a.err));
         arena_done(&arena);
-        device_list_finish(l, before, &a);
+        device_list_finish(l, &a);
         device_list_free(l);
+        return a;
+}
+
+static void assert_same_devices(const Table *a, const Table *b)
+{
+        assert_int_equal(table_n(a), table_n(b));
+        for (size_t i = 0; i < table_n(a); i++)
+                assert_true(device_same(a->at[i], b->at[i]));
+}
+
+/* What one list gives, read as sources read it; the caller unrefs .devices. Neither what is left
+ * out while it is read nor what was there before makes a difference to what comes out. */
+static TailnetAnswer read_all(DeviceShape shape, const char *suffix, const char *array,
+                              const Table *before)
+{
+        TailnetAnswer a = {0}, whole = read_whole(shape, suffix, array);
+        DeviceList *l = device_list_new(shape, str_of(suffix), before);
+        const JsonStreamPart *part = device_list_part(shape);
+        CLEANUP(json_stream_cleanup) JsonStream *s = json_stream_new_parts(part, 1, l);
+
+        assert_true(json_stream_feed(s, STR("{\""), &a.err));
+        assert_true(json_stream_feed(s, part->name, &a.err));
+        assert_true(json_stream_feed(s, STR("\":"), &a.err));
+        assert_true(json_stream_feed(s, str_of(array), &a.err));
+        assert_true(json_stream_feed(s, STR("}"), &a.err));
+        assert_true(json_stream_finish(s, &a.err));
+        device_list_finish(l, &a);
+        device_list_free(l);
+        assert_same_devices(a.devices, whole.devices);
+        assert_int_equal(a.n_invalid, whole.n_invalid);
+        table_unref(whole.devices);
         return a;
 }
 
@@ -218,14 +248,20 @@ static void of_one_id_the_same_wins_in_any_order(void **state)
         static const char *lists[] = {"[" ONE "," TWO "]", "[" TWO "," ONE "]",
                                       "[" TWO "," ONE "," ONE "]"};
 
+        static const char *befores[] = {"[]", "[" ONE "]", "[" TWO "]"};
+
         (void)state;
-        for (size_t i = 0; i < LENGTH_OF(lists); i++) {
-                TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", lists[i], NULL);
+        for (size_t i = 0; i < LENGTH_OF(lists) * LENGTH_OF(befores); i++) {
+                size_t list = i % LENGTH_OF(lists);
+                TailnetAnswer before =
+                        read_whole(DEVICE_SHAPE_TAILSCALE, "", befores[i / LENGTH_OF(lists)]);
+                TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", lists[list], before.devices);
 
                 assert_int_equal(a.devices->n, 1);
                 assert_true(str_eq(((const Device *)a.devices->at[0])->name, STR("a")));
-                assert_int_equal(a.n_invalid, i == 2 ? 2 : 1);
+                assert_int_equal(a.n_invalid, list == 2 ? 2 : 1);
                 assert_non_null(strstr(a.err.text, "another device has this id"));
+                table_unref(before.devices);
                 table_unref(a.devices);
         }
 }
@@ -245,9 +281,54 @@ static void the_same_again_is_the_same_table(void **state)
         table_unref(b.devices);
 }
 
+#define DEVICE(id, name) \
+        "{\"nodeId\":\"" id "\",\"name\":\"" name "\",\"addresses\":[\"100.64.0.1\"]}"
+
+/* The letter of each leaf's name; small where it is that of `before`. */
+static void assert_names(const Table *t, const Table *before, const char *expected)
+{
+        assert_int_equal(t->n, strlen(expected));
+        for (size_t i = 0; i < t->n; i++) {
+                const Device *d = t->at[i], *old = table_find(before, &d->node_id, device_find);
+                int letter = d == old ? d->name.p[0] : d->name.p[0] - 'a' + 'A';
+
+                assert_int_equal(letter, expected[i]);
+        }
+}
+
+static void only_what_changed_is_made_anew(void **state)
+{
+        static const struct {
+                const char *list, *leaves;
+        } cases[] = {
+                {"[" DEVICE("6", "c") "," DEVICE("2", "a") "," DEVICE("4", "b") "]", "abc"},
+                {"[" DEVICE("2", "a") "," DEVICE("4", "x") "," DEVICE("6", "c") "]", "aXc"},
+                {"[" DEVICE("6", "c") "," DEVICE("2", "a") "]", "ac"},
+                {"[" DEVICE("7", "z") "," DEVICE("6", "c") "," DEVICE("3", "y") "," DEVICE(
+                         "2", "a") "," DEVICE("1", "x") "," DEVICE("5", "w") "]",
+                 "XaYWcZ"},
+                {"[" DEVICE("1", "x") "]", "X"},
+                {"[]", ""},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                TailnetAnswer before = read_whole(
+                        DEVICE_SHAPE_TAILSCALE, "",
+                        "[" DEVICE("2", "a") "," DEVICE("4", "b") "," DEVICE("6", "c") "]");
+                TailnetAnswer a =
+                        read_all(DEVICE_SHAPE_TAILSCALE, "", cases[i].list, before.devices);
+
+                assert_names(a.devices, before.devices, cases[i].leaves);
+                assert_int_equal(a.devices == before.devices, i == 0);
+                table_unref(before.devices);
+                table_unref(a.devices);
+        }
+}
+
 static void the_cap_is_an_error(void **state)
 {
-        DeviceList *l = device_list_new(DEVICE_SHAPE_HEADSCALE, (Str){0});
+        DeviceList *l = device_list_new(DEVICE_SHAPE_HEADSCALE, (Str){0}, NULL);
         const Tree nothing = {.type = TREE_OBJECT};
         Err err = {0};
 
@@ -270,6 +351,7 @@ int main(void)
                 cmocka_unit_test(a_full_name_has_a_bound),
                 cmocka_unit_test(of_one_id_the_same_wins_in_any_order),
                 cmocka_unit_test(the_same_again_is_the_same_table),
+                cmocka_unit_test(only_what_changed_is_made_anew),
                 cmocka_unit_test(the_cap_is_an_error),
         };
 

@@ -74,7 +74,7 @@ static void explain_status(unsigned status, const char *url, Err *err)
 static void read_list(Headscale *h, TailnetAnswer *a)
 {
         if (json_stream_finish(h->stream, &a->err))
-                device_list_finish(h->list, h->source.in.devices, a);
+                device_list_finish(h->list, a);
 }
 
 static void on_done(HttpRequest *r, const HttpResult *result)
@@ -103,9 +103,9 @@ static void poll_headscale(TailnetSource *s)
         Headscale *h = CONTAINER_OF(s, Headscale, source);
 
         h->parse = (Err){0};
-        h->list = device_list_new(DEVICE_SHAPE_HEADSCALE, s->in.spec->magic_dns_suffix);
-        h->stream = json_stream_new(device_list_member(DEVICE_SHAPE_HEADSCALE), device_list_add,
-                                    h->list);
+        h->list = device_list_new(DEVICE_SHAPE_HEADSCALE, s->in.spec->magic_dns_suffix,
+                                  s->in.devices);
+        h->stream = json_stream_new_parts(device_list_part(DEVICE_SHAPE_HEADSCALE), 1, h->list);
         h->request = http_request_open(s->in.http, &(HttpRequestInput){
                                                            .url = h->url,
                                                            .bearer = h->api_key,

@@ -14,16 +14,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static TailnetAnswer parse(Str body, size_t piece, const Table *before)
 {
         TailnetAnswer a = {0};
-        DeviceList *list = device_list_new(DEVICE_SHAPE_HEADSCALE, STR("corp.example"));
+        DeviceList *list = device_list_new(DEVICE_SHAPE_HEADSCALE, STR("corp.example"), before);
         CLEANUP(json_stream_cleanup)
-        JsonStream *s =
-                json_stream_new(device_list_member(DEVICE_SHAPE_HEADSCALE), device_list_add, list);
+        JsonStream *s = json_stream_new_parts(device_list_part(DEVICE_SHAPE_HEADSCALE), 1, list);
         bool ok = true;
 
         for (size_t i = 0; ok && i < body.n; i += piece)
                 ok = json_stream_feed(s, str_sub(body, i, piece), &a.err);
         if (ok && json_stream_finish(s, &a.err))
-                device_list_finish(list, before, &a);
+                device_list_finish(list, &a);
         INSIST((a.devices != NULL) == (a.err.kind == ERR_NONE));
         device_list_free(list);
         return a;
