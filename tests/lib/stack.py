@@ -103,11 +103,24 @@ class Stack:
         self.extension = os.path.join(workdir, "x")
         self.network = Network(label)
         self.tailnet = self.eg = self.gateway = None
-        self.envoys, self.others = [], []
+        self.tailnets, self.envoys, self.others = [], [], []
 
-    def start_tailnet(self, devices, proxies=1):
-        self.tailnet = Tailnet(self.network, self.workdir, self.log_dir)
-        return self.tailnet.start(devices, proxies)
+    def begin_tailnet(self, devices, proxies=1, **more):
+        """The first is `tailnet`. Each has ports, directories and a domain of its own; addresses they share."""
+        n = len(self.tailnets)
+        workdir, log_dir = self.workdir, self.log_dir
+        if n:
+            workdir, log_dir = os.path.join(self.workdir, f"t{n}"), os.path.join(self.log_dir, f"t{n}")
+            os.makedirs(workdir)
+            os.makedirs(log_dir)
+            more = {"proxy_port": 3128 + 100 * n, "port": 8080 + n, "stun": 3478 + n, "grpc": 50443 + n, "domain": f"tn{n}.test", **more}
+        made = Tailnet(self.network, workdir, log_dir, **more)
+        self.tailnets.append(made)
+        self.tailnet = self.tailnets[0]
+        return made.begin_start(devices, proxies)
+
+    def start_tailnet(self, devices, proxies=1, **more):
+        return self.begin_tailnet(devices, proxies, **more).end_start()
 
     def make_eg(self, extension=True, runtime_flags=()):
         self.eg = EnvoyGateway(self.network.hub, os.path.join(self.workdir, "eg"), self.log_dir,
@@ -157,7 +170,7 @@ class Stack:
 
     def processes(self):
         own = [p.process for p in (self.gateway, self.eg, *self.envoys) if p]
-        return own + (self.tailnet.processes() if self.tailnet else [])
+        return own + [p for t in self.tailnets for p in t.processes()]
 
     def logs(self):
         # Access logs of good answers would bury what an Envoy has to say.
@@ -181,8 +194,8 @@ class Stack:
             o.close()
         for p in [*self.envoys, *([self.eg] if self.eg else [])]:
             p.process.kill()
-        if self.tailnet:
-            self.tailnet.stop()
+        for t in self.tailnets:
+            t.stop()
         self.network.close()
         if problem:
             raise problem
@@ -230,7 +243,7 @@ def tailnet_resource(name="corp-tailnet", namespace="demo", **spec):
 
 
 def headscale_tailnet(url, tailnet, **more):
-    """A TailscaleTailnet for a lab's headscale; the key is in the Secret corp-key."""
+    """A TailscaleTailnet for a lab's headscale; the key is in the Secret corp-key. `more` is of its spec, and `name`."""
     return tailnet_resource(**{"apiURL": url, "type": "Headscale", "magicDNSSuffix": tailnet.headscale.domain,
                                "credentials": {"secretRef": {"name": "corp-key"}}, "proxyAddresses": tailnet.proxy_addresses(),
                                "pollInterval": "1s", **more})

@@ -14,21 +14,21 @@ from .web import EchoServer, listening, request
 
 NODE_ENV = {"TS_DEBUG_USE_DERP_HTTP": "1", "TS_NO_LOGS_NO_SUPPORT": "1", "TS_DISABLE_PORTMAPPER": "1",
             "TS_PANIC_IF_HIT_MAIN_CONTROL": "1"}
+TAGS = ("api", "proxy", "http-8080", "http-9090", "private")
 
 
 class Headscale:
-    """The control server, in the hub; API v1 with an API key. User 1 is alice."""
+    """The control server, in the hub; API v1 with an API key. User 1 is alice, who owns every tag."""
 
-    def __init__(self, network, workdir, log_dir, port=8080, stun=3478, grpc=50443, domain="tn.test"):
+    def __init__(self, network, workdir, log_dir, port=8080, stun=3478, grpc=50443, domain="tn.test", program=None):
         self.network, self.port, self.domain = network, port, domain
         self.home = os.path.join(workdir, "hs")
         os.makedirs(self.home)
-        self.program = peers.get("headscale")
+        self.program = program or peers.get("headscale")
         self.url = f"http://{network.HUB}:{port}"
         home = self.home
         with open(f"{home}/policy.hujson", "w", encoding="utf-8") as f:
-            f.write('{"tagOwners": {"tag:api": ["alice@"], "tag:proxy": ["alice@"], "tag:http-8080": ["alice@"]},'
-                    ' "acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}')
+            json.dump({"tagOwners": {f"tag:{t}": ["alice@"] for t in TAGS}, "acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}, f)
         config = {
             "server_url": self.url, "listen_addr": f"{network.HUB}:{port}", "metrics_listen_addr": "",
             "grpc_listen_addr": f"127.0.0.1:{grpc}", "grpc_allow_insecure": False,
@@ -77,8 +77,12 @@ class Headscale:
         assert answer.status == 200, answer
         return {n["givenName"]: n for n in answer.json()["nodes"]}
 
+    def node(self, command, name, *more):
+        """A command about one node, by its given name."""
+        return self.cli("nodes", command, "--identifier", str(self.nodes()[name]["id"]), *more)
+
     def delete(self, name):
-        self.cli("nodes", "delete", "--identifier", str(self.nodes()[name]["id"]), "--force")
+        self.node("delete", name, "--force")
 
 
 class Node:
@@ -101,6 +105,13 @@ class Node:
 
     def cli(self, *args):
         return [peers.get("tailscale"), f"--socket={self.socket}", *args]
+
+    def run(self, *args):
+        """A command of tailscale that ends by itself."""
+        done = subprocess.run(["nsenter", f"--net={self.ns.path}", *self.cli(*args)] if self.ns.path else self.cli(*args), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, f"tailscale {' '.join(args)}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     def begin_join(self):
         """Starts `tailscale up`; several may join at the same time."""
@@ -144,12 +155,19 @@ class Tailnet:
 
     def start(self, devices=(), proxies=1):
         """Everything at once: names, or (name, tags)."""
+        return self.begin_start(devices, proxies).end_start()
+
+    def begin_start(self, devices=(), proxies=1):
+        """So that several tailnets start at the same time."""
         joining = [Node(self, f"proxy-{i}", self.network.hub, proxy_port=self.proxy_port + i).start() for i in range(proxies)]
         joining += [self._device(*((d, ()) if isinstance(d, str) else d)).start() for d in devices]
         self.headscale.start()
         for node in joining:
             self.nodes[node.name] = node.begin_join()
-        for node in joining:
+        return self
+
+    def end_start(self):
+        for node in self.nodes.values():
             node.end_join()
         return self
 
