@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Facts about the two shapes: Tailscale API v2 (GET /tailnet/{t}/devices) and Headscale API v1
- * (GET /node), as their servers answer.
+ * Facts about the shapes: Tailscale API v2 (GET /tailnet/{t}/devices), Headscale API v1 (GET
+ * /node), and the state of a tailscaled (GET /localapi/v0/status), as their servers answer.
  *
  *  - Tailscale leaves out lastSeen while connectedToControl is true, and servers that know neither
  *    field leave both out for a device that is online.
  *  - Headscale says `online` itself. Its lastSeen moves with every keep-alive, so it is not kept
  *    for a device that is online: the leaf would change with every poll, and tell nothing.
  *  - A time in year 1 means that there is none.
+ *  - A tailscaled names users by a number; their login names stand at the end of its state. Exit
+ *    nodes that are offered by place (Mullvad's), and peers that the netmap does not have any more,
+ *    are among its peers and are no devices of a tailnet.
  */
 #include "tailnet/device_list.h"
 
@@ -32,6 +35,9 @@ struct DeviceList {
         const Table *before;  /* one reference; may be NULL */
         const Device **known; /* owned; of each device of `before` what this list says of it, with
                                  one reference, or NULL */
+        uint32_t *places;     /* owned; by hash of the id, open addressing: 1 + where it stands in
+                                 `before`, or 0 */
+        size_t n_places;      /* a power of two */
         const void **fresh;   /* owned, each with one reference: devices that `before` has not */
         size_t n_fresh, room;
         Arena arena; /* of the device at hand */
@@ -40,7 +46,7 @@ struct DeviceList {
         Err first; /* why the first invalid one is */
 };
 
-/* Every member that read_tailscale or read_headscale looks at: the others are not even built. */
+/* Every member that read_tailscale and the others look at: the rest is not even built. */
 static const Str tailscale_members[] = {
         STR_INIT("addresses"),
         STR_INIT("authorized"),
@@ -63,6 +69,14 @@ static const Str headscale_members[] = {
         STR_INIT("lastSeen"), STR_INIT("online"),    STR_INIT("tags"), STR_INIT("user"),
 };
 
+static const Str local_members[] = {
+        STR_INIT("DNSName"),      STR_INIT("ExitNodeOption"), STR_INIT("Expired"),
+        STR_INIT("ID"),           STR_INIT("InNetworkMap"),   STR_INIT("KeyExpiry"),
+        STR_INIT("LastSeen"),     STR_INIT("Location"),       STR_INIT("OS"),
+        STR_INIT("Online"),       STR_INIT("ShareeNode"),     STR_INIT("Tags"),
+        STR_INIT("TailscaleIPs"), STR_INIT("UserID"),
+};
+
 const JsonStreamPart *device_list_part(DeviceShape shape)
 {
         static const JsonStreamPart parts[] = {
@@ -74,9 +88,38 @@ const JsonStreamPart *device_list_part(DeviceShape shape)
                                             .on_element = device_list_add,
                                             .keep = {headscale_members,
                                                      LENGTH_OF(headscale_members)}},
+                [DEVICE_SHAPE_LOCAL] = {.name = STR_INIT("Peer"),
+                                        .take = JSON_STREAM_MEMBERS,
+                                        .on_element = device_list_add,
+                                        .keep = {local_members, LENGTH_OF(local_members)}},
         };
 
         return &parts[shape];
+}
+
+/* The place of that id, or the free one where it would go. */
+static uint32_t *seek_place(const DeviceList *l, Str id)
+{
+        size_t i = (size_t)str_hash(id);
+
+        for (;; i++) {
+                uint32_t *place = &l->places[i & (l->n_places - 1)];
+                const Device *d = *place > 0 ? l->before->at[*place - 1] : NULL;
+
+                if (d == NULL || str_eq(d->node_id, id))
+                        return place;
+        }
+}
+
+/* Half of the places stay free. */
+static void note_places(DeviceList *l)
+{
+        l->n_places = 1;
+        while (l->n_places < 2 * table_n(l->before))
+                l->n_places *= 2;
+        l->places = mem_new_array(l->n_places, sizeof(*l->places));
+        for (size_t i = 0; i < table_n(l->before); i++)
+                *seek_place(l, ((const Device *)l->before->at[i])->node_id) = (uint32_t)i + 1;
 }
 
 DeviceList *device_list_new(DeviceShape shape, Str suffix, const Table *before)
@@ -90,6 +133,7 @@ DeviceList *device_list_new(DeviceShape shape, Str suffix, const Table *before)
         l->suffix_str = str_make(l->suffix, suffix.n);
         l->before = table_ref(before);
         l->known = mem_new_array(table_n(before), sizeof(*l->known));
+        note_places(l);
         arena_init(&l->arena, 0);
         return l;
 }
@@ -103,6 +147,7 @@ DeviceList *device_list_free(DeviceList *l)
         for (size_t i = 0; i < l->n_fresh; i++)
                 leaf_unref(l->fresh[i]);
         mem_free(l->known);
+        mem_free(l->places);
         mem_free(l->fresh);
         table_unref(l->before);
         arena_done(&l->arena);
@@ -262,6 +307,42 @@ static void read_headscale(const DeviceList *l, const Tree *e, Arena *arena, Dev
         d->authorized = true;
 }
 
+/* Whatever its date says: the clocks need not agree, and there may be no date. */
+static Wall read_key_expiry(const Tree *e)
+{
+        static const Wall long_ago = {1};
+
+        return tree_get_bool(e, STR("Expired"), false) ? long_ago : read_time(e, STR("KeyExpiry"));
+}
+
+/* The user is its number until device_list_complete. */
+static void read_local(const DeviceList *l, const Tree *e, Arena *arena, Device *d)
+{
+        const Tree *online = tree_get(e, STR("Online"));
+
+        d->node_id = read_id(e, STR("ID"));
+        read_name(l, arena, tree_get_str(e, STR("DNSName")), d);
+        read_addresses(tree_get(e, STR("TailscaleIPs")), arena, d);
+        d->os = clean(tree_get_str(e, STR("OS")), DEVICE_TEXT_MAX);
+        d->user = read_id(e, STR("UserID"));
+        d->last_seen = read_time(e, STR("LastSeen"));
+        if (online != NULL && online->type == TREE_BOOL)
+                d->online = online->boolean ? DEVICE_ONLINE : DEVICE_OFFLINE;
+        d->expires = read_key_expiry(e);
+        d->authorized = true; /* else it would not be in the netmap */
+        /* A device of somebody with whom one of ours was shared: it may call, and is not called. */
+        d->external = d->blocks_incoming = tree_get_bool(e, STR("ShareeNode"), false);
+}
+
+static bool is_no_device(const DeviceList *l, const Tree *e)
+{
+        const Tree *place = tree_get(e, STR("Location"));
+
+        return l->shape == DEVICE_SHAPE_LOCAL && (!tree_get_bool(e, STR("InNetworkMap"), true) ||
+                                                  (place != NULL && place->type == TREE_OBJECT &&
+                                                   tree_get_bool(e, STR("ExitNodeOption"), false)));
+}
+
 static const char *what_is_missing(const Device *d)
 {
         if (d->node_id.n == 0)
@@ -351,15 +432,15 @@ static void add_fresh(DeviceList *l, const Device *d)
 
 static void keep(DeviceList *l, const Device *d)
 {
-        ptrdiff_t at = table_index(l->before, &d->node_id, device_find);
+        uint32_t place = *seek_place(l, d->node_id);
         const Device *old, **known;
 
-        if (at < 0) {
+        if (place == 0) {
                 add_fresh(l, d);
                 return;
         }
-        old = l->before->at[at];
-        known = &l->known[at];
+        old = l->before->at[place - 1];
+        known = &l->known[place - 1];
         if (*known != NULL && !is_before(l, d, *known))
                 return;
         leaf_unref(*known);
@@ -372,15 +453,20 @@ bool device_list_add(void *ctx, const Tree *element, Err *err)
         Device d = {0};
         const char *missing;
 
+        if (is_no_device(l, element))
+                return true;
         if (l->n_seen == TAILNET_DEVICES_MAX)
                 return err_set(err, ERR_LIMIT, "TooManyDevices", "more than %d devices",
                                TAILNET_DEVICES_MAX);
         l->n_seen++;
         if (l->shape == DEVICE_SHAPE_HEADSCALE)
                 read_headscale(l, element, &l->arena, &d);
+        else if (l->shape == DEVICE_SHAPE_LOCAL)
+                read_local(l, element, &l->arena, &d);
         else
                 read_tailscale(l, element, &l->arena, &d);
-        read_tags(tree_get(element, STR("tags")), &l->arena, &d);
+        read_tags(tree_get(element, l->shape == DEVICE_SHAPE_LOCAL ? STR("Tags") : STR("tags")),
+                  &l->arena, &d);
         if (d.online == DEVICE_ONLINE)
                 d.last_seen = (Wall){0};
         missing = what_is_missing(&d);
@@ -416,6 +502,40 @@ static void sort_fresh(DeviceList *l)
                 }
         }
         l->n_fresh = n;
+}
+
+static bool is_below(Str name, Str suffix)
+{
+        return name.n > suffix.n + 1 && str_ends(name, suffix) &&
+               name.p[name.n - suffix.n - 1] == '.';
+}
+
+/* The leaf that takes the place of `half`, whose reference is taken over. */
+static Device *complete(const Device *half, Str suffix, Str login, const Device *old)
+{
+        Device whole = *half, *leaf;
+
+        whole.user = clean(login, DEVICE_TEXT_MAX);
+        if (suffix.n > 0 && str_find(half->name, '.') >= 0 && !is_below(half->name, suffix))
+                whole.external = true;
+        leaf = old != NULL && device_same(old, &whole) ? leaf_ref(old) : device_new(&whole);
+        leaf_unref(half);
+        return leaf;
+}
+
+void device_list_complete(DeviceList *l, Str suffix, DeviceListLogin *login, void *ctx)
+{
+        /* Which of two is taken does not depend on what is filled in here. */
+        sort_fresh(l);
+        for (size_t i = 0; i < table_n(l->before); i++)
+                if (l->known[i] != NULL)
+                        l->known[i] = complete(l->known[i], suffix, login(ctx, l->known[i]->user),
+                                               l->before->at[i]);
+        for (size_t i = 0; i < l->n_fresh; i++) {
+                const Device *d = l->fresh[i];
+
+                l->fresh[i] = complete(d, suffix, login(ctx, d->user), NULL);
+        }
 }
 
 /* Moves known and fresh ones into one list by id; returns how many. */

@@ -13,6 +13,7 @@
 typedef enum DeviceShape {
         DEVICE_SHAPE_TAILSCALE, /* Tailscale API v2, and what speaks like it: {"devices": […]} */
         DEVICE_SHAPE_HEADSCALE, /* Headscale API v1: {"nodes": […]} */
+        DEVICE_SHAPE_LOCAL,     /* a tailscaled's own state: {"Peer": {key: …}} */
 } DeviceShape;
 
 typedef struct DeviceList DeviceList;
@@ -28,6 +29,12 @@ DeviceList *device_list_free(DeviceList *l);
 /* Takes one element, of which the members that device_list_part keeps are looked at; false only
  * above TAILNET_DEVICES_MAX. Has the form of JsonStreamElement. */
 bool device_list_add(void *ctx, const Tree *element, Err *err) MUST_USE;
+/* The login name of the user with that id (decimal); empty where it is not known. */
+typedef Str DeviceListLogin(void *ctx, Str id);
+/* DEVICE_SHAPE_LOCAL, once, before device_list_finish: what of a device stands elsewhere in the
+ * document, perhaps behind it. Its user is the login name of its UserID; a device with a name that
+ * is not below `suffix` (lower case; empty: not known) is external. */
+void device_list_complete(DeviceList *l, Str suffix, DeviceListLogin *login, void *ctx);
 /* Fills devices, n_invalid and err of *ret; where nothing changed, devices is `before` itself. Of
  * two devices with one id the first by a total order over all fields is taken. */
 void device_list_finish(DeviceList *l, TailnetAnswer *ret);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   poll ──> status ──(good)──> services ──> delivered
+ *               └──(else)──────────────────────┘
+ *
+ * A daemon that has no Services (before 1.98: 404), or fails to tell, costs the Services, never the
+ * devices: those are as good as before.
+ */
+#include "tailnet/local_source.h"
+
+#include "base/mem.h"
+#include "net/http_client.h"
+#include "tailnet/bus.h"
+#include "tailnet/local_api.h"
+#include "tailnet/local_status.h"
+#include "tailnet/tailnet_kind.h"
+
+#include <stdio.h>
+
+typedef struct LocalSource {
+        TailnetSource source;
+        Bus *bus; /* NULL where nobody wants to know */
+        HttpRequest *request;
+        LocalStatus *status;
+        Err parse; /* why on_body said no */
+} LocalSource;
+
+static const char *path_of(const LocalSource *l)
+{
+        return l->source.in.spec->local_socket.p;
+}
+
+static void forget_poll(LocalSource *l)
+{
+        l->request = http_request_close(l->request);
+        l->status = local_status_free(l->status);
+}
+
+static void on_bus(Bus *b)
+{
+        LocalSource *l = bus_owner(b);
+
+        l->source.in.changed(&l->source);
+}
+
+/* Runs inside libcurl: feeds the codec and nothing else. */
+static bool on_body(HttpRequest *r, Str chunk)
+{
+        LocalSource *l = http_request_owner(r);
+
+        return local_status_feed(l->status, chunk, &l->parse);
+}
+
+/* A whole answer, or why it is none. */
+static void read_status(LocalSource *l, const HttpResult *result, TailnetAnswer *a)
+{
+        if (l->parse.kind != ERR_NONE)
+                a->err = l->parse;
+        else if (!local_api_check(result, path_of(l), &a->err))
+                return;
+        else
+                local_status_finish(l->status, a);
+        if (a->devices == NULL)
+                err_prefix(&a->err, "%s", path_of(l));
+}
+
+static void on_status(HttpRequest *r, const HttpResult *result)
+{
+        LocalSource *l = http_request_owner(r);
+        TailnetAnswer a = {.via = "local",
+                           .retry_after = result->retry_after,
+                           .bytes = result->bytes,
+                           .seconds = span_seconds(result->took)};
+
+        read_status(l, result, &a);
+        if (a.devices == NULL)
+                a.status = result->status == 200 ? 0 : result->status;
+        else if (l->bus != NULL)
+                bus_daemon_is_there(l->bus);
+        forget_poll(l);
+        tailnet_kind_deliver(&l->source, &a);
+}
+
+static void poll_local(TailnetSource *s)
+{
+        LocalSource *l = CONTAINER_OF(s, LocalSource, source);
+
+        l->parse = (Err){0};
+        l->status = local_status_new(s->in.spec->magic_dns_suffix, s->in.devices);
+        l->request = http_request_open(s->in.http, &(HttpRequestInput){
+                                                           .url = LOCAL_API_URL "status",
+                                                           .unix_socket = path_of(l),
+                                                           .accept = "application/json",
+                                                           .deadline = tailnet_kind_left(s),
+                                                           .max_bytes = TAILNET_ANSWER_BYTES_MAX,
+                                                           .on_body = on_body,
+                                                           .on_done = on_status,
+                                                           .owner = l,
+                                                   });
+}
+
+static void free_local(TailnetSource *s)
+{
+        LocalSource *l = CONTAINER_OF(s, LocalSource, source);
+
+        l->bus = bus_close(l->bus);
+        forget_poll(l);
+        tailnet_kind_done(s);
+        mem_free(l);
+}
+
+TailnetSource *local_source_open(const TailnetSourceInput *in, Err *err)
+{
+        static const TailnetKind kind = {poll_local, free_local};
+        Str path = in->spec->local_socket;
+        LocalSource *l;
+
+        if (path.n == 0) {
+                err_set(err, ERR_INVALID, "NoLocalAPI", "localAPI.socket is not given for %.*s",
+                        STR_FMT(in->spec->meta.key.name));
+                return NULL;
+        }
+        if (path.n > LOCAL_API_PATH_MAX) {
+                err_set(err, ERR_INVALID, "BadSocketPath",
+                        "localAPI.socket is longer than the %d bytes that the path of a socket may "
+                        "have",
+                        LOCAL_API_PATH_MAX);
+                return NULL;
+        }
+        l = mem_new(sizeof(*l));
+        tailnet_kind_init(&l->source, &kind, in);
+        if (in->changed != NULL)
+                l->bus = bus_open(&(BusInput){.loop = in->loop,
+                                              .log = in->log,
+                                              .http = in->http,
+                                              .socket = path_of(l),
+                                              .fn = on_bus,
+                                              .owner = l});
+        return &l->source;
+}
