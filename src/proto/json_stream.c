@@ -324,6 +324,11 @@ bool json_stream_finish(JsonStream *s, Err *err)
         return s->failed ? failed(s, err) : true;
 }
 
+bool json_stream_has(const JsonStream *s, size_t part)
+{
+        return s->seen[part];
+}
+
 size_t json_stream_count(const JsonStream *s)
 {
         return s->count;

@@ -56,6 +56,8 @@ bool json_stream_feed(JsonStream *s, Str bytes, Err *err) MUST_USE;
 /* The end of the input: false where the document is cut off or never had a part that is not
  * optional. */
 bool json_stream_finish(JsonStream *s, Err *err) MUST_USE;
+/* Was that part there so far, be it empty? */
+bool json_stream_has(const JsonStream *s, size_t part);
 /* Elements delivered so far, of all parts. */
 size_t json_stream_count(const JsonStream *s);
 

@@ -232,6 +232,7 @@ static void read_parts(Str text, size_t piece, size_t room, Buf *ret)
         for (size_t at = 0; ok && at < text.n; at += piece)
                 ok = json_stream_feed(s, str_sub(text, at, piece), &err);
         ok = ok && json_stream_finish(s, &err);
+        assert_true(!ok || json_stream_has(s, 1));
         if (ok)
                 buf_add_str(ret, buf_str(&p.buf));
         else

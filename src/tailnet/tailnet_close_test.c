@@ -93,6 +93,9 @@ static void asker_init(Fixture *f, Asker *a)
 {
         *a = (Asker){.f = f};
         script_server_open(&a->server, f->loop);
+        a->server.paths[0] = (ScriptPath){
+                .target = "/api/v2/",
+                .answer = "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n404 page not found"};
         snprintf(a->url, sizeof a->url, "http://127.0.0.1:%u", a->server.port);
         test_dir_init(&a->dir);
         test_dir_join(&a->dir, "devices", a->path);

@@ -1,57 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tailnet/tailnet_source.h"
 
+#include "model/value_check.h"
+#include "tailnet/api_auto.h"
+#include "tailnet/api_v2.h"
 #include "tailnet/device_file.h"
-#include "tailnet/headscale.h"
+#include "tailnet/local_source.h"
 #include "tailnet/tailnet_kind.h"
-
-/* The host of an URL, without port. */
-static Str host_of(Str url)
-{
-        ptrdiff_t from = str_find_str(url, STR("://"));
-        size_t n = 0;
-
-        if (from < 0)
-                return (Str){0};
-        url = str_sub(url, (size_t)from + 3, SIZE_MAX);
-        while (n < url.n && url.p[n] != '/' && url.p[n] != ':')
-                n++;
-        return str_sub(url, 0, n);
-}
 
 static bool is_tailscale(const TailnetSpec *spec)
 {
         if (spec->type != TAILNET_AUTO)
                 return spec->type == TAILNET_TAILSCALE;
-        return str_eq_fold(host_of(spec->api_url), STR("api.tailscale.com"));
+        return str_eq_fold(value_url_host(spec->api_url), STR("api.tailscale.com"));
+}
+
+/* A Secret that is named and not there is a reason to fail, not to ask somebody else. */
+static bool names_credentials(const TailnetSpec *spec)
+{
+        return spec->secret_name.n > 0 || spec->credentials_env.n > 0 || spec->client_id.n > 0 ||
+               spec->token_file.n > 0;
 }
 
 TailnetSource *tailnet_source_open(const TailnetSourceInput *in, Err *err)
 {
         if (in->spec->file_path.n > 0)
                 return device_file_open(in);
-        if (is_tailscale(in->spec)) {
-                err_set(err, ERR_INVALID, "NotSupportedYet",
-                        "this version does not speak Tailscale's API (%.*s); Headscale and file do",
-                        STR_FMT(in->spec->api_url));
-                return NULL;
-        }
-        return headscale_open(in, err);
+        if (in->spec->local_socket.n > 0 && !names_credentials(in->spec))
+                return tailnet_source_open_local(in, err);
+        if (is_tailscale(in->spec))
+                return api_v2_open(in, "tailscale-v2", err);
+        return api_auto_open(in, err);
 }
 
 TailnetSource *tailnet_source_open_local(const TailnetSourceInput *in, Err *err)
 {
-        err_set(err, ERR_INVALID, "NoLocalAPI", "localAPI.socket is not given for %.*s",
-                STR_FMT(in->spec->meta.key.name));
-        return NULL;
+        return local_source_open(in, err);
 }
 
 void tailnet_source_poll(TailnetSource *s)
 {
-        if (s->is_polling)
-                return;
-        s->is_polling = true;
-        s->kind->poll(s);
+        if (!s->is_polling)
+                tailnet_kind_poll(s, mono_add(loop_now(s->in.loop), SPAN_S(TAILNET_POLL_SECONDS)));
 }
 
 bool tailnet_source_is_polling(const TailnetSource *s)
