@@ -1,34 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The questions in their order: selection, health, name, address, ports. A Tailscale Service is
+ * asked in the form of a device, with what only a Service has (own ports, hosts) beside it.
+ */
 #include "discovery/candidate.h"
 
 #include "discovery/device_health.h"
 #include "discovery/selection.h"
 #include "model/cidr.h"
 
-enum {
-        SERVICE_MAX = 63, /* a DNS label, RFC 1035 2.3.4 */
-};
+#define SERVICE_PREFIX "svc:"
 
-/* The short name as a DNS label: lower case, anything strange a dash, no dash at an end. Empty
- * where nothing is left. */
-static Str service_name(Str short_name, Arena *arena)
-{
-        char label[SERVICE_MAX];
-        size_t n = 0, from = 0;
+_Static_assert((int)PORT_CHOICES_MAX <= (int)PORT_RANGES_MAX, "the ports of endpoints fit one PortSpec");
 
-        for (size_t i = 0; i < short_name.n && n < SERVICE_MAX; i++) {
-                char c = short_name.p[i];
-
-                if (c >= 'A' && c <= 'Z')
-                        c = (char)(c + ('a' - 'A'));
-                label[n++] = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
-        }
-        while (n > 0 && label[n - 1] == '-')
-                n--;
-        while (from < n && label[from] == '-')
-                from++;
-        return arena_str(arena, str_make(label + from, n - from));
-}
+/* Who is asked. */
+typedef struct Subject {
+        const Device *device;
+        SelectionOf of;
+        const DeviceHealth *health; /* NULL: that of the device */
+        const OwnPorts *own;        /* NULL: none */
+} Subject;
 
 Str candidate_address(const TailnetEntry *entry, Str ip, Arena *arena)
 {
@@ -41,45 +32,97 @@ Str candidate_address(const TailnetEntry *entry, Str ip, Arena *arena)
         return arena_str(arena, str_of(ip_format(&a, text)));
 }
 
+bool candidate_service_id(Str node_id, Str *ret_service, Str *ret_host)
+{
+        Str rest = node_id;
+
+        if (!str_starts(node_id, STR(SERVICE_PREFIX)))
+                return false;
+        if (!str_cut(&rest, '/', ret_service))
+                rest = (Str){0};
+        *ret_host = rest;
+        return true;
+}
+
 static bool refuse(Refusal *ret, Str reason, Str text)
 {
         *ret = (Refusal){reason, text};
         return false;
 }
 
+/* A group has its name also while nothing is in it: names do not move with who comes and goes. */
+static bool is_reserved(const DiscoveryRules *rules, Str name, Arena *scratch, Refusal *ret)
+{
+        for (size_t i = 0; i < rules->n_groups; i++) {
+                if (!str_eq(rules->groups[i].name, name))
+                        continue;
+                IGNORE(refuse(ret, STR("NameConflict"),
+                              arena_printf(scratch,
+                                           "groups[%zu] has the name %.*s, and the device is not "
+                                           "in it",
+                                           i, STR_FMT(name))),
+                       "it is");
+                return true;
+        }
+        return false;
+}
+
+static bool judge_name(const DiscoveryRules *rules, const Subject *s, Arena *scratch, Candidate *c,
+                       Refusal *ret)
+{
+        char label[SERVICE_LABEL_MAX];
+        ptrdiff_t group = s->of == SELECTION_OF_SERVICE ? -1 : selection_group(rules, s->device);
+
+        if (group >= 0) {
+                c->owner = CANDIDATE_OF_GROUP;
+                c->service = rules->groups[group].name;
+                c->rule = arena_printf(scratch, "%.*s, groups[%td]", STR_FMT(c->rule), group);
+                return true;
+        }
+        c->owner = s->of == SELECTION_OF_SERVICE ? CANDIDATE_OF_SERVICE : CANDIDATE_OF_DEVICE;
+        c->service = arena_str(scratch, endpoint_service_label(s->device->short_name, label));
+        if (c->service.n == 0)
+                return refuse(ret, STR("BadName"), STR("no DNS label can be made of its name"));
+        return c->owner == CANDIDATE_OF_SERVICE || !is_reserved(rules, c->service, scratch, ret);
+}
+
+static bool judge_address(const TailnetEntry *entry, const Device *d, Arena *scratch, Candidate *c,
+                          Refusal *ret)
+{
+        if (d->ip4.n == 0 && d->ip6.n == 0)
+                return refuse(ret, STR("NoAddress"), STR("it has no address"));
+        c->ip = candidate_address(entry, d->ip4, scratch);
+        if (c->ip.n == 0)
+                c->ip = candidate_address(entry, d->ip6, scratch);
+        return c->ip.n > 0 ||
+               refuse(ret, STR("AddressRefused"),
+                      arena_printf(scratch, "%.*s is neither a tailnet address nor in allowedCIDRs",
+                                   STR_FMT(d->ip4.n > 0 ? d->ip4 : d->ip6)));
+}
+
 /* All strings of *c are the device's, literals, or in `scratch`. */
-static bool judge(const CandidateRules *rules, const Device *d, bool partial, Arena *scratch,
-                  Candidate *c, Refusal *ret)
+static bool judge(const CandidateRules *rules, const Subject *s, Arena *scratch, Candidate *c,
+                  Refusal *ret)
 {
         const DiscoveryRules *discovery = &rules->entry->discovery;
-        Verdict v = selection_judge(discovery, rules->own_nodes, d, partial, scratch);
-        DeviceHealth health = device_health(d, rules->now);
+        Verdict v = selection_judge(discovery, rules->own_nodes, s->device, s->of, scratch);
+        DeviceHealth health;
 
         if (!v.taken)
                 return refuse(ret, v.reason, v.text);
+        health = s->health != NULL ? *s->health : device_health(s->device, rules->now, scratch);
         if (!health.usable)
                 return refuse(ret, health.word, health.text);
-        c->device = d;
+        c->device = s->device;
         c->rule = v.text;
         c->health = health.word;
-        c->rank = d->external ? CANDIDATE_EXTERNAL : CANDIDATE_OWN;
-        c->service = service_name(d->short_name, scratch);
-        if (c->service.n == 0)
-                return refuse(ret, STR("BadName"), STR("no DNS label can be made of its name"));
-        c->ip = candidate_address(rules->entry, d->ip4, scratch);
-        if (c->ip.n == 0)
-                c->ip = candidate_address(rules->entry, d->ip6, scratch);
-        if (c->ip.n == 0)
-                return refuse(ret, STR("AddressRefused"),
-                              arena_printf(scratch,
-                                           "%.*s is neither a tailnet address nor in allowedCIDRs",
-                                           STR_FMT(d->ip4.n > 0 ? d->ip4 : d->ip6)));
-        c->n_ports = port_choice_of(discovery, d, scratch, c->ports);
-        if (c->n_ports == 0)
-                return refuse(ret, STR("NoPort"),
-                              STR("no ports[] rule and no port tag matches, and there is no "
-                                  "defaultPort"));
-        return true;
+        c->health_text = health.text;
+        c->rank = s->device->external ? CANDIDATE_EXTERNAL : CANDIDATE_OWN;
+        if (!judge_name(discovery, s, scratch, c, ret) ||
+            !judge_address(rules->entry, s->device, scratch, c, ret))
+                return false;
+        port_choice_of(discovery, s->device, s->own, scratch, &c->ports);
+        return c->ports.n > 0 || refuse(ret, STR("NoPort"), c->ports.none);
 }
 
 /* Only what was taken is kept: of a long list most is not. */
@@ -91,24 +134,126 @@ static Candidate *keep(const Candidate *from, Arena *arena)
         c->service = arena_str(arena, from->service);
         c->ip = arena_str(arena, from->ip);
         c->rule = arena_str(arena, from->rule);
-        for (size_t i = 0; i < c->n_ports; i++)
-                c->ports[i].source = arena_str(arena, from->ports[i].source);
+        c->health_text = arena_str(arena, from->health_text);
+        c->ports.rule = arena_str(arena, from->ports.rule);
+        c->ports.fault = arena_str(arena, from->ports.fault);
+        for (size_t i = 0; i < c->ports.n; i++)
+                c->ports.at[i].source = arena_str(arena, from->ports.at[i].source);
+        return c;
+}
+
+/* As keep, with a device that is in `scratch` or on the stack; what it points to is borrowed but
+ * for its node id and name. */
+static Candidate *keep_with_device(const Candidate *from, Arena *arena)
+{
+        Candidate *c = keep(from, arena);
+        Device *d = ARENA_NEW(arena, Device);
+
+        *d = *from->device;
+        d->node_id = arena_str(arena, d->node_id);
+        d->name = arena_str(arena, d->name);
+        c->device = d;
         return c;
 }
 
 Candidate *candidate_of(const CandidateRules *rules, const Device *d, Arena *arena, Arena *scratch,
                         Refusal *ret)
 {
+        const Subject s = {.device = d, .of = SELECTION_OF_DEVICE};
         Candidate c = {0};
+        Str service, host;
 
-        return judge(rules, d, false, scratch, &c, ret) ? keep(&c, arena) : NULL;
+        if (candidate_service_id(d->node_id, &service, &host)) {
+                IGNORE(refuse(ret, STR("BadNodeID"),
+                              STR("its node id begins as a Tailscale Service's")),
+                       "told");
+                return NULL;
+        }
+        return judge(rules, &s, scratch, &c, ret) ? keep(&c, arena) : NULL;
 }
 
-Candidate *candidate_of_endpoint(const CandidateRules *rules, const Endpoint *e, Arena *arena,
-                                 Arena *scratch)
+/* Its name as the API has it stands in node ids, so it must be one that can be read back. */
+static bool has_good_name(const TailnetService *s)
 {
+        Str label = str_sub(s->name, strlen(SERVICE_PREFIX), s->name.n);
+
+        return str_starts(s->name, STR(SERVICE_PREFIX)) && label.n > 0 &&
+               label.n <= SERVICE_LABEL_MAX && str_find(label, '/') < 0 &&
+               str_is_printable_utf8(label);
+}
+
+static Device in_form_of_device(const CandidateRules *rules, const TailnetService *s,
+                                const Device *host, Arena *scratch)
+{
+        return (Device){
+                .node_id = host != NULL ? arena_printf(scratch, "%.*s/%.*s", STR_FMT(s->name),
+                                                       STR_FMT(host->node_id))
+                                        : s->name,
+                .short_name = s->label,
+                .name = rules->suffix.n > 0 ? arena_printf(scratch, "%.*s.%.*s", STR_FMT(s->label),
+                                                           STR_FMT(rules->suffix))
+                                            : s->label,
+                .ip4 = host != NULL ? host->ip4 : s->ip4,
+                .ip6 = host != NULL ? host->ip6 : s->ip6,
+                .tags = s->tags,
+                .expires = host != NULL ? host->expires : (Wall){0},
+                .authorized = true,
+        };
+}
+
+bool candidate_selects_service(const CandidateRules *rules, const TailnetService *s, Arena *scratch)
+{
+        const Device d = in_form_of_device(rules, s, NULL, scratch);
+
+        return selection_judge(&rules->entry->discovery, rules->own_nodes, &d, SELECTION_OF_SERVICE,
+                               scratch)
+                .taken;
+}
+
+Candidate *candidate_of_service(const CandidateRules *rules, const TailnetService *s,
+                                const Device *host, Arena *arena, Arena *scratch, Refusal *ret)
+{
+        const Device d = in_form_of_device(rules, s, host, scratch);
+        DeviceHealth health =
+                host != NULL ? device_health(host, rules->now, scratch)
+                             : device_health_of_service(s, rules->devices, rules->now, scratch);
+        OwnPorts own = port_choice_own(s->ports, scratch);
+        const Subject subject = {
+                .device = &d, .of = SELECTION_OF_SERVICE, .health = &health, .own = &own};
+        Candidate c = {0};
+
+        if (!has_good_name(s)) {
+                IGNORE(refuse(ret, STR("BadName"), STR("it is no name of a Tailscale Service")),
+                       "told");
+                return NULL;
+        }
+        return judge(rules, &subject, scratch, &c, ret) ? keep_with_device(&c, arena) : NULL;
+}
+
+/* The ports that the Service itself had named: of its endpoints, those that say so. */
+static PortSpec ports_of_endpoints(const Table *endpoints, size_t at)
+{
+        const Endpoint *first = endpoints->at[at];
+        PortSpec s = {0};
+
+        for (size_t i = at; i < endpoints->n && s.n < PORT_CHOICES_MAX; i++) {
+                const Endpoint *e = endpoints->at[i];
+
+                if (!str_eq(e->service, first->service))
+                        break;
+                if (str_eq(e->node_id, first->node_id) && str_eq(e->port_source, STR("service")) &&
+                    !port_spec_has(&s, e->port))
+                        s.ranges[s.n++] = (PortRange){e->port, e->port};
+        }
+        return s;
+}
+
+Candidate *candidate_of_endpoints(const CandidateRules *rules, const Table *endpoints, size_t at,
+                                  Arena *arena, Arena *scratch)
+{
+        const Endpoint *e = endpoints->at[at];
         bool is_v6 = str_find(e->ip, ':') >= 0;
-        Str short_name = e->short_name.n > 0 ? e->short_name : e->service;
+        Str short_name = e->short_name.n > 0 ? e->short_name : e->service, service, host;
         const Device d = {
                 .node_id = e->node_id,
                 .short_name = short_name,
@@ -118,18 +263,34 @@ Candidate *candidate_of_endpoint(const CandidateRules *rules, const Endpoint *e,
                 .tags = e->tags,
                 .authorized = true,
         };
+        const DeviceHealth health = {true, e->health, e->health_text};
+        const PortSpec ports = ports_of_endpoints(endpoints, at);
+        const OwnPorts own = {.at = &ports, .n = ports.n > 0};
+        bool is_service = candidate_service_id(e->node_id, &service, &host);
+        const Subject s = {.device = &d,
+                           .of = is_service ? SELECTION_OF_SERVICE : SELECTION_OF_REMEMBERED,
+                           .health = &health,
+                           .own = is_service ? &own : NULL};
         Candidate c = {0}, *kept;
         Refusal ignored;
-        Device *device;
 
-        if (!judge(rules, &d, true, scratch, &c, &ignored))
+        if (!judge(rules, &s, scratch, &c, &ignored))
                 return NULL;
-        kept = keep(&c, arena);
-        kept->device = device = ARENA_NEW(arena, Device);
-        *device = d;
+        kept = keep_with_device(&c, arena);
         kept->rank = CANDIDATE_REMEMBERED;
-        kept->health = e->health;
         return kept;
+}
+
+bool candidate_shares(const Candidate *a, const Candidate *b)
+{
+        Str x, y, ignored;
+
+        if (a->owner != b->owner)
+                return false;
+        if (a->owner == CANDIDATE_OF_SERVICE)
+                return candidate_service_id(a->device->node_id, &x, &ignored) &&
+                       candidate_service_id(b->device->node_id, &y, &ignored) && str_eq(x, y);
+        return a->owner == CANDIDATE_OF_GROUP && str_eq(a->service, b->service);
 }
 
 bool candidate_is_before(const Candidate *a, const Candidate *b)
@@ -137,6 +298,8 @@ bool candidate_is_before(const Candidate *a, const Candidate *b)
         bool a_exact = str_eq(a->service, a->device->short_name);
         bool b_exact = str_eq(b->service, b->device->short_name);
 
+        if (a->owner != b->owner)
+                return a->owner < b->owner;
         if (a->rank != b->rank)
                 return a->rank < b->rank;
         if (a_exact != b_exact)

@@ -2,9 +2,9 @@
 /*
  * One evaluation:
  *
- *   devices of the list ──judge──> candidates ──one per service──┐
- *   endpoints in force, device not in the list ──judge──> guard ─┼─> endpoints ─> EntryView
- *   the user's static endpoints, which win ──────────────────────┘
+ *   Services, then devices of the list ──judge──> candidates ──names──┐
+ *   endpoints in force, device not in the list ──judge──> guard ──────┼─> endpoints ─> EntryView
+ *   the user's static endpoints, which win ───────────────────────────┘
  *
  * Invariants:
  *  1. An endpoint in force whose device is not in the list leaves only if the rules in force would
@@ -15,7 +15,8 @@
  *  2. What a list says of a device that is in it takes effect at once.
  *  3. A poll is counted by the guard once, however often the entry is evaluated.
  *  4. Where the last poll failed, the clock stands at the last good one: what was good then stays.
- *  5. Same input, same Table, leaf by leaf; where nothing changed, `before` itself.
+ *  5. Where Services are not told, those in force stay, before devices that want their names.
+ *  6. Same input, same Table, leaf by leaf; where nothing changed, `before` itself.
  */
 #include "discovery/discover.h"
 
@@ -43,7 +44,9 @@ typedef struct Work {
         bool tells_absence;     /* what the list lacks is missing */
         Arena arena;            /* of this evaluation */
         Arena scratch;          /* of the device at hand */
-        Map by_service;         /* Candidate: who has the name */
+        Map by_service;         /* Candidate: who has the name; of those that share it, the first */
+        Map members;            /* "group\nlabel of the short name": who has it in the list */
+        Map remembered;         /* "service\nnode id": who has a candidate from before */
         Candidate **candidates; /* owned; by node id, then the remembered ones */
         size_t n_candidates, room;
         Map static_ports; /* "service\nport": something that is not NULL */
@@ -51,6 +54,7 @@ typedef struct Work {
         LeafList left[LEFT_CLASSES];
         uint64_t n_left;
         HeldRemoval held;
+        Wall next_key_expiry; /* of what is in the list and taken; 0: none */
 } Work;
 
 /* --- leaves --- */
@@ -95,24 +99,83 @@ static void add_candidate(Work *w, Candidate *c)
         w->candidates[w->n_candidates++] = c;
 }
 
-/* One device has a name; the other says whose it is. */
+/* What a machine that is enrolled again has in common with what it was, in a group. */
+static Str member_key(Work *w, const Candidate *c)
+{
+        char label[SERVICE_LABEL_MAX];
+
+        return arena_printf(&w->arena, "%.*s\n%.*s", STR_FMT(c->service),
+                            STR_FMT(endpoint_service_label(c->device->short_name, label)));
+}
+
+/* One has a name, or several that share it; the other says whose it is. */
 static void claim(Work *w, Candidate *c)
 {
         Candidate *other = map_get(&w->by_service, c->service);
-        Candidate *winner = other == NULL || candidate_is_before(c, other) ? c : other;
-        Candidate *loser = winner == c ? other : c;
+        bool wins = other == NULL || candidate_is_before(c, other);
+        Candidate *winner = wins ? c : other, *loser = wins ? other : c;
 
         add_candidate(w, c);
-        if (winner == c)
+        if (c->owner == CANDIDATE_OF_GROUP)
+                map_put(&w->members, member_key(w, c), c);
+        if (other != NULL && candidate_shares(c, other))
+                return;
+        if (wins)
                 map_put(&w->by_service, c->service, c);
         if (loser == NULL)
                 return;
         loser->lost = true;
         leave_out(w, loser->device->node_id, loser->device->name,
                   (Refusal){STR("NameConflict"),
-                            arena_printf(&w->scratch, "device %.*s (%.*s) has the name %.*s",
+                            arena_printf(&w->scratch, "%s %.*s (%.*s) has the name %.*s",
+                                         winner->owner == CANDIDATE_OF_SERVICE ? "Tailscale Service"
+                                                                               : "device",
                                          STR_FMT(winner->device->node_id),
                                          STR_FMT(winner->device->name), STR_FMT(c->service))});
+}
+
+static bool is_full(const Work *w, Refusal *why)
+{
+        if (w->n_candidates < DISCOVER_DEVICES_MAX)
+                return false;
+        *why = (Refusal){STR("TooMany"), STR("more devices are selected than one entry may hold")};
+        return true;
+}
+
+static void judge_service_at(Work *w, const TailnetService *s, const Device *host)
+{
+        Candidate *c = NULL;
+        Refusal why;
+
+        if (!is_full(w, &why))
+                c = candidate_of_service(&w->rules, s, host, &w->arena, &w->scratch, &why);
+        if (c != NULL)
+                claim(w, c);
+        else
+                leave_out(w, s->name, s->label, why);
+}
+
+/* A Service without an address of its own is where its hosts are. */
+static void judge_service(Work *w, const TailnetService *s)
+{
+        if (s->ip4.n > 0 || s->ip6.n > 0 || s->hosts.n == 0) {
+                judge_service_at(w, s, NULL);
+                return;
+        }
+        for (size_t i = 0; i < s->hosts.n; i++) {
+                const Device *host = table_find(w->rules.devices, &s->hosts.at[i], device_find);
+
+                if (host != NULL)
+                        judge_service_at(w, s, host);
+        }
+}
+
+static void judge_services(Work *w)
+{
+        TABLE_FOREACH (TailnetService, s, w->in->state->services) {
+                judge_service(w, s);
+                arena_done(&w->scratch);
+        }
 }
 
 static void judge_list(Work *w)
@@ -121,11 +184,8 @@ static void judge_list(Work *w)
                 Refusal why;
                 Candidate *c = NULL;
 
-                if (w->n_candidates < DISCOVER_DEVICES_MAX)
+                if (!is_full(w, &why))
                         c = candidate_of(&w->rules, d, &w->arena, &w->scratch, &why);
-                else
-                        why = (Refusal){STR("TooMany"),
-                                        STR("more devices are selected than one entry may hold")};
                 if (c != NULL)
                         claim(w, c);
                 else
@@ -141,35 +201,103 @@ static Str port_key(Arena *arena, Str service, uint16_t port)
         return arena_printf(arena, "%.*s\n%u", STR_FMT(service), port);
 }
 
-static bool is_in_list(const Work *w, Str node_id)
+typedef enum Presence {
+        PRESENCE_LISTED,   /* what the list says of it counts */
+        PRESENCE_MISSING,  /* there is no list, or it lacks it */
+        PRESENCE_NOT_TOLD, /* a Service's: the list is silent about Services, or this one's hosts */
+} Presence;
+
+static Presence presence_of_service(const Work *w, Str name, Str host)
 {
-        return w->has_list && table_find(w->in->state->devices, &node_id, device_find) != NULL;
+        const Table *services = w->in->state->services;
+        const TailnetService *s = table_find(services, &name, tailnet_service_find);
+
+        if (services == NULL)
+                return PRESENCE_NOT_TOLD;
+        if (s == NULL)
+                return PRESENCE_MISSING;
+        if (host.n == 0 || s->ip4.n > 0 || s->ip6.n > 0)
+                return PRESENCE_LISTED;
+        if (!s->hosts_known)
+                return PRESENCE_NOT_TOLD;
+        /* A host that is no longer approved has been told of; one without device has not. */
+        return !strlist_has(s->hosts, host) ||
+                               table_find(w->rules.devices, &host, device_find) != NULL
+                       ? PRESENCE_LISTED
+                       : PRESENCE_MISSING;
 }
 
-/* Does the rules' choice still cover an endpoint in force whose device is in the list? */
+static Presence presence_of(const Work *w, Str node_id)
+{
+        Str service, host;
+
+        if (!w->has_list)
+                return PRESENCE_MISSING;
+        if (candidate_service_id(node_id, &service, &host))
+                return presence_of_service(w, service, host);
+        return table_find(w->rules.devices, &node_id, device_find) != NULL ? PRESENCE_LISTED
+                                                                           : PRESENCE_MISSING;
+}
+
+/* Does the rules' choice still cover an endpoint in force that the list tells of? */
 static bool is_selected(Work *w, Str node_id)
 {
-        const Device *d = table_find(w->in->state->devices, &node_id, device_find);
-        bool taken = selection_judge(&w->rules.entry->discovery, w->rules.own_nodes, d, false,
-                                     &w->scratch)
-                             .taken;
+        Str service, host;
+        bool taken;
 
+        if (candidate_service_id(node_id, &service, &host))
+                taken = candidate_selects_service(
+                        &w->rules,
+                        table_find(w->in->state->services, &service, tailnet_service_find),
+                        &w->scratch);
+        else
+                taken = selection_judge(&w->rules.entry->discovery, w->rules.own_nodes,
+                                        table_find(w->rules.devices, &node_id, device_find),
+                                        SELECTION_OF_DEVICE, &w->scratch)
+                                .taken;
         arena_done(&w->scratch);
         return taken;
 }
 
-/* A candidate for each device that is known from `before` alone and may stay: several endpoints of
- * one device make one. */
-static void remember(Work *w, const Endpoint *e)
+/* A candidate for each device or Service that is known from `before` alone and may stay: several
+ * endpoints of one make one. */
+static Candidate *remember(Work *w, size_t at)
 {
-        Candidate *c = candidate_of_endpoint(&w->rules, e, &w->arena, &w->scratch);
+        const Table *before = w->in->before->endpoints;
+        const Endpoint *e = before->at[at];
+        Str key = arena_printf(&w->arena, "%.*s\n%.*s", STR_FMT(e->service), STR_FMT(e->node_id));
+        Candidate *c, *other;
 
+        if (map_get(&w->remembered, key) != NULL)
+                return NULL;
+        map_put(&w->remembered, key, w);
+        c = candidate_of_endpoints(&w->rules, before, at, &w->arena, &w->scratch);
         arena_done(&w->scratch);
-        if (c == NULL || map_get(&w->by_service, c->service) != NULL)
-                return;
-        c->held = e->held;
-        map_put(&w->by_service, c->service, c);
+        if (c == NULL)
+                return NULL;
+        other = map_get(&w->by_service, c->service);
+        if (other != NULL && !candidate_shares(c, other))
+                return NULL;
+        if (c->owner == CANDIDATE_OF_GROUP && map_get(&w->members, member_key(w, c)) != NULL)
+                return NULL;
+        if (other == NULL)
+                map_put(&w->by_service, c->service, c);
         add_candidate(w, c);
+        return c;
+}
+
+/* Services of which nothing is told are as good as listed. */
+static void remember_untold(Work *w)
+{
+        const Table *before = w->in->before != NULL ? w->in->before->endpoints : NULL;
+
+        for (size_t i = 0; i < table_n(before); i++) {
+                const Endpoint *e = before->at[i];
+
+                if (e->origin == ENDPOINT_DISCOVERED &&
+                    presence_of(w, e->node_id) == PRESENCE_NOT_TOLD)
+                        IGNORE(remember(w, i), "it stays as it is");
+        }
 }
 
 /* Ports that a static endpoint has are not lost. */
@@ -177,13 +305,14 @@ static unsigned count_ports(Work *w, const Candidate *c, Digester *digester)
 {
         unsigned n = 0;
 
-        for (size_t i = 0; i < c->n_ports; i++) {
-                if (map_get(&w->static_ports,
-                            port_key(&w->scratch, c->service, c->ports[i].port)) != NULL)
+        for (size_t i = 0; i < c->ports.n; i++) {
+                uint16_t port = c->ports.at[i].port;
+
+                if (map_get(&w->static_ports, port_key(&w->scratch, c->service, port)) != NULL)
                         continue;
                 digester_add(digester, c->device->node_id);
                 digester_add(digester, c->service);
-                digester_add_u64(digester, c->ports[i].port);
+                digester_add_u64(digester, port);
                 n++;
         }
         arena_done(&w->scratch);
@@ -198,6 +327,19 @@ static const RemovalGuard *guard_of(const DiscoverInput *in)
         return in->tailnet != NULL ? &in->tailnet->guard : &standard;
 }
 
+/* One list may be empty though the other is not: they are answers to two questions. */
+static bool is_empty(const Work *w, size_t first)
+{
+        if (table_n(w->in->state->devices) == 0)
+                return true;
+        if (w->in->state->services == NULL || table_n(w->in->state->services) > 0)
+                return false;
+        for (size_t i = first; i < w->n_candidates; i++)
+                if (w->candidates[i]->owner == CANDIDATE_OF_SERVICE)
+                        return true;
+        return false;
+}
+
 /* Holds all that is missing, or lets all of it go. */
 static void ask_guard(Work *w, size_t first, unsigned n_present)
 {
@@ -207,7 +349,7 @@ static void ask_guard(Work *w, size_t first, unsigned n_present)
                 .guard = guard_of(in),
                 .before = in->before->held,
                 .is_new_poll = in->before->from_cache || in->state->poll != in->before->poll,
-                .is_empty = table_n(in->state->devices) == 0,
+                .is_empty = is_empty(w, first),
                 .approved = in->gateway->meta.approve_removal,
         };
         bool holds;
@@ -221,8 +363,12 @@ static void ask_guard(Work *w, size_t first, unsigned n_present)
         for (size_t i = first; i < w->n_candidates; i++) {
                 w->candidates[i]->held = holds;
                 w->candidates[i]->lost = !holds;
-                if (holds)
-                        w->candidates[i]->health = STR("Unknown");
+                if (!holds)
+                        continue;
+                w->candidates[i]->health = STR("Unknown");
+                w->candidates[i]->health_text =
+                        STR("the tailnet's list lacks it; it is kept by the "
+                            "removal guard");
         }
 }
 
@@ -233,13 +379,20 @@ static void judge_before(Work *w)
 
         if (w->in->before == NULL)
                 return;
-        TABLE_FOREACH (Endpoint, e, w->in->before->endpoints) {
-                if (e->origin != ENDPOINT_DISCOVERED)
+        for (size_t i = 0; i < table_n(w->in->before->endpoints); i++) {
+                const Endpoint *e = w->in->before->endpoints->at[i];
+                Presence presence = presence_of(w, e->node_id);
+                Candidate *c;
+
+                if (e->origin != ENDPOINT_DISCOVERED || presence == PRESENCE_NOT_TOLD)
                         continue;
-                if (is_in_list(w, e->node_id))
+                if (presence == PRESENCE_LISTED) {
                         n_present += is_selected(w, e->node_id);
-                else
-                        remember(w, e);
+                        continue;
+                }
+                c = remember(w, i);
+                if (c != NULL)
+                        c->held = e->held;
         }
         if (w->tells_absence)
                 ask_guard(w, first, n_present);
@@ -301,6 +454,7 @@ static void add_endpoint(Work *w, const Candidate *c, const PortChoice *p)
                 .port_source = p->source,
                 .rule = c->rule,
                 .health = c->health,
+                .health_text = c->health_text,
                 .tags = d->tags,
                 .port = p->port,
                 .protocol = p->protocol,
@@ -324,13 +478,38 @@ static void add_endpoint(Work *w, const Candidate *c, const PortChoice *p)
         arena_done(&w->scratch);
 }
 
+/* Ports that it has, and that are not taken. */
+static void tell_ports(Work *w, const Candidate *c)
+{
+        if (c->ports.n_more > 0)
+                leave_out(w, c->device->node_id, c->device->name,
+                          (Refusal){STR("TooManyPorts"),
+                                    arena_printf(&w->scratch,
+                                                 "%.*s names %zu ports, the first %zu are taken",
+                                                 STR_FMT(c->ports.rule),
+                                                 c->ports.n + c->ports.n_more, c->ports.n)});
+        if (c->ports.fault.n > 0)
+                leave_out(w, c->device->node_id, c->device->name,
+                          (Refusal){STR("BadPort"),
+                                    arena_printf(&w->scratch, "one of its own ports: %.*s",
+                                                 STR_FMT(c->ports.fault))});
+        arena_done(&w->scratch);
+}
+
 static void add_candidates(Work *w)
 {
         for (size_t i = 0; i < w->n_candidates; i++) {
                 const Candidate *c = w->candidates[i];
+                Wall expires = c->device->expires;
 
-                for (size_t j = 0; !c->lost && j < c->n_ports; j++)
-                        add_endpoint(w, c, &c->ports[j]);
+                if (c->lost)
+                        continue;
+                for (size_t j = 0; j < c->ports.n; j++)
+                        add_endpoint(w, c, &c->ports.at[j]);
+                tell_ports(w, c);
+                if (expires.ms != 0 &&
+                    (w->next_key_expiry.ms == 0 || expires.ms < w->next_key_expiry.ms))
+                        w->next_key_expiry = expires;
         }
 }
 
@@ -383,6 +562,7 @@ static bool is_unchanged(const EntryView *before, const EntryView *now)
         return before != NULL && before->known == now->known &&
                before->from_cache == now->from_cache && before->endpoints == now->endpoints &&
                before->left_out == now->left_out && before->n_left_out == now->n_left_out &&
+               before->next_key_expiry.ms == now->next_key_expiry.ms &&
                held_same(&before->held, &now->held);
 }
 
@@ -410,6 +590,7 @@ static EntryView *conclude(Work *w)
                                           endpoint_order, endpoint_same),
                 .left_out = left_out_table(w, old->left_out),
                 .n_left_out = w->n_left,
+                .next_key_expiry = w->has_list ? w->next_key_expiry : old->next_key_expiry,
                 .held = w->held,
         };
         EntryView *v;
@@ -427,6 +608,7 @@ static EntryView *conclude(Work *w)
         v->endpoints = now.endpoints;
         v->left_out = now.left_out;
         v->n_left_out = now.n_left_out;
+        v->next_key_expiry = now.next_key_expiry;
         v->last_sync = last_change(w, &now);
         return v;
 }
@@ -460,15 +642,26 @@ EntryView *discover_entry(const DiscoverInput *given)
         w.has_list =
                 in->state != NULL && in->state->sync != SYNC_NEVER && in->state->devices != NULL;
         w.tells_absence = w.has_list && !in->state->partial;
-        w.rules = (CandidateRules){in->entry, in->own_nodes, clock_of(in, w.has_list)};
+        w.rules = (CandidateRules){
+                .entry = in->entry,
+                .own_nodes = in->own_nodes,
+                .suffix = in->state != NULL ? in->state->suffix : (Str){0},
+                .devices = w.has_list ? in->state->devices : NULL,
+                .now = clock_of(in, w.has_list),
+        };
         arena_init(&w.arena, 0);
         arena_init(&w.scratch, 0);
         map_init(&w.by_service);
+        map_init(&w.members);
+        map_init(&w.remembered);
         map_init(&w.static_ports);
         add_statics(&w);
         if (in->entry->discovery.enabled) {
-                if (w.has_list)
+                if (w.has_list) {
+                        judge_services(&w);
+                        remember_untold(&w);
                         judge_list(&w);
+                }
                 judge_before(&w);
                 add_candidates(&w);
         }
@@ -478,6 +671,8 @@ EntryView *discover_entry(const DiscoverInput *given)
         for (size_t i = 0; i < LEFT_CLASSES; i++)
                 mem_free(w.left[i].at);
         map_done(&w.by_service);
+        map_done(&w.members);
+        map_done(&w.remembered);
         map_done(&w.static_ports);
         arena_done(&w.scratch);
         arena_done(&w.arena);
@@ -510,6 +705,7 @@ EntryView *discover_approve(const EntryView *before, Str digest)
         v->endpoints = table_new(left.at, left.n, endpoint_order);
         v->left_out = table_ref(before->left_out);
         v->n_left_out = before->n_left_out;
+        v->next_key_expiry = before->next_key_expiry;
         mem_free(left.at);
         return v;
 }
@@ -545,9 +741,12 @@ EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSp
         v = make_view(gateway, tailnet, n > 0 ? shards[0]->source : (Str){0}, &held);
         v->known = n > 0;
         v->from_cache = n > 0;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
                 if (v->last_sync.ms < shards[i]->last_sync.ms)
                         v->last_sync = shards[i]->last_sync;
+                if (v->next_key_expiry.ms == 0)
+                        v->next_key_expiry = shards[i]->next_key_expiry;
+        }
         v->endpoints = table_new(all.at, all.n, endpoint_order);
         mem_free(all.at);
         return v;

@@ -258,7 +258,7 @@ static void each_that_is_left_out_says_why(void **state)
                  .ip4 = STR("100.64.0.9"),
                  .authorized = true},
         };
-        const PortRule ports[] = {{.pattern = STR("[!d]*"), .port = 80, .protocol = PROTOCOL_HTTP}};
+        const PortRule ports[] = {{.pattern = STR("[!d]*"), .ports = {{{80, 80}}, 1, false}}};
         const void *leaves[LENGTH_OF(odd)];
         Fixture *f = *state;
 
@@ -474,7 +474,9 @@ static void an_error_changes_nothing(void **state)
         /* The same list, but said now: the key has expired. */
         answer_with(f, (const void *[]){device_new(&d)}, 1);
         assert_string_equal(services(f), "");
-        assert_string_equal(left_out(f), "api Expired: the device's key has expired\n");
+        assert_string_equal(left_out(f),
+                            "api Expired: the device's key has expired; Offline: the control "
+                            "server has not seen it since 2026-11-22T20:58:01Z\n");
 }
 
 /* What a partial list tells of takes effect, what it lacks is there all the same. */

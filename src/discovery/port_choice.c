@@ -28,52 +28,142 @@ bool port_choice_parse_tag(Str tag, PortChoice *ret)
                 if (!str_eq_fold(word, words[i].word))
                         continue;
                 if (p == PROTOCOL_NONE)
-                        p = port == 443 || port == 8443 ? PROTOCOL_HTTPS : PROTOCOL_HTTP;
+                        p = protocol_of_port((uint16_t)port);
                 *ret = (PortChoice){(uint16_t)port, p, tag};
                 return true;
         }
         return false;
 }
 
-static bool has(const PortChoice *at, size_t n, const PortChoice *c)
+OwnPorts port_choice_own(StrList ports, Arena *arena)
 {
-        for (size_t i = 0; i < n; i++)
-                if (at[i].port == c->port && at[i].protocol == c->protocol)
+        PortSpec *at = arena_new_array(arena, ports.n + 1, sizeof(*at));
+        OwnPorts own = {.at = at};
+        char expected[EXPECTED_MAX];
+
+        for (size_t i = 0; i < ports.n; i++) {
+                if (str_eq(ports.at[i], STR("do-not-validate")))
+                        continue;
+                if (!port_spec_parse(ports.at[i], &at[own.n], expected)) {
+                        if (own.fault.n == 0)
+                                own.fault = arena_printf(arena, "%.*s, expected %s",
+                                                         STR_FMT(ports.at[i]), expected);
+                        continue;
+                }
+                own.n += at[own.n].n > 0;
+        }
+        return own;
+}
+
+static bool rule_matches(const PortRule *r, const Device *d)
+{
+        return r->pattern.n > 0 ? selection_name_matches(r->pattern, d)
+                                : strlist_has(d->tags, r->tag);
+}
+
+static bool has(const PortChoices *c, uint16_t port, Protocol protocol)
+{
+        for (size_t i = 0; i < c->n; i++)
+                if (c->at[i].port == port && c->at[i].protocol == protocol)
                         return true;
         return false;
 }
 
-static size_t from_tags(const Device *d, PortChoice ret[PORT_CHOICES_MAX])
+static void add(PortChoices *c, uint16_t port, Protocol protocol, Str source)
 {
-        size_t n = 0;
-
-        for (size_t i = 0; i < d->tags.n && n < PORT_CHOICES_MAX; i++) {
-                PortChoice c;
-
-                if (port_choice_parse_tag(d->tags.at[i], &c) && !has(ret, n, &c))
-                        ret[n++] = c;
+        if (has(c, port, protocol))
+                return;
+        if (c->n < PORT_CHOICES_MAX) {
+                c->at[c->n++] = (PortChoice){port, protocol, source};
+                return;
         }
-        return n;
+        c->n_more++;
+        c->rule = source;
 }
 
-size_t port_choice_of(const DiscoveryRules *rules, const Device *d, Arena *arena,
-                      PortChoice ret[PORT_CHOICES_MAX])
+static Protocol protocol_of_own(const DiscoveryRules *rules, const Device *d, uint16_t port)
 {
-        size_t n;
-
         for (size_t i = 0; i < rules->n_ports; i++) {
                 const PortRule *r = &rules->ports[i];
 
-                if (r->pattern.n > 0 ? selection_name_matches(r->pattern, d)
-                                     : strlist_has(d->tags, r->tag)) {
-                        ret[0] = (PortChoice){r->port, r->protocol,
-                                              arena_printf(arena, "ports[%zu]", i)};
-                        return 1;
-                }
+                if (rule_matches(r, d) && port_spec_has(&r->ports, port))
+                        return r->protocol != PROTOCOL_NONE ? r->protocol : protocol_of_port(port);
         }
-        n = from_tags(d, ret);
-        if (n > 0 || rules->default_port == 0)
-                return n;
-        ret[0] = (PortChoice){rules->default_port, rules->default_protocol, STR("defaultPort")};
-        return 1;
+        for (size_t i = 0; i < d->tags.n; i++) {
+                PortChoice c;
+
+                if (port_choice_parse_tag(d->tags.at[i], &c) && c.port == port)
+                        return c.protocol;
+        }
+        return protocol_of_port(port);
+}
+
+static void from_own(const DiscoveryRules *rules, const Device *d, const OwnPorts *own,
+                     Arena *arena, PortChoices *ret)
+{
+        for (size_t i = 0; i < own->n; i++) {
+                uint16_t ports[PORT_CHOICES_MAX];
+                size_t n = port_spec_take(&own->at[i], ports, PORT_CHOICES_MAX);
+
+                for (size_t j = 0; j < n; j++)
+                        add(ret, ports[j], protocol_of_own(rules, d, ports[j]), STR("service"));
+                ret->n_more += port_spec_count(&own->at[i]) - n;
+        }
+        if (ret->n_more > 0)
+                ret->rule = STR("service");
+        ret->fault = own->fault;
+        if (ret->n == 0)
+                ret->none = arena_printf(arena, "of its own ports none can be used: %.*s",
+                                         STR_FMT(own->fault));
+}
+
+static void from_rule(const PortRule *r, size_t index, Arena *arena, PortChoices *ret)
+{
+        uint16_t ports[PORT_CHOICES_MAX];
+        size_t n = port_spec_take(&r->ports, ports, PORT_CHOICES_MAX);
+        Str source = arena_printf(arena, "ports[%zu]", index);
+
+        for (size_t i = 0; i < n; i++)
+                add(ret, ports[i],
+                    r->protocol != PROTOCOL_NONE ? r->protocol : protocol_of_port(ports[i]),
+                    source);
+        ret->n_more = port_spec_count(&r->ports) - n;
+        ret->rule = source;
+        if (n == 0)
+                ret->none = arena_printf(
+                        arena, "ports[%zu] matches, and its * names no port by itself", index);
+}
+
+static void from_tags(const Device *d, PortChoices *ret)
+{
+        for (size_t i = 0; i < d->tags.n; i++) {
+                PortChoice c;
+
+                if (port_choice_parse_tag(d->tags.at[i], &c))
+                        add(ret, c.port, c.protocol, d->tags.at[i]);
+        }
+}
+
+void port_choice_of(const DiscoveryRules *rules, const Device *d, const OwnPorts *own, Arena *arena,
+                    PortChoices *ret)
+{
+        *ret = (PortChoices){0};
+        if (own != NULL && (own->n > 0 || own->fault.n > 0)) {
+                from_own(rules, d, own, arena, ret);
+                return;
+        }
+        for (size_t i = 0; i < rules->n_ports; i++) {
+                if (!rule_matches(&rules->ports[i], d))
+                        continue;
+                from_rule(&rules->ports[i], i, arena, ret);
+                return;
+        }
+        from_tags(d, ret);
+        if (ret->n > 0)
+                return;
+        if (rules->default_port != 0)
+                add(ret, rules->default_port, rules->default_protocol, STR("defaultPort"));
+        else
+                ret->none = STR("no ports[] rule and no port tag matches, and there is no "
+                                "defaultPort");
 }

@@ -1,28 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* PortChoice: which ports of a device become endpoints, and which rule said so. Pure. */
+/* PortChoice: which ports of a device or Service become endpoints, and which rule said so. Pure. */
 
 #include "base/arena.h"
 #include "model/device.h"
 #include "model/gateway_spec.h"
 
 enum {
-        /* Port tags of one device that count; sorted, the rest is ignored. */
+        /* Of one device or Service; what its rule names beyond is left out as "TooManyPorts". */
         PORT_CHOICES_MAX = 16,
 };
 
 typedef struct PortChoice {
         uint16_t port;
         Protocol protocol;
-        Str source; /* "ports[1]", "tag:http-8080", "defaultPort"; arena, the device's, or literal
-                     */
+        Str source; /* "service", "ports[1]", "tag:http-8080", "defaultPort"; arena, the device's,
+                       or a literal */
 } PortChoice;
 
-/* In the order of precedence: the first of ports[] that matches gives one; else each tag
- * `tag:<protocol>-<port>` or `tag:port-<port>` gives one; else defaultPort. Returns how many are in
- * `ret`; 0: none is known. */
-size_t port_choice_of(const DiscoveryRules *rules, const Device *d, Arena *arena,
-                      PortChoice ret[PORT_CHOICES_MAX]);
-/* Reads a tag that names a port; false for any other. 443 and 8443 of `tag:port-` are HTTPS, all
- * others HTTP. */
+/* Ports that something says of itself: a Tailscale Service's. */
+typedef struct OwnPorts {
+        const PortSpec *at;
+        size_t n;
+        Str fault; /* the first that could not be understood, and why; or empty */
+} OwnPorts;
+
+typedef struct PortChoices {
+        PortChoice at[PORT_CHOICES_MAX];
+        size_t n;
+        size_t n_more; /* that are named beyond these */
+        Str rule;      /* that named them, where there are more */
+        Str fault;     /* of the own ports; the good ones among them are taken all the same */
+        Str none;      /* n == 0: why; a literal or in the arena */
+} PortChoices;
+
+/* In the order of precedence: `own` (may be NULL) where it names any; else the first of ports[]
+ * that matches; else each tag `tag:<protocol>-<port>` or `tag:port-<port>`; else defaultPort. The
+ * protocol of an own port is that of the first ports[] that matches and has the port, else of a tag
+ * with the port, else protocol_of_port. */
+void port_choice_of(const DiscoveryRules *rules, const Device *d, const OwnPorts *own, Arena *arena,
+                    PortChoices *ret);
+/* Reads a tag that names a port; false for any other. `tag:port-` speaks protocol_of_port. */
 bool port_choice_parse_tag(Str tag, PortChoice *ret);
+/* Into `arena`: what a Tailscale Service lists as its own. `do-not-validate` and `*` name none. */
+OwnPorts port_choice_own(StrList ports, Arena *arena);

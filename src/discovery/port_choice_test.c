@@ -54,12 +54,43 @@ static void tags_name_ports(void **state)
         }
 }
 
+/* "80/HTTP service", one a line, and what is said besides. */
+static const char *chosen(const DiscoveryRules *rules, const Device *d, StrList own, Arena *arena)
+{
+        OwnPorts ports = port_choice_own(own, arena);
+        PortChoices c;
+        Str text = {0};
+
+        port_choice_of(rules, d, own.n > 0 ? &ports : NULL, arena, &c);
+        for (size_t i = 0; i < c.n; i++)
+                text = arena_printf(arena, "%.*s%u/%.*s %.*s\n", STR_FMT(text), c.at[i].port,
+                                    STR_FMT(protocol_name(c.at[i].protocol)),
+                                    STR_FMT(c.at[i].source));
+        if (c.n_more > 0)
+                text = arena_printf(arena, "%.*s%zu more by %.*s\n", STR_FMT(text), c.n_more,
+                                    STR_FMT(c.rule));
+        if (c.fault.n > 0)
+                text = arena_printf(arena, "%.*sfault: %.*s\n", STR_FMT(text), STR_FMT(c.fault));
+        if (c.none.n > 0)
+                text = arena_printf(arena, "%.*snone: %.*s\n", STR_FMT(text), STR_FMT(c.none));
+        return arena_str(arena, text).p;
+}
+
+static PortSpec spec(const char *text)
+{
+        char expected[EXPECTED_MAX];
+        PortSpec s;
+
+        assert_true(port_spec_parse(str_of(text), &s, expected));
+        return s;
+}
+
 static void the_order_of_the_sources(void **state)
 {
-        static const PortRule ports[] = {
-                {.pattern = STR_INIT("db-*"), .port = 5432, .protocol = PROTOCOL_TCP},
-                {.tag = STR_INIT("tag:web"), .port = 8080, .protocol = PROTOCOL_HTTP},
-                {.pattern = STR_INIT("*.corp.net"), .port = 9090, .protocol = PROTOCOL_HTTP},
+        const PortRule ports[] = {
+                {.pattern = STR("db-*"), .ports = spec("5432"), .protocol = PROTOCOL_TCP},
+                {.tag = STR("tag:web"), .ports = spec("8080")},
+                {.pattern = STR("*.corp.net"), .ports = spec("9090")},
         };
         DiscoveryRules rules = {.ports = ports,
                                 .n_ports = LENGTH_OF(ports),
@@ -69,34 +100,101 @@ static void the_order_of_the_sources(void **state)
                     .name = STR("db-1.corp.net"),
                     .tags = LIST(STR("tag:grpc-9000"), STR("tag:http-80"), STR("tag:port-80"),
                                  STR("tag:web"))};
-        PortChoice c[PORT_CHOICES_MAX];
         Arena arena;
 
         (void)state;
         arena_init(&arena, 0);
-        assert_int_equal(port_choice_of(&rules, &d, &arena, c), 1);
-        assert_int_equal(c[0].port, 5432);
-        assert_true(str_eq(c[0].source, STR("ports[0]")));
+        assert_string_equal(chosen(&rules, &d, (StrList){0}, &arena), "5432/TCP ports[0]\n");
         d.short_name = STR("web");
-        assert_int_equal(port_choice_of(&rules, &d, &arena, c), 1);
-        assert_true(str_eq(c[0].source, STR("ports[1]")));
+        assert_string_equal(chosen(&rules, &d, (StrList){0}, &arena), "8080/HTTP ports[1]\n");
         rules.n_ports = 1;
-        assert_int_equal(port_choice_of(&rules, &d, &arena, c), 2);
-        assert_true(str_eq(c[0].source, STR("tag:grpc-9000")));
-        assert_true(str_eq(c[1].source, STR("tag:http-80")));
+        assert_string_equal(chosen(&rules, &d, (StrList){0}, &arena),
+                            "9000/GRPC tag:grpc-9000\n80/HTTP tag:http-80\n");
         d.tags = (StrList){0};
-        assert_int_equal(port_choice_of(&rules, &d, &arena, c), 1);
-        assert_int_equal(c[0].port, 80);
-        assert_true(str_eq(c[0].source, STR("defaultPort")));
+        assert_string_equal(chosen(&rules, &d, (StrList){0}, &arena), "80/HTTP defaultPort\n");
         rules.default_port = 0;
-        assert_int_equal(port_choice_of(&rules, &d, &arena, c), 0);
+        assert_string_equal(chosen(&rules, &d, (StrList){0}, &arena),
+                            "none: no ports[] rule and no port tag matches, and there is no "
+                            "defaultPort\n");
         arena_done(&arena);
 }
 
-static void too_many_tags_are_cut(void **state)
+static void a_rule_has_several_ports(void **state)
+{
+        PortRule rule = {.pattern = STR("*"), .ports = spec("tcp:443,tcp:8080-8082")};
+        const DiscoveryRules rules = {.ports = &rule,
+                                      .n_ports = 1,
+                                      .default_port = 80,
+                                      .default_protocol = PROTOCOL_HTTP};
+        const Device d = {.short_name = STR("x"), .name = STR("x")};
+        Arena arena;
+
+        (void)state;
+        arena_init(&arena, 0);
+        assert_string_equal(chosen(&rules, &d, (StrList){0}, &arena),
+                            "443/HTTPS ports[0]\n8080/HTTP ports[0]\n8081/HTTP ports[0]\n"
+                            "8082/HTTP ports[0]\n");
+        rule.protocol = PROTOCOL_TCP;
+        rule.ports = spec("*,22");
+        assert_string_equal(chosen(&rules, &d, (StrList){0}, &arena), "22/TCP ports[0]\n");
+        /* The rule that matches decides, also where it names no port. */
+        rule.ports = spec("tcp:*");
+        assert_string_equal(chosen(&rules, &d, (StrList){0}, &arena),
+                            "none: ports[0] matches, and its * names no port by itself\n");
+        rule.ports = spec("1000-1002,1001,2000-2999");
+        const char *text = chosen(&rules, &d, (StrList){0}, &arena);
+        assert_non_null(strstr(text, "1002/TCP ports[0]\n2000/TCP ports[0]\n"));
+        assert_non_null(strstr(text, "2012/TCP ports[0]\n987 more by ports[0]\n"));
+        arena_done(&arena);
+}
+
+static void a_service_has_its_own(void **state)
+{
+        const PortRule ports[] = {
+                {.pattern = STR("other"), .ports = spec("80"), .protocol = PROTOCOL_TLS},
+                {.pattern = STR("web"), .ports = spec("8080"), .protocol = PROTOCOL_GRPC},
+                {.pattern = STR("web"), .ports = spec("5000-5999"), .protocol = PROTOCOL_TCP},
+                {.pattern = STR("web"), .ports = spec("5432")},
+        };
+        DiscoveryRules rules = {.ports = ports, .n_ports = LENGTH_OF(ports)};
+        Device d = {.short_name = STR("web"),
+                    .name = STR("web.corp.net"),
+                    .tags = LIST(STR("tag:grpc-9000"), STR("tag:tcp-443"))};
+        Arena arena;
+
+        (void)state;
+        arena_init(&arena, 0);
+        assert_string_equal(chosen(&rules, &d,
+                                   LIST(STR("tcp:443"), STR("tcp:5432"), STR("tcp:80"),
+                                        STR("tcp:8080"), STR("tcp:8443"), STR("tcp:9000")),
+                                   &arena),
+                            "443/TCP service\n5432/TCP service\n80/HTTP service\n"
+                            "8080/GRPC service\n8443/HTTPS service\n9000/GRPC service\n");
+        /* It says nothing of its own: the rules do. */
+        assert_string_equal(chosen(&rules, &d, LIST(STR("do-not-validate")), &arena),
+                            "8080/GRPC ports[1]\n");
+        assert_string_equal(chosen(&rules, &d, LIST(STR("tcp:*")), &arena), "8080/GRPC ports[1]\n");
+        assert_string_equal(
+                chosen(&rules, &d, LIST(STR("do-not-validate"), STR("tcp:80-81")), &arena),
+                "80/HTTP service\n81/HTTP service\n");
+        /* It says what cannot be: nothing is guessed in its place. */
+        assert_string_equal(chosen(&rules, &d, LIST(STR("tcp:443"), STR("udp:53")), &arena),
+                            "443/TCP service\nfault: udp:53, expected tcp (UDP does not go "
+                            "through a CONNECT proxy), not udp:53 (byte 1)\n");
+        assert_string_equal(
+                chosen(&rules, &d, LIST(STR("nonsense")), &arena),
+                "fault: nonsense, expected a port from 1 to 65535, a range such as "
+                "80-90, or *, not nonsense (byte 1)\n"
+                "none: of its own ports none can be used: nonsense, expected a port "
+                "from 1 to 65535, a range such as 80-90, or *, not nonsense (byte 1)\n");
+        const char *text = chosen(&rules, &d, LIST(STR("1-20"), STR("7"), STR("9000")), &arena);
+        assert_non_null(strstr(text, "16/HTTP service\n5 more by service\n"));
+        arena_done(&arena);
+}
+
+static void too_many_tags_are_told(void **state)
 {
         DiscoveryRules rules = {0};
-        PortChoice c[PORT_CHOICES_MAX];
         Str tags[PORT_CHOICES_MAX * 2];
         Device d = {.tags = {tags, LENGTH_OF(tags)}};
         Arena arena;
@@ -105,7 +203,8 @@ static void too_many_tags_are_cut(void **state)
         arena_init(&arena, 0);
         for (unsigned i = 0; i < LENGTH_OF(tags); i++)
                 tags[i] = arena_printf(&arena, "tag:http-%u", 1000 + i);
-        assert_int_equal(port_choice_of(&rules, &d, &arena, c), PORT_CHOICES_MAX);
+        assert_non_null(strstr(chosen(&rules, &d, (StrList){0}, &arena),
+                               "1015/HTTP tag:http-1015\n16 more by tag:http-1031\n"));
         arena_done(&arena);
 }
 
@@ -114,7 +213,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(tags_name_ports),
                 cmocka_unit_test(the_order_of_the_sources),
-                cmocka_unit_test(too_many_tags_are_cut),
+                cmocka_unit_test(a_rule_has_several_ports),
+                cmocka_unit_test(a_service_has_its_own),
+                cmocka_unit_test(too_many_tags_are_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,16 @@ typedef struct Question {
         ptrdiff_t match;
 } Question;
 
+static bool answer_no_such(const char *field, const char *what, StrList list, Arena *arena,
+                           Verdict *refused)
+{
+        if (list.n == 0)
+                return true;
+        *refused = refuse("NotSelected",
+                          arena_printf(arena, "%s: a Tailscale Service has no %s", field, what));
+        return false;
+}
+
 /* "none of a, b, c and 2 more matches" */
 static Str no_match(StrList list, Arena *arena)
 {
@@ -106,21 +116,46 @@ static bool answer(const Question *q, Arena *arena, Str *rule, Verdict *refused)
         return true;
 }
 
+/* What only a device has. */
+static bool answer_for_machine(const DiscoveryRules *rules, const Device *d, SelectionOf of,
+                               Arena *arena, Verdict *v)
+{
+        const Question os = {"os", "os", rules->os, match_value(rules->os, d->os)};
+        const Question owner = {"owners", "owner", rules->owners,
+                                match_value(rules->owners, d->user)};
+
+        if (of == SELECTION_OF_REMEMBERED)
+                return true;
+        if (of == SELECTION_OF_SERVICE)
+                return answer_no_such("os", "operating system", rules->os, arena, v) &&
+                       answer_no_such("owners", "owner", rules->owners, arena, v);
+        return answer(&os, arena, &v->text, v) && answer(&owner, arena, &v->text, v);
+}
+
+ptrdiff_t selection_group(const DiscoveryRules *rules, const Device *d)
+{
+        for (size_t i = 0; i < rules->n_groups; i++) {
+                const GroupRule *g = &rules->groups[i];
+
+                if (g->pattern.n > 0 ? selection_name_matches(g->pattern, d)
+                                     : strlist_has(d->tags, g->tag))
+                        return (ptrdiff_t)i;
+        }
+        return -1;
+}
+
 Verdict selection_judge(const DiscoveryRules *rules, StrList own_nodes, const Device *d,
-                        bool partial, Arena *arena)
+                        SelectionOf of, Arena *arena)
 {
         ptrdiff_t name = match_name(rules->exclude_patterns, d);
         ptrdiff_t tag = match_tag(rules->exclude_tags, d);
         const Question questions[] = {
                 {"patterns", "pattern", rules->patterns, match_name(rules->patterns, d)},
                 {"tags", "tag", rules->tags, match_tag(rules->tags, d)},
-                {"os", "os", partial ? (StrList){0} : rules->os, match_value(rules->os, d->os)},
-                {"owners", "owner", partial ? (StrList){0} : rules->owners,
-                 match_value(rules->owners, d->user)},
         };
         Verdict v = {true, {0}, {0}};
 
-        if (is_own(own_nodes, d))
+        if (of != SELECTION_OF_SERVICE && is_own(own_nodes, d))
                 return refuse("OwnNode", STR("a proxy of ours is never taken"));
         if (name >= 0)
                 return refuse("Excluded",
@@ -132,6 +167,8 @@ Verdict selection_judge(const DiscoveryRules *rules, StrList own_nodes, const De
         for (size_t i = 0; i < LENGTH_OF(questions); i++)
                 if (!answer(&questions[i], arena, &v.text, &v))
                         return v;
+        if (!answer_for_machine(rules, d, of, arena, &v))
+                return v;
         if (v.text.n == 0)
                 v.text = STR("no pattern");
         v.text = cut(v.text, SELECTION_RULE_MAX);

@@ -18,9 +18,19 @@ typedef struct Verdict {
                        in   words. In the arena, or a literal */
 } Verdict;
 
-/* `partial`: the device is known from an endpoint only, so that its os and user are not known;
- * rules over them are then taken as still met. */
+typedef enum SelectionOf {
+        SELECTION_OF_DEVICE,
+        /* Known from an endpoint only, so that its os and user are not known: rules over them are
+         * taken as still met. */
+        SELECTION_OF_REMEMBERED,
+        /* A Tailscale Service in the form of a device: it has no os and no owner, so a rule over
+         * them never takes it, and it is no node of ours. */
+        SELECTION_OF_SERVICE,
+} SelectionOf;
+
 Verdict selection_judge(const DiscoveryRules *rules, StrList own_nodes, const Device *d,
-                        bool partial, Arena *arena);
+                        SelectionOf of, Arena *arena);
+/* The first of groups[] that the device is in, or -1. */
+ptrdiff_t selection_group(const DiscoveryRules *rules, const Device *d);
 /* Does the glob match as RESOURCES says: the short name without a dot in it, else the full name? */
 bool selection_name_matches(Str pattern, const Device *d);

@@ -97,7 +97,8 @@ static void each_rule_says_what_it_did(void **state)
         (void)state;
         arena_init(&arena, 0);
         for (size_t i = 0; i < LENGTH_OF(cases); i++) {
-                Verdict v = selection_judge(&cases[i].rules, cases[i].own_nodes, &d, false, &arena);
+                Verdict v = selection_judge(&cases[i].rules, cases[i].own_nodes, &d,
+                                            SELECTION_OF_DEVICE, &arena);
 
                 assert_int_equal(v.taken, cases[i].taken);
                 assert_true(str_eq(v.reason, str_of(cases[i].reason)));
@@ -117,11 +118,68 @@ static void what_is_not_known_of_an_endpoint_still_matches(void **state)
         (void)state;
         d.os = d.user = (Str){0};
         arena_init(&arena, 0);
-        assert_false(selection_judge(&rules, (StrList){0}, &d, false, &arena).taken);
-        assert_true(selection_judge(&rules, (StrList){0}, &d, true, &arena).taken);
+        assert_false(selection_judge(&rules, (StrList){0}, &d, SELECTION_OF_DEVICE, &arena).taken);
+        assert_true(
+                selection_judge(&rules, (StrList){0}, &d, SELECTION_OF_REMEMBERED, &arena).taken);
         rules.patterns = LIST(STR("db-*"));
-        assert_false(selection_judge(&rules, (StrList){0}, &d, true, &arena).taken);
+        assert_false(
+                selection_judge(&rules, (StrList){0}, &d, SELECTION_OF_REMEMBERED, &arena).taken);
         arena_done(&arena);
+}
+
+static void a_service_has_no_machine(void **state)
+{
+        static const struct {
+                const char *reason, *text;
+        } wanted[] = {
+                {"", "no pattern"},
+                {"", "pattern api-*"},
+                {"", "pattern *.corp.ts.net, tag tag:prod"},
+                {"NotSelected", "os: a Tailscale Service has no operating system"},
+                {"NotSelected", "owners: a Tailscale Service has no owner"},
+                {"Excluded", "excludeTags[0] tag:web matches"},
+        };
+        const DiscoveryRules rules[] = {
+                {0},
+                {.patterns = LIST(STR("api-*"))},
+                {.patterns = LIST(STR("*.corp.ts.net")), .tags = LIST(STR("tag:prod"))},
+                {.os = LIST(STR("*"))},
+                {.owners = LIST(STR("*"))},
+                {.exclude_tags = LIST(STR("tag:web"))},
+        };
+        Device d = web();
+        Arena arena;
+
+        (void)state;
+        arena_init(&arena, 0);
+        for (size_t i = 0; i < LENGTH_OF(rules); i++) {
+                /* A proxy of ours may have the same name: it is another thing. */
+                Verdict v = selection_judge(&rules[i], LIST(STR("api-web")), &d,
+                                            SELECTION_OF_SERVICE, &arena);
+
+                assert_int_equal(v.taken, wanted[i].reason[0] == '\0');
+                assert_true(str_eq(v.reason, str_of(wanted[i].reason)));
+                assert_string_equal(arena_str(&arena, v.text).p, wanted[i].text);
+        }
+        arena_done(&arena);
+}
+
+static void the_first_group_that_matches_counts(void **state)
+{
+        static const GroupRule groups[] = {
+                {.name = STR_INIT("db"), .tag = STR_INIT("tag:database")},
+                {.name = STR_INIT("web"), .tag = STR_INIT("tag:web")},
+                {.name = STR_INIT("api"), .pattern = STR_INIT("api-*")},
+        };
+        DiscoveryRules rules = {.groups = groups, .n_groups = LENGTH_OF(groups)};
+        Device d = web();
+
+        (void)state;
+        assert_int_equal(selection_group(&rules, &d), 1);
+        d.tags = (StrList){0};
+        assert_int_equal(selection_group(&rules, &d), 2);
+        d.short_name = STR("x");
+        assert_int_equal(selection_group(&rules, &d), -1);
 }
 
 static void a_rule_is_told_in_a_bounded_text(void **state)
@@ -138,7 +196,7 @@ static void a_rule_is_told_in_a_bounded_text(void **state)
                 memcpy(glob + 3 * i, "*\xc3\xa9", 3);
         d.os = d.user = d.short_name = str_make(glob, sizeof(glob));
         arena_init(&arena, 0);
-        Verdict v = selection_judge(&rules, (StrList){0}, &d, false, &arena);
+        Verdict v = selection_judge(&rules, (StrList){0}, &d, SELECTION_OF_DEVICE, &arena);
         assert_true(v.taken);
         assert_in_range(v.text.n, SELECTION_RULE_MAX - 1, SELECTION_RULE_MAX);
         assert_true(str_is_printable_utf8(v.text));
@@ -150,6 +208,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(each_rule_says_what_it_did),
                 cmocka_unit_test(what_is_not_known_of_an_endpoint_still_matches),
+                cmocka_unit_test(a_service_has_no_machine),
+                cmocka_unit_test(the_first_group_that_matches_counts),
                 cmocka_unit_test(a_rule_is_told_in_a_bounded_text),
         };
 

@@ -12,6 +12,7 @@
 
 #include "base/instant.h"
 #include "model/cidr.h"
+#include "model/port_spec.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -217,6 +218,31 @@ static void decode_int(Decoder *d, const Field *f, const Tree *node, void *to)
         if (node->type == TREE_STRING)
                 strncat(expected, ", without quotes", sizeof(expected) - strlen(expected) - 1);
         decode_unexpected(d, node, expected);
+}
+
+/* As Kubernetes' integer or string. */
+static void decode_ports(Decoder *d, const Field *f, const Tree *node, void *to)
+{
+        char expected[EXPECTED_MAX] =
+                "a port from 1 to 65535, or ports such as \"tcp:80-90\" or \"tcp:443,tcp:8080\"";
+        PortSpec s;
+        int64_t port;
+
+        if (node->type == TREE_STRING) {
+                if (!good_string(d, f, node))
+                        return;
+                if (!port_spec_parse(node->text, &s, expected)) {
+                        decode_unexpected(d, node, expected);
+                        return;
+                }
+        } else if (tree_i64(node, 1, UINT16_MAX, false, &port)) {
+                s = port_spec_of((uint16_t)port);
+        } else {
+                decode_unexpected(d, node, expected);
+                return;
+        }
+        if (to != NULL)
+                *(PortSpec *)to = s;
 }
 
 static void list_names(const EnumName *names, Str value, char expected[EXPECTED_MAX])
@@ -429,6 +455,9 @@ static void decode_value(Decoder *d, const Field *f, const Tree *node, void *out
         case FIELD_CIDRS:
                 decode_cidrs(d, f, node, out);
                 break;
+        case FIELD_PORTS:
+                decode_ports(d, f, node, to);
+                break;
         case FIELD_OBJECT:
                 decode_object(d, f->schema, node, to);
                 break;
@@ -473,6 +502,8 @@ static void missing(Decoder *d, const Field *f, const Tree *object)
                 IGNORE(snprintf(expected, sizeof(expected), "an object"), "short");
         else if (f->type == FIELD_INT)
                 number_range(f, expected);
+        else if (f->type == FIELD_PORTS)
+                IGNORE(snprintf(expected, sizeof(expected), "a port from 1 to 65535"), "short");
         else if (f->check != NULL)
                 IGNORE(f->check(STR(""), expected), "asked for its words");
         decode_fault(d, object->at, "missing, expected %s", expected);

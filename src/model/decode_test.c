@@ -70,6 +70,9 @@ static void scalars_are_checked(const Place *p, const Field *f)
         static const char *const not_of_a_set[] = {"nosuch", "1", "true", "[]", "{}", "\"\""};
         static const char *const not_a_span[] = {"x",  "1",  "30", "-1s",      "true",
                                                  "[]", "{}", "1y", "99999999h"};
+        static const char *const no_ports[] = {
+                "x",     "\"\"",   "true", "[]",    "{}",        "1.5",          "0",
+                "65536", "udp:53", "80-",  "80-70", "\"80,,1\"", "\"8\\u0000\"", "tcp:icmp"};
         const char *const *values = not_a_string;
         size_t n = LENGTH_OF(not_a_string);
 
@@ -85,6 +88,9 @@ static void scalars_are_checked(const Place *p, const Field *f)
         } else if (f->type == FIELD_SPAN) {
                 values = not_a_span;
                 n = LENGTH_OF(not_a_span);
+        } else if (f->type == FIELD_PORTS) {
+                values = no_ports;
+                n = LENGTH_OF(no_ports);
         }
         for (size_t i = 0; i < n; i++)
                 assert_refused(p, values[i]);
@@ -131,6 +137,7 @@ static void objects_are_checked(const Place *p, const Field *f)
 static void field_is_checked(const Place *p, const Field *f)
 {
         switch (f->type) {
+        case FIELD_PORTS:
         case FIELD_STR:
                 long_text_is_refused(p);
                 scalars_are_checked(p, f);

@@ -77,6 +77,7 @@ static const Field endpoint_fields[] = {
         {.name = "portSource", .type = FIELD_STR, FIELD_TO(Endpoint, port_source)},
         {.name = "rule", .type = FIELD_STR, FIELD_TO(Endpoint, rule)},
         {.name = "health", .type = FIELD_STR, FIELD_TO(Endpoint, health)},
+        {.name = "healthText", .type = FIELD_STR, FIELD_TO(Endpoint, health_text)},
         {.name = "weight",
          .type = FIELD_INT,
          FIELD_TO(Endpoint, weight),

@@ -18,8 +18,9 @@ typedef struct EndpointsSpec {
         unsigned held_n; /* 0: not told */
         unsigned held_confirmations;
         Str held_digest;
-        Str held_reason; /* may be empty */
-        Wall last_sync;  /* status.lastSync of ours; 0: none */
+        Str held_reason;      /* may be empty */
+        Wall last_sync;       /* status.lastSync of ours; 0: none */
+        Wall next_key_expiry; /* status.nextKeyExpiry of ours; 0: none */
 } EndpointsSpec;
 
 enum {

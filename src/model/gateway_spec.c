@@ -38,17 +38,9 @@ static const EnumName operators[] = {
 
 /* serviceDiscovery */
 
-static Protocol protocol_of_port(uint16_t port)
+static void after_chooser(Decoder *d, const Tree *node, void *out)
 {
-        return port == 443 || port == 8443 ? PROTOCOL_HTTPS : PROTOCOL_HTTP;
-}
-
-static void after_port_rule(Decoder *d, const Tree *node, void *out)
-{
-        PortRule *rule = out;
-
-        if (rule->protocol == PROTOCOL_NONE)
-                rule->protocol = protocol_of_port(rule->port);
+        (void)out;
         if (node == NULL)
                 return;
         if ((tree_get(node, STR("pattern")) != NULL) == (tree_get(node, STR("tag")) != NULL))
@@ -59,12 +51,7 @@ static void after_port_rule(Decoder *d, const Tree *node, void *out)
 static const Field port_rule_fields[] = {
         {.name = "pattern", .type = FIELD_STR, FIELD_TO(PortRule, pattern), .check = check_glob},
         {.name = "tag", .type = FIELD_STR, FIELD_TO(PortRule, tag), .check = check_tag},
-        {.name = "port",
-         .type = FIELD_INT,
-         .required = true,
-         FIELD_TO(PortRule, port),
-         .min = 1,
-         .max = PORT_MAX},
+        {.name = "port", .type = FIELD_PORTS, .required = true, FIELD_TO(PortRule, ports)},
         {.name = "protocol",
          .type = FIELD_ENUM,
          FIELD_TO(PortRule, protocol),
@@ -72,7 +59,20 @@ static const Field port_rule_fields[] = {
 };
 
 static const Schema port_rule =
-        SCHEMA(port_rule_fields, .size = sizeof(PortRule), .after = after_port_rule);
+        SCHEMA(port_rule_fields, .size = sizeof(PortRule), .after = after_chooser);
+
+static const Field group_rule_fields[] = {
+        {.name = "name",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(GroupRule, name),
+         .check = check_label},
+        {.name = "pattern", .type = FIELD_STR, FIELD_TO(GroupRule, pattern), .check = check_glob},
+        {.name = "tag", .type = FIELD_STR, FIELD_TO(GroupRule, tag), .check = check_tag},
+};
+
+static const Schema group_rule =
+        SCHEMA(group_rule_fields, .size = sizeof(GroupRule), .after = after_chooser);
 
 /* Offsets are those of DiscoveryRules: its members are flat. */
 static const Field default_port_fields[] = {
@@ -147,6 +147,11 @@ static const Field discovery_fields[] = {
          FIELD_TO(DiscoveryRules, owners),
          .check = check_word},
         {.name = "services", .type = FIELD_OBJECT, .schema = &selector},
+        {.name = "groups",
+         .type = FIELD_LIST,
+         FIELD_TO(DiscoveryRules, groups),
+         FIELD_COUNT_TO(DiscoveryRules, n_groups),
+         .schema = &group_rule},
         {.name = "ports",
          .type = FIELD_LIST,
          FIELD_TO(DiscoveryRules, ports),

@@ -4,20 +4,30 @@
 
 #include "base/instant.h"
 #include "model/object.h"
+#include "model/port_spec.h"
 #include "model/protocol.h"
 
 typedef struct PortRule {
         Str pattern; /* glob, or empty */
         Str tag;     /* "tag:database", or empty; exactly one of both */
-        uint16_t port;
-        Protocol protocol; /* default HTTP; HTTPS for 443 and 8443 */
+        PortSpec ports;
+        Protocol protocol; /* PROTOCOL_NONE: protocol_of_port of each */
 } PortRule;
+
+/* Devices that are endpoints of one service. */
+typedef struct GroupRule {
+        Str name;    /* of the service: a DNS label; may come several times */
+        Str pattern; /* glob, or empty */
+        Str tag;     /* or empty; exactly one of both */
+} GroupRule;
 
 typedef struct DiscoveryRules {
         bool enabled; /* true */
         StrList patterns, exclude_patterns;
         StrList tags, exclude_tags; /* any of these */
         StrList os, owners;
+        const GroupRule *groups; /* the first that matches counts */
+        size_t n_groups;
         const PortRule *ports;
         size_t n_ports;
         uint16_t default_port; /* 0: none */

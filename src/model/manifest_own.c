@@ -134,14 +134,18 @@ static void take_endpoints(EndpointsSpec *s, EndpointsFields *fields)
         table_unref(sorted);
 }
 
-/* When it changed last, of objects that we wrote. */
-static void take_last_sync(EndpointsSpec *s, const Tree *root)
+/* When it changed last, and when the first key expires, of objects that we wrote. */
+static void take_times(EndpointsSpec *s, const Tree *root)
 {
+        const Tree *status = tree_get(root, STR("status"));
         Wall t;
 
-        if (s->gateway.n > 0 &&
-            wall_parse(tree_get_str(tree_get(root, STR("status")), STR("lastSync")), &t))
+        if (s->gateway.n == 0)
+                return;
+        if (wall_parse(tree_get_str(status, STR("lastSync")), &t))
                 s->last_sync = t;
+        if (wall_parse(tree_get_str(status, STR("nextKeyExpiry")), &t))
+                s->next_key_expiry = t;
 }
 
 /* What the removal guard was holding, of objects that we wrote. */
@@ -189,7 +193,7 @@ void *manifest_read_endpoints(const ManifestDoc *doc)
                 s->source = leaf_str(&s->leaf, tree_get_str(annotations, STR(MODEL_SOURCE)));
         take_endpoints(s, fields);
         take_held(s, doc->root);
-        take_last_sync(s, doc->root);
+        take_times(s, doc->root);
         return s;
 }
 

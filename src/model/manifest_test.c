@@ -234,10 +234,10 @@ static void test_gateway_values(void **state)
         assert_str(a->discovery.os.at[0], "linux");
         assert_str(a->discovery.owners.at[0], "a@b");
         assert_int_equal(a->discovery.n_ports, 3);
-        assert_int_equal(a->discovery.ports[0].protocol, PROTOCOL_HTTPS);
+        assert_int_equal(a->discovery.ports[0].protocol, PROTOCOL_NONE);
         assert_int_equal(a->discovery.ports[1].protocol, PROTOCOL_UDP);
         assert_str(a->discovery.ports[1].tag, "tag:x");
-        assert_int_equal(a->discovery.ports[2].protocol, PROTOCOL_HTTP);
+        assert_int_equal(a->discovery.ports[2].protocol, PROTOCOL_NONE);
         assert_int_equal(a->discovery.default_port, 8443);
         assert_int_equal(a->discovery.default_protocol, PROTOCOL_HTTPS);
         assert_true(a->ingress.enabled);

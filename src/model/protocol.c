@@ -14,6 +14,11 @@ Str protocol_name(Protocol p)
         return names[p];
 }
 
+Protocol protocol_of_port(uint16_t port)
+{
+        return port == 443 || port == 8443 ? PROTOCOL_HTTPS : PROTOCOL_HTTP;
+}
+
 bool protocol_parse(Str s, Protocol *ret)
 {
         for (size_t i = PROTOCOL_NONE + 1; i < LENGTH_OF(names); i++) {

@@ -16,6 +16,8 @@ typedef enum Protocol {
 
 /* "HTTP", …; PROTOCOL_NONE is "". */
 Str protocol_name(Protocol p);
+/* What is spoken at a port where nothing else says so: HTTPS at 443 and 8443, else HTTP. */
+Protocol protocol_of_port(uint16_t port);
 /* Exact upper-case names; false for anything else. */
 bool protocol_parse(Str s, Protocol *ret);
 /* HTTP, HTTPS or GRPC: can have a host and a path. */

@@ -135,6 +135,7 @@ static void render_endpoint(Buf *out, const Endpoint *e)
         optional_member(out, "    portSource", e->port_source);
         optional_member(out, "    rule", e->rule);
         optional_member(out, "    health", e->health);
+        optional_member(out, "    healthText", e->health_text);
         buf_printf(out, "    weight: %u\n", e->weight);
 }
 
@@ -144,14 +145,19 @@ static void render_condition(Buf *out, const char *type, bool status, Str reason
         member(out, "    reason", reason);
 }
 
+static void optional_time(Buf *out, const char *indent_and_name, Wall t)
+{
+        char text[WALL_TEXT];
+
+        if (t.ms != 0)
+                buf_printf(out, "%s: \"%s\"\n", indent_and_name, wall_format(t, text));
+}
+
 static void render_status(Buf *out, const EntryView *view)
 {
         buf_printf(out, "status:\n  discoveredEndpoints: %zu\n", table_n(view->endpoints));
-        if (view->last_sync.ms != 0) {
-                char time[WALL_TEXT];
-
-                buf_printf(out, "  lastSync: \"%s\"\n", wall_format(view->last_sync, time));
-        }
+        optional_time(out, "  lastSync", view->last_sync);
+        optional_time(out, "  nextKeyExpiry", view->next_key_expiry);
         if (view->held.n > 0) {
                 buf_printf(out, "  held:\n    count: %u\n    confirmations: %u\n", view->held.n,
                            view->held.confirmations);

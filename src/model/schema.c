@@ -3,6 +3,7 @@
 
 #include "base/instant.h"
 #include "model/gateway_spec.h"
+#include "model/port_spec.h"
 
 static const void *at(const void *base, size_t offset)
 {
@@ -55,6 +56,8 @@ static bool field_same(const Field *f, const void *a, const void *b)
         case FIELD_ENUM:
         case FIELD_SPAN:
                 return memcmp(x, y, f->size) == 0;
+        case FIELD_PORTS:
+                return port_spec_same(x, y);
         case FIELD_CIDRS:
         case FIELD_LIST:
                 return counted_same(f, a, b);

@@ -20,6 +20,7 @@ typedef enum FieldType {
         FIELD_STRS,   /* StrList */
         FIELD_INTS,   /* numbers; never kept */
         FIELD_CIDRS,  /* const Cidr *, with a count */
+        FIELD_PORTS,  /* PortSpec: a port, or a string of ports */
         FIELD_OBJECT, /* a struct within the struct, by `schema` */
         FIELD_LIST,   /* an array of structs by `schema`, with a count */
         FIELD_MAP,    /* strings by name; never kept */

@@ -67,6 +67,7 @@ typedef struct EntryView {
         const Table *endpoints; /* of Endpoint; never NULL where known. One reference */
         const Table *left_out;  /* of LeftOut, at most LEFT_OUT_MAX. One reference; may be NULL */
         uint64_t n_left_out;    /* all of them */
+        Wall next_key_expiry;   /* the earliest of the devices taken; 0: none, or not known */
         HeldRemoval held;
 } EntryView;
 
