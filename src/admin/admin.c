@@ -114,6 +114,19 @@ static void on_admin(void *ctx, HttpExchange *x)
         }
 }
 
+static HttpServer *open_server(Admin *a, const Address *address, HttpHandler *fn, Err *err)
+{
+        return http_server_open(
+                &(HttpServerInput){
+                        .loop = a->in.loop,
+                        .log = a->in.log,
+                        .address = address,
+                        .fn = fn,
+                        .ctx = a,
+                },
+                err);
+}
+
 static bool open_servers(Admin *a, Err *err)
 {
         if (a->in.admin != NULL && !address_is_local(a->in.admin))
@@ -122,13 +135,12 @@ static bool open_servers(Admin *a, Err *err)
                                "address or a unix socket",
                                a->in.admin->text);
         if (a->in.admin != NULL) {
-                a->admin = http_server_open(a->in.loop, a->in.log, a->in.admin, on_admin, a, err);
+                a->admin = open_server(a, a->in.admin, on_admin, err);
                 if (a->admin == NULL)
                         return err_prefix(err, "--admin-address");
         }
         if (a->in.metrics != NULL) {
-                a->metrics =
-                        http_server_open(a->in.loop, a->in.log, a->in.metrics, on_metrics, a, err);
+                a->metrics = open_server(a, a->in.metrics, on_metrics, err);
                 if (a->metrics == NULL)
                         return err_prefix(err, "--metrics-address");
         }

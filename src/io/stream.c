@@ -170,12 +170,14 @@ const Err *stream_fault(const Stream *s)
 
 void stream_close(Stream *s)
 {
+        int fd = s->source.fd;
+
         if (s->fn == NULL)
                 return;
         fd_source_close(&s->source);
         timer_clear(&s->handshake);
         post_cancel(&s->more);
         s->tls = tls_stream_close(s->tls);
-        close(s->source.fd);
+        close(fd);
         s->fn = NULL;
 }

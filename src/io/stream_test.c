@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/stream.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -427,6 +428,14 @@ static void reach(Fixture *f, State s)
                 stream_finish(&f->stream);
 }
 
+/* Is the descriptor gone of which ours is the other end? */
+static bool is_closed(const Fixture *f)
+{
+        struct pollfd p = {.fd = f->fd >= 0 ? f->fd : f->client.fd};
+
+        return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
 static void closed_in_every_state(void **state)
 {
         Fixture *f = *state;
@@ -437,13 +446,12 @@ static void closed_in_every_state(void **state)
                         unsigned before = f->n_calls;
 
                         f->closes = true;
-                        if (!inside)
+                        if (!inside) {
                                 stream_close(&f->stream);
-                        /* What ends a handshake, or wakes who reads or writes. */
-                        if (f->fd >= 0)
-                                shutdown(f->fd, SHUT_RDWR);
-                        else
-                                shutdown(f->client.fd, SHUT_RDWR);
+                                assert_true(is_closed(f));
+                        }
+                        /* What ends a handshake, and wakes who reads or writes. */
+                        shutdown(f->fd >= 0 ? f->fd : f->client.fd, SHUT_RDWR);
                         turns(f, 5);
                         test_clock_advance(&f->time, SPAN_S(100));
                         turns(f, 5);

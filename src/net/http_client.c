@@ -169,19 +169,42 @@ static void explain_connect(HttpRequest *r)
                         r->peer, errnum != 0 ? strerror((int)errnum) : r->note);
 }
 
-/* libcurl's note is `SSL certificate problem: certificate has expired`, and the like. */
+/* What stands behind `mark` in `note`; false where it is not there. */
+static bool note_after(Str note, Str mark, Str *ret)
+{
+        ptrdiff_t at = str_find_str(note, mark);
+
+        if (at >= 0)
+                *ret = str_sub(note, (size_t)at + mark.n, SIZE_MAX);
+        return at >= 0;
+}
+
+/* libcurl's notes are `SSL certificate problem: certificate has expired`, `SSL: no alternative
+ * certificate subject name matches …`, `error:0A000410:SSL routines::tlsv1 alert …`. */
 static void explain_tls(HttpRequest *r)
 {
         Str note = str_of(r->note);
-        Str problem = STR("SSL certificate problem: ");
-        long verdict = 0;
 
-        curl_easy_getinfo(r->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
-        if (str_starts(note, problem))
-                note = str_sub(note, problem.n, SIZE_MAX);
-        err_set(&r->result.err, ERR_TRANSIENT, "TLSFailed", "%s %s: %.*s",
-                verdict != 0 ? "the certificate is refused of" : "TLS with", r->peer,
+        if (note_after(note, STR("SSL certificate problem: "), &note) ||
+            (str_find_str(note, STR("certificate subject name")) >= 0 &&
+             note_after(note, STR("SSL: "), &note))) {
+                err_set(&r->result.err, ERR_TRANSIENT, "TLSFailed",
+                        "the certificate of %s is refused: %.*s", r->peer, STR_FMT(note));
+                return;
+        }
+        IGNORE(note_after(note, STR("SSL routines::"), &note), "then it is told as it is");
+        err_set(&r->result.err, ERR_TRANSIENT, "TLSFailed", "TLS with %s: %.*s", r->peer,
                 STR_FMT(note));
+}
+
+/* With TLS 1.3 a server refuses our side after the handshake, when we read. */
+static void explain_cut(HttpRequest *r)
+{
+        if (strstr(r->note, "SSL routines::") != NULL && strstr(r->note, " alert ") != NULL)
+                explain_tls(r);
+        else
+                err_set(&r->result.err, ERR_TRANSIENT, "AnswerCutShort",
+                        "the answer of %s ended early", r->peer);
 }
 
 static void explain(HttpRequest *r, CURLcode code)
@@ -211,8 +234,7 @@ static void explain(HttpRequest *r, CURLcode code)
         case CURLE_GOT_NOTHING:
         case CURLE_PARTIAL_FILE:
         case CURLE_RECV_ERROR:
-                err_set(err, ERR_TRANSIENT, "AnswerCutShort", "the answer of %s ended early",
-                        r->peer);
+                explain_cut(r);
                 break;
         default:
                 err_set(err, ERR_TRANSIENT, "TransferFailed", "%s: %s", r->peer,

@@ -127,6 +127,7 @@ HttpHeadOutcome http_head_read(Str in, HttpHead *ret, size_t *ret_n)
         if (!read_request_line(line, &h))
                 return bad(ret, h.status);
         is_11 = h.keep_alive;
+        h.fields = rest;
         while (rest.n > 0) {
                 if (!next_line(&rest, &line))
                         return bad(ret, 400);

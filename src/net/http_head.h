@@ -18,6 +18,7 @@ typedef struct HttpHead {
         HttpVerb verb;
         Str path, query;  /* raw; without "?" */
         Str host, origin; /* as sent, or empty */
+        Str fields;       /* the lines between request line and empty line, each with its CRLF */
         size_t body;      /* length that was announced */
         bool keep_alive;
         unsigned status; /* of HTTP_HEAD_BAD: 400, 405, 413, 431, 501, 505 */

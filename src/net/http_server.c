@@ -20,13 +20,12 @@
 #include "net/http_server.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/list.h"
 #include "base/mem.h"
 #include "io/listener.h"
+#include "io/stream.h"
 #include "net/http_head.h"
 
 enum {
@@ -46,10 +45,7 @@ typedef enum ConnState {
 } ConnState;
 
 struct HttpServer {
-        Loop *loop;
-        Log *log;
-        HttpHandler *fn;
-        void *ctx;
+        HttpServerInput in; /* `address` is that of `listener` */
         Listener listener;
         Link conns; /* of Conn; who has waited longest is first */
         size_t n_conns;
@@ -61,7 +57,7 @@ typedef struct Conn {
         Link link;
         HttpServer *server;
         ConnState state;
-        FdSource source;
+        Stream stream;
         Timer timer;
         Post run;
         Buf in;
@@ -77,12 +73,9 @@ typedef struct Conn {
 
 static void conn_close(Conn *c)
 {
-        int fd = c->source.fd;
-
         c->server->n_conns--;
         c->server->n_buffered -= c->answer.n;
-        fd_source_close(&c->source);
-        close(fd);
+        stream_close(&c->stream);
         timer_clear(&c->timer);
         post_cancel(&c->run);
         link_remove(&c->link);
@@ -95,7 +88,7 @@ static void conn_close(Conn *c)
 static void enter(Conn *c, ConnState state, unsigned want, unsigned seconds)
 {
         c->state = state;
-        fd_source_want(&c->source, want);
+        stream_want(&c->stream, want);
         if (seconds > 0)
                 timer_set_in(&c->timer, SPAN_S(seconds));
         else
@@ -119,6 +112,7 @@ static const char *status_text(unsigned status)
         } texts[] = {
                 {200, "OK"},
                 {400, "Bad Request"},
+                {401, "Unauthorized"},
                 {403, "Forbidden"},
                 {404, "Not Found"},
                 {405, "Method Not Allowed"},
@@ -138,15 +132,18 @@ static const char *status_text(unsigned status)
 }
 
 /* Sends c->answer. */
-static void answer(Conn *c, unsigned status, const char *content_type)
+static void answer(Conn *c, unsigned status, const char *content_type, const char *allow)
 {
         buf_reset(&c->answer_head);
         buf_printf(&c->answer_head,
                    "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
-                   status, status_text(status), content_type, c->answer.n,
-                   status == 405 ? "Allow: GET, POST\r\n" : "",
-                   c->is_last ? "Connection: close\r\n" : "");
+                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+                   status, status_text(status), content_type, c->answer.n);
+        if (status == 405)
+                buf_printf(&c->answer_head, "Allow: %s\r\n", allow);
+        if (c->is_last)
+                buf_add_str(&c->answer_head, STR("Connection: close\r\n"));
+        buf_add_str(&c->answer_head, STR("\r\n"));
         INSIST(!c->answer_head.failed);
         c->server->n_buffered += c->answer.n;
         c->sent = c->rewarded = 0;
@@ -158,13 +155,13 @@ static void answer_text(Conn *c, unsigned status, const char *text)
         buf_done(&c->answer);
         buf_init(&c->answer, HEAD_MAX);
         buf_printf(&c->answer, "%s\n", text);
-        answer(c, status, "text/plain; charset=utf-8");
+        answer(c, status, "text/plain; charset=utf-8", "GET, POST");
 }
 
 /* Ends the connection with an answer that says why. */
 static void refuse(Conn *c, unsigned status, const char *text)
 {
-        log_debug(c->server->log, "http request refused", LOG_INT("status", status),
+        log_debug(c->server->in.log, "http request refused", LOG_INT("status", status),
                   LOG_CSTR("address", c->server->listener.address.text));
         c->is_last = true;
         answer_text(c, status, text);
@@ -206,7 +203,8 @@ static bool is_foreign(const HttpServer *s, const HttpHead *h)
         Str host = host_of(h->host);
         ptrdiff_t scheme = str_find_str(h->origin, STR("://"));
 
-        if (!address_is_local(&s->listener.address) || s->listener.address.sa.ss_family == AF_UNIX)
+        if (s->in.any_host || !address_is_local(&s->listener.address) ||
+            s->listener.address.sa.ss_family == AF_UNIX)
                 return false;
         if (host.n > 0 && !str_eq_fold(host, STR("localhost")) && !is_ip(host))
                 return true;
@@ -223,9 +221,11 @@ static void run(Conn *c)
         HttpServer *s = c->server;
         HttpExchange x = {.verb = c->head.verb,
                           .query = c->head.query,
+                          .fields = c->head.fields,
                           .body = str_sub(buf_str(&c->in), c->n_head, c->head.body),
                           .status = 200,
-                          .content_type = "text/plain; charset=utf-8"};
+                          .content_type = "text/plain; charset=utf-8",
+                          .allow = "GET, POST"};
         Buf path;
 
         buf_init(&path, HTTP_SERVER_HEADERS_MAX);
@@ -240,7 +240,7 @@ static void run(Conn *c)
         } else {
                 x.path = buf_str(&path);
                 s->in_handler = true;
-                s->fn(s->ctx, &x);
+                s->in.fn(s->in.ctx, &x);
                 s->in_handler = false;
                 if (x.out.failed) {
                         refuse(c, 500, "the answer is too large");
@@ -248,7 +248,7 @@ static void run(Conn *c)
                         buf_done(&c->answer);
                         c->answer = x.out;
                         x.out = (Buf){0};
-                        answer(c, x.status, x.content_type);
+                        answer(c, x.status, x.content_type, x.allow);
                 }
         }
         buf_done(&x.out);
@@ -282,26 +282,32 @@ static void look(Conn *c)
         }
 }
 
+static void on_broken(Conn *c)
+{
+        log_debug(c->server->in.log, "http connection broken",
+                  LOG_CSTR("address", c->server->listener.address.text),
+                  LOG_CSTR("error", stream_fault(&c->stream)->text));
+        conn_close(c);
+}
+
 static void receive(Conn *c)
 {
-        ssize_t n;
+        ptrdiff_t n;
 
         /* Its cap is beyond any request that is not whole yet, so this is memory alone. */
         if (!buf_reserve(&c->in, READ_STEP)) {
                 conn_close(c);
                 return;
         }
-        n = recv(c->source.fd, c->in.p + c->in.n, READ_STEP, 0);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return;
-        if (n <= 0) {
+        n = stream_read(&c->stream, c->in.p + c->in.n, READ_STEP);
+        if (n == STREAM_BROKEN) {
+                on_broken(c);
+        } else if (n == 0) {
                 conn_close(c);
-                return;
+        } else if (n > 0 && c->state != CONN_LINGERING) {
+                c->in.n += (size_t)n;
+                look(c);
         }
-        if (c->state == CONN_LINGERING)
-                return;
-        c->in.n += (size_t)n;
-        look(c);
 }
 
 static void on_sent_all(Conn *c)
@@ -310,7 +316,7 @@ static void on_sent_all(Conn *c)
         buf_done(&c->answer);
         if (c->is_last) {
                 buf_reset(&c->in);
-                shutdown(c->source.fd, SHUT_WR);
+                stream_finish(&c->stream);
                 enter(c, CONN_LINGERING, FD_READ, LINGER_SECONDS);
                 return;
         }
@@ -323,15 +329,14 @@ static void transmit(Conn *c)
         bool is_head = c->sent < c->answer_head.n;
         Str part = is_head ? str_sub(buf_str(&c->answer_head), c->sent, SIZE_MAX)
                            : str_sub(buf_str(&c->answer), c->sent - c->answer_head.n, SIZE_MAX);
-        ssize_t n = send(c->source.fd, part.p, part.n,
-                         MSG_NOSIGNAL | (is_head && c->answer.n > 0 ? MSG_MORE : 0));
+        ptrdiff_t n = stream_write(&c->stream, part, is_head && c->answer.n > 0);
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return;
-        if (n < 0) {
-                conn_close(c);
+        if (n == STREAM_BROKEN) {
+                on_broken(c);
                 return;
         }
+        if (n == STREAM_AGAIN)
+                return;
         c->sent += (size_t)n;
         if (c->sent == c->answer_head.n + c->answer.n) {
                 on_sent_all(c);
@@ -341,11 +346,10 @@ static void transmit(Conn *c)
         }
 }
 
-static void on_ready(FdSource *source, unsigned ready)
+static void on_ready(Stream *stream)
 {
-        Conn *c = CONTAINER_OF(source, Conn, source);
+        Conn *c = CONTAINER_OF(stream, Conn, stream);
 
-        (void)ready;
         if (c->state == CONN_WRITING)
                 transmit(c);
         else
@@ -380,24 +384,21 @@ static void on_connection(Listener *l, int fd)
         s->n_conns++;
         buf_init(&c->in, HTTP_SERVER_HEADERS_MAX + HTTP_SERVER_BODY_MAX + READ_STEP);
         buf_init(&c->answer_head, HEAD_MAX);
-        fd_source_init(&c->source, s->loop, fd, on_ready);
-        timer_init(&c->timer, s->loop, on_timer);
-        post_init(&c->run, s->loop, on_run);
+        stream_init(&c->stream, s->in.loop, fd, s->in.tls, on_ready);
+        timer_init(&c->timer, s->in.loop, on_timer);
+        post_init(&c->run, s->in.loop, on_run);
         enter(c, CONN_READING, FD_READ, HTTP_SERVER_IDLE_SECONDS);
 }
 
-HttpServer *http_server_open(Loop *loop, Log *log, const Address *address, HttpHandler *fn,
-                             void *ctx, Err *err)
+HttpServer *http_server_open(const HttpServerInput *in, Err *err)
 {
         HttpServer *s = mem_new(sizeof(*s));
 
-        s->loop = loop;
-        s->log = log;
-        s->fn = fn;
-        s->ctx = ctx;
+        s->in = *in;
         list_init(&s->conns);
-        if (!listener_open(&s->listener, loop, address, on_connection, err))
+        if (!listener_open(&s->listener, in->loop, in->address, on_connection, err))
                 return mem_free(s);
+        s->in.address = &s->listener.address;
         return s;
 }
 
@@ -431,4 +432,24 @@ bool http_query_get(Str query, Str name, Buf *out)
                 return http_head_decode(pair, true, out);
         }
         return false;
+}
+
+bool http_field_get(Str fields, Str name, Str *ret)
+{
+        Str line, found = {0};
+        bool is_there = false;
+
+        while (str_cut(&fields, '\n', &line)) {
+                Str key;
+
+                if (!str_cut(&line, ':', &key) || !str_eq_fold(key, name))
+                        continue;
+                if (is_there)
+                        return false;
+                is_there = true;
+                found = str_trim(line);
+        }
+        if (is_there)
+                *ret = found;
+        return is_there;
 }

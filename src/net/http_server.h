@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * HTTP/1.1 server for the admin and metrics addresses: GET, and POST with a small body. A handler
- * is called from the loop and answers at once; it does not close the server.
+ * HTTP/1.1 server for the admin, metrics and webhook addresses: GET, and POST with a small body,
+ * plain or under TLS. A handler is called from the loop and answers at once; it does not close the
+ * server.
  *
  * On a loopback address a request whose Host is a name other than localhost, and a POST whose
  * Origin is another than its Host, are refused: a web page must not reach a local port through the
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "io/address.h"
 #include "io/loop.h"
+#include "io/tls.h"
 
 enum {
         HTTP_SERVER_BODY_MAX = 64 << 10,    /* a request to approve something is below 1 KiB */
@@ -33,12 +35,14 @@ typedef enum HttpVerb {
 
 typedef struct HttpExchange {
         HttpVerb verb;
-        Str path;  /* decoded, without query; no control characters */
-        Str query; /* raw, after "?" */
+        Str path;   /* decoded, without query; no control characters */
+        Str query;  /* raw, after "?" */
+        Str fields; /* the header's lines, for http_field_get */
         Str body;
-        /* The answer; status 200 and text/plain unless set. */
+        /* The answer; status 200, text/plain and (of 405) "GET, POST" unless set. */
         unsigned status;
         const char *content_type;
+        const char *allow;
         Buf out; /* max HTTP_SERVER_ANSWER_MAX */
 } HttpExchange;
 
@@ -47,9 +51,19 @@ typedef void HttpHandler(void *ctx, HttpExchange *x);
 
 typedef struct HttpServer HttpServer;
 
+typedef struct HttpServerInput {
+        Loop *loop;
+        Log *log;
+        const Address *address; /* copied */
+        TlsServer *tls;         /* borrowed; NULL: plain */
+        bool any_host; /* who asks shows it otherwise, or stands behind a proxy that passes on the
+                          Host it was asked for: on a loopback address nobody is refused for that */
+        HttpHandler *fn;
+        void *ctx;
+} HttpServerInput;
+
 /* Serves every path of one address; `fn` answers 404 itself. */
-HttpServer *http_server_open(Loop *loop, Log *log, const Address *address, HttpHandler *fn,
-                             void *ctx, Err *err) MUST_USE;
+HttpServer *http_server_open(const HttpServerInput *in, Err *err) MUST_USE;
 /* The address with its real port. */
 const Address *http_server_address(const HttpServer *s);
 /* At once, whatever the connections are doing; nothing is called after. NULL is welcome. Returns
@@ -58,3 +72,5 @@ HttpServer *http_server_close(HttpServer *s);
 /* The value of `name` in a query string, percent-decoded into `out` (reset first); false where it
  * is not there. */
 bool http_query_get(Str query, Str name, Buf *out);
+/* The value of the field `name` (any case), trimmed; false where it is not there, or twice. */
+bool http_field_get(Str fields, Str name, Str *ret);

@@ -114,7 +114,8 @@ static void play(State s, CloserKind how)
         f.clock = test_clock(&f.time);
         f.loop = loop_new(&f.clock);
         assert_true(address_parse(STR("tcp://127.0.0.1:0"), &a, NULL));
-        f.server = http_server_open(f.loop, NULL, &a, handler, &f, NULL);
+        f.server = http_server_open(
+                &(HttpServerInput){.loop = f.loop, .address = &a, .fn = handler, .ctx = &f}, NULL);
         assert_non_null(f.server);
         reach(&f, s);
         closer_play(f.loop, how, close_server, &f);

@@ -72,7 +72,8 @@ static void open_at(Fixture *f, const char *address)
         Err err = {0};
 
         assert_true(address_parse(str_of(address), &a, &err));
-        f->server = http_server_open(f->loop, NULL, &a, handler, f, &err);
+        f->server = http_server_open(
+                &(HttpServerInput){.loop = f->loop, .address = &a, .fn = handler, .ctx = f}, &err);
         assert_non_null(f->server);
 }
 
@@ -267,6 +268,41 @@ static void a_browser_is_kept_out(void **state)
         }
 }
 
+/* As a proxy passes a request on that came to the name of a public host. */
+static void any_host_may_be_asked_for(void **state)
+{
+        Fixture *f = *state;
+        Address a;
+
+        http_server_close(f->server);
+        assert_true(address_parse(STR("tcp://127.0.0.1:0"), &a, NULL));
+        f->server = http_server_open(
+                &(HttpServerInput){
+                        .loop = f->loop, .address = &a, .any_host = true, .fn = handler, .ctx = f},
+                NULL);
+        dial(f, 0);
+        say(f, 0, "POST /ok HTTP/1.1\r\nHost: hooks.example\r\nOrigin: https://a.example\r\n\r\n");
+        assert_true(heard(f, 0, "HTTP/1.1 200 ", "\n"));
+}
+
+static void fields_are_found(void **state)
+{
+        static const Str fields =
+                STR_INIT("Host: x\r\nX-Sig:  t=1,v1=ab:c \r\nEmpty:\r\nTwice: 1\r\n"
+                         "TWICE: 1\r\n");
+        Str got = STR("old");
+
+        (void)state;
+        assert_true(http_field_get(fields, STR("x-sig"), &got));
+        assert_true(str_eq(got, STR("t=1,v1=ab:c")));
+        assert_false(http_field_get(fields, STR("X-Si"), &got));
+        assert_false(http_field_get(fields, STR("twice"), &got));
+        assert_true(str_eq(got, STR("t=1,v1=ab:c")));
+        assert_true(http_field_get(fields, STR("Empty"), &got));
+        assert_int_equal(got.n, 0);
+        assert_false(http_field_get(STR(""), STR("Host"), &got));
+}
+
 static void a_unix_socket(void **state)
 {
         char dir[] = "/tmp/http-server-test-XXXXXX", address[64];
@@ -390,11 +426,12 @@ static void a_peer_that_goes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(requests_are_answered),    TEST(several_at_once_are_answered_in_order),
-                TEST(a_request_may_drip),       TEST(nonsense_is_answered_and_closed),
-                TEST(a_browser_is_kept_out),    TEST(a_unix_socket),
-                TEST(large_answers_come_whole), TEST(who_waits_too_long_is_closed),
-                TEST(all_connections_taken),    TEST(the_server_closes_in_any_state),
+                TEST(requests_are_answered),     TEST(several_at_once_are_answered_in_order),
+                TEST(a_request_may_drip),        TEST(nonsense_is_answered_and_closed),
+                TEST(a_browser_is_kept_out),     TEST(a_unix_socket),
+                TEST(any_host_may_be_asked_for), TEST(fields_are_found),
+                TEST(large_answers_come_whole),  TEST(who_waits_too_long_is_closed),
+                TEST(all_connections_taken),     TEST(the_server_closes_in_any_state),
                 TEST(a_peer_that_goes),
         };
 
