@@ -23,7 +23,10 @@ static int compare(const char *a, const char *b, size_t n)
 
 bool str_eq(Str a, Str b)
 {
-        return a.n == b.n && compare(a.p, b.p, a.n) == 0;
+        /* Most that differ do so at once; the call costs more than to see that. */
+        if (a.n != b.n || (a.n > 0 && a.p[0] != b.p[0]))
+                return false;
+        return compare(a.p, b.p, a.n) == 0;
 }
 
 bool str_eq_fold(Str a, Str b)
@@ -172,12 +175,14 @@ size_t str_utf8(Str s)
 
 bool str_is_printable_utf8(Str s)
 {
-        while (s.n > 0) {
-                size_t len = str_utf8(s);
+        for (size_t i = 0, len; i < s.n; i += len) {
+                unsigned char c = (unsigned char)s.p[i];
 
-                if (len == 0 || (len == 1 && ((unsigned char)s.p[0] < 0x20 || s.p[0] == 0x7f)))
+                if (c < 0x20 || c == 0x7f)
                         return false;
-                s = str_sub(s, len, s.n);
+                len = c < 0x80 ? 1 : str_utf8(str_sub(s, i, s.n));
+                if (len == 0)
+                        return false;
         }
         return true;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,6 +49,39 @@ static void test_addresses(void **state)
         assert_true(ip_is_v4(&(IpAddr){{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4}}));
         a = ip("::1");
         assert_false(ip_is_v4(&a));
+}
+
+/* libc's form is the same but for ::1.2.3.4, which stands for IPv4 in no tailnet. */
+static void test_form(void **state)
+{
+        static const uint8_t values[] = {0x00, 0x01, 0x0f, 0x10, 0xab};
+        char buf[IP_TEXT], expected[IP_TEXT];
+
+        (void)state;
+        for (unsigned zeros = 0; zeros < 256; zeros++) {
+                for (size_t v = 0; v < LENGTH_OF(values) * LENGTH_OF(values); v++) {
+                        IpAddr a = {0};
+
+                        for (unsigned i = 0; i < 8; i++) {
+                                if (zeros >> i & 1)
+                                        continue;
+                                a.b[2 * i] = values[v / LENGTH_OF(values)];
+                                a.b[2 * i + 1] = values[v % LENGTH_OF(values)];
+                        }
+                        assert_non_null(inet_ntop(AF_INET6, a.b, expected, sizeof(expected)));
+                        if (strchr(expected, '.') == NULL)
+                                assert_string_equal(ip_format(&a, buf), expected);
+                        a = ip(ip_format(&a, buf));
+                        assert_string_equal(ip_format(&a, expected), buf);
+                }
+        }
+        for (unsigned i = 0; i < 256; i++) {
+                uint8_t b[4] = {(uint8_t)i, (uint8_t)(255 - i), 0, 100};
+                IpAddr a = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, b[0], b[1], b[2], b[3]}};
+
+                assert_non_null(inet_ntop(AF_INET, b, expected, sizeof(expected)));
+                assert_string_equal(ip_format(&a, buf), expected);
+        }
 }
 
 static void test_ranges(void **state)
@@ -121,6 +155,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_addresses),
+                cmocka_unit_test(test_form),
                 cmocka_unit_test(test_ranges),
                 cmocka_unit_test(test_what_may_be_dialled),
         };
