@@ -20,7 +20,10 @@ struct JsonSax {
         void *ctx;
         size_t before; /* bytes of earlier pieces */
         size_t offset;
-        char *clean; /* owned; the string that is being told, where it had to be changed */
+        unsigned depth;
+        bool is_whole;   /* the one value of the input has ended */
+        size_t whole_at; /* behind it */
+        char *clean;     /* owned; the string that is being told, where it had to be changed */
         char error[JSON_SAX_ERROR_MAX];
 };
 
@@ -88,10 +91,22 @@ static size_t end_of(const JsonSax *s)
         return s->before + yajl_get_bytes_consumed(s->yajl);
 }
 
+static void note_end(JsonSax *s)
+{
+        if (s->depth > 0)
+                return;
+        s->is_whole = true;
+        s->whole_at = end_of(s);
+}
+
 static int value(void *ctx, TreeType type, Str text)
 {
         JsonSax *s = ctx;
 
+        if (type == TREE_OBJECT || type == TREE_ARRAY)
+                s->depth++;
+        else
+                note_end(s);
         return s->handler->on_value(s->ctx, type, text, end_of(s));
 }
 
@@ -144,6 +159,8 @@ static int on_close(void *ctx)
 {
         JsonSax *s = ctx;
 
+        s->depth--;
+        note_end(s);
         return s->handler->on_end(s->ctx, end_of(s));
 }
 
@@ -203,11 +220,25 @@ static JsonSaxResult result_of(JsonSax *s, yajl_status status)
         return JSON_SAX_INVALID;
 }
 
+/* Of a string that only begins behind the value yajl says nothing, as of any token that is not
+ * whole yet, also at the end. */
+static bool has_garbage(const JsonSax *s, Str bytes)
+{
+        size_t from = s->whole_at > s->before ? s->whole_at - s->before : 0;
+
+        return s->is_whole && str_trim(str_sub(bytes, from, bytes.n)).n > 0;
+}
+
 JsonSaxResult json_sax_feed(JsonSax *s, Str bytes)
 {
         JsonSaxResult r =
                 result_of(s, yajl_parse(s->yajl, (const unsigned char *)bytes.p, bytes.n));
 
+        if (r == JSON_SAX_OK && has_garbage(s, bytes)) {
+                s->offset = s->whole_at;
+                refuse(s, "trailing garbage");
+                r = JSON_SAX_INVALID;
+        }
         if (r == JSON_SAX_OK)
                 s->before += bytes.n;
         return r;

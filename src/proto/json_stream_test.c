@@ -95,6 +95,9 @@ static void test_refusals(void **state)
                 {"<html>", "at byte"},
                 {"{\"devices\":[]} x", "trailing garbage"},
                 {"{\"devices\":[]}{\"devices\":[]}", "trailing garbage"},
+                {"{\"devices\":[]}\"", "trailing garbage"},
+                {"{\"devices\":[]} \n\"{", "trailing garbage"},
+                {"{\"devices\":[]}tru", "trailing garbage"},
                 {"{\"devices\":[1 2]}", "at byte"},
                 {"{\"devices\":[\"\xff\"]}", "at byte"},
         };
