@@ -13,6 +13,7 @@
 #include "tailnet/bus.h"
 #include "tailnet/local_api.h"
 #include "tailnet/local_status.h"
+#include "tailnet/service_list.h"
 #include "tailnet/tailnet_kind.h"
 
 #include <stdio.h>
@@ -22,7 +23,8 @@ typedef struct LocalSource {
         Bus *bus; /* NULL where nobody wants to know */
         HttpRequest *request;
         LocalStatus *status;
-        Err parse; /* why on_body said no */
+        Err parse;            /* why on_body said no */
+        TailnetAnswer answer; /* while the Services are asked for */
 } LocalSource;
 
 static const char *path_of(const LocalSource *l)
@@ -34,6 +36,7 @@ static void forget_poll(LocalSource *l)
 {
         l->request = http_request_close(l->request);
         l->status = local_status_free(l->status);
+        l->answer.devices = table_unref(l->answer.devices);
 }
 
 static void on_bus(Bus *b)
@@ -54,31 +57,102 @@ static bool on_body(HttpRequest *r, Str chunk)
 /* A whole answer, or why it is none. */
 static void read_status(LocalSource *l, const HttpResult *result, TailnetAnswer *a)
 {
-        if (l->parse.kind != ERR_NONE)
+        if (l->parse.kind != ERR_NONE) {
                 a->err = l->parse;
-        else if (!local_api_check(result, path_of(l), &a->err))
-                return;
-        else
+        } else if (local_api_check(result, path_of(l), &a->err)) {
                 local_status_finish(l->status, a);
+        } else {
+                a->status = result->status == 200 ? 0 : result->status;
+                return;
+        }
         if (a->devices == NULL)
                 err_prefix(&a->err, "%s", path_of(l));
+}
+
+static void deliver(LocalSource *l)
+{
+        TailnetAnswer a = l->answer;
+
+        l->answer = (TailnetAnswer){0};
+        forget_poll(l);
+        tailnet_kind_deliver(&l->source, &a);
+}
+
+/* --- Services --- */
+
+static void warn(TailnetAnswer *a, const char *what)
+{
+        size_t n = strlen(a->warning);
+
+        IGNORE(snprintf(a->warning + n, sizeof(a->warning) - n, "%s%s", n > 0 ? "; " : "", what),
+               "cut at its size");
+}
+
+static void take_services(LocalSource *l, ServiceList *list)
+{
+        CLEANUP(mem_cleanup) const void **leaves = NULL;
+        const char *why;
+        size_t n;
+
+        if (service_list_invalid(list, &why) > 0)
+                warn(&l->answer, why);
+        leaves = service_list_take(list, &n);
+        l->answer.services = table_update(l->source.in.services, leaves, n, tailnet_service_order,
+                                          tailnet_service_same);
+}
+
+static void on_services(HttpRequest *r, const HttpResult *result)
+{
+        LocalSource *l = http_request_owner(r);
+        ServiceList *list = service_list_new();
+        Err err = {0};
+
+        l->answer.bytes += result->bytes;
+        l->answer.seconds += span_seconds(result->took);
+        if (local_api_check(result, path_of(l), &err) &&
+            service_list_read_local(list, result->body, &err))
+                take_services(l, list);
+        else if (result->status != 404) {
+                err_prefix(&err, "Tailscale Services are not known");
+                warn(&l->answer, err.text);
+        }
+        service_list_free(list);
+        deliver(l);
+}
+
+static void ask_services(LocalSource *l)
+{
+        l->request = http_request_open(l->source.in.http,
+                                       &(HttpRequestInput){
+                                               .url = LOCAL_API_URL "services",
+                                               .unix_socket = path_of(l),
+                                               .accept = "application/json",
+                                               .deadline = tailnet_kind_left(&l->source),
+                                               .max_bytes = SERVICE_LOCAL_BYTES_MAX,
+                                               .on_done = on_services,
+                                               .owner = l,
+                                       });
 }
 
 static void on_status(HttpRequest *r, const HttpResult *result)
 {
         LocalSource *l = http_request_owner(r);
-        TailnetAnswer a = {.via = "local",
-                           .retry_after = result->retry_after,
-                           .bytes = result->bytes,
-                           .seconds = span_seconds(result->took)};
+        TailnetAnswer *a = &l->answer;
 
-        read_status(l, result, &a);
-        if (a.devices == NULL)
-                a.status = result->status == 200 ? 0 : result->status;
-        else if (l->bus != NULL)
+        *a = (TailnetAnswer){.via = "local",
+                             .retry_after = result->retry_after,
+                             .bytes = result->bytes,
+                             .seconds = span_seconds(result->took)};
+        read_status(l, result, a);
+        l->request = http_request_close(l->request);
+        l->status = local_status_free(l->status);
+        if (a->devices == NULL) {
+                deliver(l);
+                return;
+        }
+        if (l->bus != NULL)
                 bus_daemon_is_there(l->bus);
-        forget_poll(l);
-        tailnet_kind_deliver(&l->source, &a);
+        ask_services(l);
 }
 
 static void poll_local(TailnetSource *s)

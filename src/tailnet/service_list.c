@@ -19,11 +19,18 @@ enum {
         TAGS_MAX = 64,
         TEXT_MAX = 256,              /* of a port, a tag, an id */
         HOSTS_MEMORY_MAX = 32 << 20, /* nodes and strings of SERVICE_HOSTS_BYTES_MAX */
+        LOCAL_MEMORY_MAX = 64 << 20, /* the same of SERVICE_LOCAL_BYTES_MAX */
         LIST_ROOM_MIN = 16,
 };
 
+/* What the members of a Service are called. */
+typedef struct Keys {
+        Str name, addrs, ports, tags;
+} Keys;
+
 struct ServiceList {
-        JsonStream *stream;  /* owned */
+        JsonStream *stream; /* owned */
+        const Keys *keys;
         const void **leaves; /* owned, each with one reference */
         size_t n, room, n_seen;
         uint64_t n_invalid;
@@ -112,19 +119,19 @@ static Str lower(Arena *arena, Str s)
 }
 
 /* NULL, or what is wrong with it. */
-static const char *read_service(const Tree *e, Arena *arena, TailnetService *ret)
+static const char *read_service(const Tree *e, const Keys *keys, Arena *arena, TailnetService *ret)
 {
         char expected[EXPECTED_MAX];
 
-        ret->name = lower(arena, clean(tree_get_str(e, STR("name")), TEXT_MAX));
+        ret->name = lower(arena, clean(tree_get_str(e, keys->name), TEXT_MAX));
         ret->label = str_sub(ret->name, 4, SIZE_MAX);
         if (!str_starts(ret->name, STR("svc:")) || !check_label(ret->label, expected))
                 return "its name is not svc: and a DNS label";
-        read_addresses(list_of(e, STR("addrs")), arena, ret);
+        read_addresses(list_of(e, keys->addrs), arena, ret);
         if (ret->ip4.n == 0 && ret->ip6.n == 0)
                 return "no usable address";
-        ret->ports = read_texts(list_of(e, STR("ports")), PORTS_MAX, arena, false);
-        ret->tags = read_texts(list_of(e, STR("tags")), TAGS_MAX, arena, true);
+        ret->ports = read_texts(list_of(e, keys->ports), PORTS_MAX, arena, false);
+        ret->tags = read_texts(list_of(e, keys->tags), TAGS_MAX, arena, true);
         return NULL;
 }
 
@@ -150,7 +157,7 @@ static bool on_service(void *ctx, const Tree *e, Err *err)
                                TAILNET_SERVICES_MAX);
         l->n_seen++;
         arena_init(&arena, 0);
-        wrong = read_service(e, &arena, &s);
+        wrong = read_service(e, l->keys, &arena, &s);
         if (wrong != NULL) {
                 count_invalid(l, s.name, wrong);
         } else {
@@ -183,8 +190,11 @@ static const JsonStreamPart parts[] = {
 
 ServiceList *service_list_new(void)
 {
+        static const Keys keys = {STR_INIT("name"), STR_INIT("addrs"), STR_INIT("ports"),
+                                  STR_INIT("tags")};
         ServiceList *l = mem_new(sizeof(*l));
 
+        l->keys = &keys;
         l->stream = json_stream_new_parts(parts, LENGTH_OF(parts), l);
         return l;
 }
@@ -250,6 +260,15 @@ static void drop_duplicates(ServiceList *l)
         l->n = n;
 }
 
+static bool finish(ServiceList *l, Err *err)
+{
+        drop_duplicates(l);
+        if (l->n == 0 && l->n_seen > 0)
+                return err_set(err, ERR_INVALID, "InvalidService",
+                               "none of %zu Services can be understood: %s", l->n_seen, l->why);
+        return true;
+}
+
 bool service_list_finish(ServiceList *l, Err *err)
 {
         if (!json_stream_finish(l->stream, err))
@@ -259,11 +278,27 @@ bool service_list_finish(ServiceList *l, Err *err)
                                json_stream_has(l->stream, 0)
                                        ? "both \"vipServices\" and \"services\" in it"
                                        : "no list \"vipServices\" in it");
-        drop_duplicates(l);
-        if (l->n == 0 && l->n_seen > 0)
-                return err_set(err, ERR_INVALID, "InvalidService",
-                               "none of %zu Services can be understood: %s", l->n_seen, l->why);
-        return true;
+        return finish(l, err);
+}
+
+bool service_list_read_local(ServiceList *l, Str body, Err *err)
+{
+        static const Keys keys = {STR_INIT("Name"), STR_INIT("Addrs"), STR_INIT("Ports"),
+                                  STR_INIT("Tags")};
+        const Tree *doc;
+        Arena arena;
+        bool ok;
+
+        l->keys = &keys;
+        arena_init(&arena, LOCAL_MEMORY_MAX);
+        doc = json_read(&arena, body, NULL, err);
+        ok = doc != NULL;
+        if (ok && doc->type != TREE_OBJECT && doc->type != TREE_NULL)
+                ok = err_set(err, ERR_INVALID, "InvalidJson", "no object of Services");
+        TREE_FOREACH (service, doc)
+                ok = ok && on_service(l, service, err);
+        arena_done(&arena);
+        return ok && finish(l, err);
 }
 
 const void **service_list_take(ServiceList *l, size_t *ret_n)

@@ -10,6 +10,7 @@
 
 enum {
         SERVICE_HOSTS_BYTES_MAX = 1 << 20, /* of the list of one Service's hosts */
+        SERVICE_LOCAL_BYTES_MAX = 8 << 20, /* of a tailscaled's list: 10,000 as it writes them */
 };
 
 typedef struct ServiceList ServiceList;
@@ -23,6 +24,9 @@ bool service_list_feed(ServiceList *l, Str bytes, Err *err) MUST_USE;
 /* The end: false where the list is cut off, not there, there under both names, has more than
  * TAILNET_SERVICES_MAX, or has some of which none can be understood. */
 bool service_list_finish(ServiceList *l, Err *err) MUST_USE;
+/* Instead of feed and finish: what a tailscaled tells of those that its node may reach,
+ * `{"svc:web": {"Name", "Addrs", "Ports"}}`, null where there are none. */
+bool service_list_read_local(ServiceList *l, Str body, Err *err) MUST_USE;
 /* After a good end: leaves of TailnetService by name, each name once; the caller takes them over
  * (leaf_unref each, mem_free the array, which is never NULL). Their hosts are not known. */
 const void **service_list_take(ServiceList *l, size_t *ret_n) MUST_USE;
