@@ -111,6 +111,7 @@ static const World *world_of(unsigned device, Progress progress)
         w->gateways = manifest_table(&set, MANIFEST_GATEWAY, NULL);
         w->eg_gateways = manifest_table(&set, MANIFEST_EG_GATEWAY, NULL);
         w->eg_routes = manifest_table(&set, MANIFEST_EG_ROUTE, NULL);
+        w->namespaces = manifest_table(&set, MANIFEST_NAMESPACE, NULL);
         w->tailnet_states = table_new(NULL, 0, tailnet_state_order);
         w->entries = entries_of(&set);
         w->proxy_names = table_new(NULL, 0, proxy_name_order);

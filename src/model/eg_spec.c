@@ -18,7 +18,8 @@ int eg_gateway_find(const void *key, const void *leaf)
 static bool listener_same(const EgListener *a, const EgListener *b)
 {
         return str_eq(a->name, b->name) && a->port == b->port && a->protocol == b->protocol &&
-               str_eq(a->hostname, b->hostname) && a->from == b->from;
+               str_eq(a->hostname, b->hostname) && a->from == b->from && a->kinds == b->kinds &&
+               str_eq(a->bad_kind, b->bad_kind) && label_selector_same(&a->selector, &b->selector);
 }
 
 bool eg_gateway_same(const void *a, const void *b)
@@ -58,4 +59,25 @@ bool eg_route_same(const void *a, const void *b)
                 if (!parent_same(&x->parents[i], &y->parents[i]))
                         return false;
         return true;
+}
+
+int eg_namespace_order(const void *a, const void *b)
+{
+        const EgNamespace *x = a, *y = b;
+
+        return str_cmp(x->name, y->name);
+}
+
+int eg_namespace_find(const void *key, const void *leaf)
+{
+        const EgNamespace *n = leaf;
+
+        return str_cmp(*(const Str *)key, n->name);
+}
+
+bool eg_namespace_same(const void *a, const void *b)
+{
+        const EgNamespace *x = a, *y = b;
+
+        return str_eq(x->name, y->name) && labels_same(x->labels, y->labels);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What we read of Envoy Gateway's own objects: Gateways with their listeners, and the hosts that
- * HTTPRoutes and GRPCRoutes name. */
+/* What we read of Envoy Gateway's own objects: Gateways with their listeners, the hosts that
+ * HTTPRoutes and GRPCRoutes name, and the labels of Namespaces. */
 
+#include "model/label_selector.h"
 #include "model/object.h"
 #include "model/protocol.h"
 
@@ -13,12 +14,23 @@ typedef enum RouteNamespaces {
         ROUTES_FROM_NONE
 } RouteNamespaces;
 
+/* Kinds of routes that a listener of HTTP or HTTPS may admit. */
+enum {
+        EG_ADMITS_HTTP_ROUTE = 1,
+        EG_ADMITS_GRPC_ROUTE = 2,
+        EG_ADMITS_BOTH = EG_ADMITS_HTTP_ROUTE | EG_ADMITS_GRPC_ROUTE,
+};
+
 typedef struct EgListener {
         Str name;
         uint16_t port;
         Protocol protocol;
-        Str hostname;         /* empty: all */
-        RouteNamespaces from; /* allowedRoutes.namespaces.from; default Same */
+        Str hostname;           /* empty: all */
+        RouteNamespaces from;   /* allowedRoutes.namespaces.from; default Same */
+        LabelSelector selector; /* where it is Selector */
+        unsigned kinds;         /* EG_ADMITS_…: allowedRoutes.kinds; none given: both */
+        Str bad_kind; /* the first of them that no listener of HTTP can have; Envoy Gateway then
+                         programs nothing of the listener (EG 1.9). Empty: none */
 } EgListener;
 
 typedef struct EgGateway {
@@ -44,6 +56,12 @@ typedef struct EgRoute {
         size_t n_parents;
 } EgRoute;
 
+typedef struct EgNamespace {
+        Leaf leaf;
+        Str name;
+        LabelList labels;
+} EgNamespace;
+
 int eg_gateway_order(const void *a, const void *b);
 /* `key` is an ObjectKey *. */
 int eg_gateway_find(const void *key, const void *leaf);
@@ -51,3 +69,7 @@ bool eg_gateway_same(const void *a, const void *b);
 /* By kind, then namespace and name. */
 int eg_route_order(const void *a, const void *b);
 bool eg_route_same(const void *a, const void *b);
+int eg_namespace_order(const void *a, const void *b);
+/* `key` is a Str *. */
+int eg_namespace_find(const void *key, const void *leaf);
+bool eg_namespace_same(const void *a, const void *b);

@@ -3,8 +3,9 @@
 /*
  * Manifests: YAML (several documents a file) or JSON into leaves of our kinds. All faults are found
  * at once. Kinds that are not ours are counted and skipped; of Envoy Gateway's kinds, Gateway,
- * HTTPRoute and GRPCRoute are read as far as eg_spec.h goes. A list of devices (what file.path of a
- * TailscaleTailnet names) is skipped as well, so that it may stand beside the manifests.
+ * HTTPRoute, GRPCRoute and Namespace are read as far as eg_spec.h goes. A list of devices (what
+ * file.path of a TailscaleTailnet names) is skipped as well, so that it may stand beside the
+ * manifests.
  */
 
 #include "base/table.h"
@@ -18,6 +19,7 @@ typedef enum ManifestKind {
         MANIFEST_EG_GATEWAY, /* EgGateway */
         MANIFEST_EG_ROUTE,   /* EgRoute */
         MANIFEST_BINDING,    /* BindingSpec */
+        MANIFEST_NAMESPACE,  /* EgNamespace */
         MANIFEST_KINDS,
 } ManifestKind;
 

@@ -9,6 +9,8 @@
 #include "model/manifest_kinds.h"
 #include "model/secret_spec.h"
 
+#define EG_GROUP "gateway.networking.k8s.io"
+
 enum {
         LISTENERS_MAX = 64, /* the Gateway API's own limit */
         HOSTNAMES_MAX = 1024,
@@ -63,10 +65,15 @@ static Str lower_name(Leaf *leaf, Str s)
         return copy;
 }
 
-static RouteNamespaces namespaces_of(const Tree *listener)
+static size_t bounded(const Tree *array, size_t max)
 {
-        const Tree *namespaces =
-                tree_get(tree_get(listener, STR("allowedRoutes")), STR("namespaces"));
+        if (array == NULL || array->type != TREE_ARRAY)
+                return 0;
+        return array->n < max ? array->n : max;
+}
+
+static RouteNamespaces namespaces_of(const Tree *namespaces)
+{
         Str from = tree_get_str(namespaces, STR("from"));
 
         if (str_eq(from, STR("All")))
@@ -76,12 +83,45 @@ static RouteNamespaces namespaces_of(const Tree *listener)
         return str_eq(from, STR("None")) ? ROUTES_FROM_NONE : ROUTES_FROM_SAME;
 }
 
+static bool is_gateway_api(const Tree *node)
+{
+        Str group = tree_get_str(node, STR("group"));
+
+        return tree_get(node, STR("group")) == NULL || str_eq(group, STR(EG_GROUP));
+}
+
+/* allowedRoutes.kinds. */
+static void read_kinds(Leaf *leaf, const Tree *kinds, EgListener *ret)
+{
+        ret->kinds = kinds == NULL || kinds->n == 0 ? EG_ADMITS_BOTH : 0;
+        TREE_FOREACH (node, kinds) {
+                Str kind = tree_get_str(node, STR("kind"));
+
+                if (is_gateway_api(node) && str_eq(kind, STR("HTTPRoute")))
+                        ret->kinds |= EG_ADMITS_HTTP_ROUTE;
+                else if (is_gateway_api(node) && str_eq(kind, STR("GRPCRoute")))
+                        ret->kinds |= EG_ADMITS_GRPC_ROUTE;
+                else if (ret->bad_kind.n == 0)
+                        ret->bad_kind = kind.n > 0 && kind.n <= NAME_BYTES_MAX &&
+                                                        str_is_printable_utf8(kind)
+                                                ? leaf_str(leaf, kind)
+                                                : STR("a kind without name");
+        }
+}
+
 static bool read_listener(Leaf *leaf, const Tree *node, EgListener *ret)
 {
+        const Tree *allowed = tree_get(node, STR("allowedRoutes"));
+        const Tree *namespaces = tree_get(allowed, STR("namespaces"));
+
+        *ret = (EgListener){0};
         ret->name = lower_name(leaf, tree_get_str(node, STR("name")));
         ret->port = port_of(node);
         ret->hostname = lower_name(leaf, tree_get_str(node, STR("hostname")));
-        ret->from = namespaces_of(node);
+        ret->from = namespaces_of(namespaces);
+        if (ret->from == ROUTES_FROM_SELECTOR)
+                ret->selector = label_selector_read(leaf, tree_get(namespaces, STR("selector")));
+        read_kinds(leaf, tree_get(allowed, STR("kinds")), ret);
         ret->protocol = PROTOCOL_NONE;
         IGNORE(protocol_parse(tree_get_str(node, STR("protocol")), &ret->protocol),
                "an implementation's own");
@@ -92,14 +132,15 @@ void *manifest_read_eg_gateway(const ManifestDoc *doc)
 {
         EgGateway *g = leaf_new(sizeof(*g), 1024, NULL);
         const Tree *list = tree_get(tree_get(doc->root, STR("spec")), STR("listeners"));
+        size_t max = bounded(list, LISTENERS_MAX);
         EgListener *at;
 
         if (!loose_meta(doc, &g->leaf, &g->meta))
                 return leaf_unref(g);
-        if (list != NULL && list->type == TREE_ARRAY) {
-                at = leaf_alloc(&g->leaf, LISTENERS_MAX * sizeof(*at));
+        if (max > 0) {
+                at = leaf_alloc(&g->leaf, max * sizeof(*at));
                 TREE_FOREACH (node, list)
-                        if (g->n_listeners < LISTENERS_MAX &&
+                        if (g->n_listeners < max &&
                             read_listener(&g->leaf, node, &at[g->n_listeners]))
                                 g->n_listeners++;
                 g->listeners = at;
@@ -107,18 +148,26 @@ void *manifest_read_eg_gateway(const ManifestDoc *doc)
         return g;
 }
 
-static size_t bounded(const Tree *array, size_t max)
+void *manifest_read_namespace(const ManifestDoc *doc)
 {
-        if (array == NULL || array->type != TREE_ARRAY)
-                return 0;
-        return array->n < max ? array->n : max;
+        EgNamespace *n = leaf_new(sizeof(*n), 256, NULL);
+        const Tree *meta = tree_get(doc->root, STR("metadata"));
+        Str name = tree_get_str(meta, STR("name"));
+
+        /* Without its labels it must look like one that was not read: a rule that asks for a label
+         * to be missing would hold. */
+        if (name.n == 0 || name.n > NAME_BYTES_MAX || !str_is_printable_utf8(name) ||
+            !labels_read(&n->leaf, tree_get(meta, STR("labels")), &n->labels))
+                return leaf_unref(n);
+        n->name = leaf_str(&n->leaf, name);
+        return n;
 }
 
 static bool is_gateway_ref(const Tree *node)
 {
         Str group = tree_get_str(node, STR("group")), kind = tree_get_str(node, STR("kind"));
 
-        return (group.n == 0 || str_eq(group, STR("gateway.networking.k8s.io"))) &&
+        return (group.n == 0 || str_eq(group, STR(EG_GROUP))) &&
                (kind.n == 0 || str_eq(kind, STR("Gateway")));
 }
 

@@ -28,3 +28,5 @@ void *manifest_read_secret(const ManifestDoc *doc);
 /* Envoy Gateway's: read as far as we need; its own validation is not repeated. */
 void *manifest_read_eg_gateway(const ManifestDoc *doc);
 void *manifest_read_eg_route(const ManifestDoc *doc);
+/* Kubernetes' own Namespace: its labels, which listeners select by. */
+void *manifest_read_namespace(const ManifestDoc *doc);

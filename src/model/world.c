@@ -84,6 +84,7 @@ World *world_new_empty(void)
         World *w = leaf_new(sizeof(*w), 0, world_drop);
 
         w->tailnets = table_new(NULL, 0, tailnet_spec_order);
+        table_unref(w->namespaces);
         w->gateways = table_new(NULL, 0, gateway_spec_order);
         w->eg_gateways = table_new(NULL, 0, eg_gateway_order);
         w->eg_routes = table_new(NULL, 0, eg_route_order);

@@ -82,11 +82,16 @@ typedef struct World {
         Leaf leaf;
         uint64_t generation; /* counts up within the process; for people only */
         bool resources_read; /* manifests were read once: who refers to which Gateway is known */
+        /* Does Envoy Gateway know the labels of Namespaces? Its file provider drops them and has no
+         * kubernetes.io/metadata.name either (EG 1.9, internal/gatewayapi/resource/load.go); with
+         * Kubernetes it reads what the API server has. */
+        bool eg_knows_labels;
         bool complete; /* resources read once, and every tailnet synced, read back, or 10 s old */
         const Table *tailnets;       /* of TailnetSpec; each Table with one reference, never NULL */
         const Table *gateways;       /* of GatewaySpec */
         const Table *eg_gateways;    /* of EgGateway */
         const Table *eg_routes;      /* of EgRoute */
+        const Table *namespaces;     /* of EgNamespace; NULL: none was read */
         const Table *tailnet_states; /* of TailnetState */
         const Table *entries;        /* of EntryView */
         const Table *bindings;       /* of BindingSpec: those that are written; NULL: not known */

@@ -176,6 +176,8 @@ static void on_hold_off(Timer *t)
                 .endpoints = our_table(h, MANIFEST_ENDPOINTS),
                 .eg_gateways = eg_table(h, MANIFEST_EG_GATEWAY),
                 .eg_routes = eg_table(h, MANIFEST_EG_ROUTE),
+                .namespaces = eg_table(h, MANIFEST_NAMESPACE),
+                .our_namespaces = our_table(h, MANIFEST_NAMESPACE),
                 .tailnet_states = states,
                 .bindings = h->bindings,
                 .proxy_names = proxy_names_table(h->proxies),

@@ -89,6 +89,20 @@ static bool is_complete(const WorldInput *in, const Table *entries)
                 return false;
         if (in->before->complete || in->waited)
                 return true;
+/* Both directories' Namespaces; the first of one name stays, which is Envoy Gateway's. */
+static const Table *namespaces_of(const WorldInput *in)
+{
+        if (table_n(in->our_namespaces) == 0 || in->our_namespaces == in->namespaces)
+                return table_ref(in->namespaces);
+        size_t n = 0, room = table_n(in->namespaces) + table_n(in->our_namespaces);
+        CLEANUP(mem_cleanup) const void **at = mem_new_array(room, sizeof(void *));
+        TABLE_FOREACH (EgNamespace, x, in->namespaces)
+                at[n++] = leaf_ref(x);
+        TABLE_FOREACH (EgNamespace, x, in->our_namespaces)
+                at[n++] = leaf_ref(x);
+        return table_update(in->before->namespaces, at, n, eg_namespace_order, eg_namespace_same);
+}
+
         if (!in->proxies_resolved)
                 return false;
         TABLE_FOREACH (EntryView, v, entries) {
@@ -103,10 +117,12 @@ static bool is_same_world(const World *a, const World *b)
         return a->complete == b->complete && a->resources_read == b->resources_read &&
                a->tailnets == b->tailnets && a->gateways == b->gateways &&
                a->eg_gateways == b->eg_gateways && a->eg_routes == b->eg_routes &&
-               a->tailnet_states == b->tailnet_states && a->entries == b->entries &&
-               a->bindings == b->bindings && a->proxy_names == b->proxy_names;
+               a->namespaces == b->namespaces && a->tailnet_states == b->tailnet_states &&
+               a->entries == b->entries && a->bindings == b->bindings &&
+               a->proxy_names == b->proxy_names;
 }
 
+        w->namespaces = namespaces_of(in);
 const World *world_build(const WorldInput *in)
 {
         World *w = leaf_new(sizeof *w, 0, world_drop);

@@ -8,6 +8,8 @@ typedef struct WorldInput {
         const World *before; /* never NULL */
         const Table *cache;  /* of EntryView, read back at start */
         const Table *tailnets, *gateways, *endpoints, *eg_gateways, *eg_routes;
+        const Table *namespaces;     /* of EgNamespace, where Envoy Gateway reads */
+        const Table *our_namespaces; /* where our manifests stand; the others win */
         const Table *tailnet_states;
         const Table *bindings; /* of BindingSpec; NULL: not known */
         const Table *proxy_names;

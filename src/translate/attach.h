@@ -2,14 +2,17 @@
 #pragma once
 /*
  * Attach: which listener of a Gateway a TailscaleGateway's routes go to, by the rules of a Route:
- * the listener that is named, else the one of the direction's protocol that admits our namespace.
- * Several that fit are refused, not guessed: the wrong one of two may be that
+ * the listener that is named, else the one of the direction's protocol that admits our namespace
+ * and kind of route. Several that fit are refused, not guessed: the wrong one of two may be that
  * of the internet, which would then reach the tailnet.
+ *
+ * What we put in counts as an HTTPRoute; the host of a GRPC endpoint as a GRPCRoute too, so that a
+ * listener for GRPCRoutes alone takes such hosts and nothing else.
  */
 
 #include "base/arena.h"
-#include "model/eg_spec.h"
 #include "model/gateway_spec.h"
+#include "model/world.h"
 
 typedef struct Attached {
         const EgListener *listener; /* NULL: none, and why: */
@@ -18,6 +21,8 @@ typedef struct Attached {
         bool named; /* by sectionName: the user chose it */
 } Attached;
 
-/* `gateway` NULL: it is not among what was read. */
-Attached attach_choose(Arena *a, const GatewaySpec *spec, const RouteRules *rules,
+/* `gateway` NULL: it is not among what was read. Of the World only its Namespaces are looked at. */
+Attached attach_choose(Arena *a, const World *w, const GatewaySpec *spec, const RouteRules *rules,
                        const EgGateway *gateway);
+/* May a host (else a path) of an endpoint of that protocol go to the listener that was chosen? */
+bool attach_admits_kind(const EgListener *l, bool is_host, Protocol endpoint);

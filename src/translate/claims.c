@@ -60,6 +60,19 @@ static HostVars vars_of(const EntryPlan *p, const PackService *s)
                           .port = s->port};
 }
 
+/* allowedRoutes.kinds of the listener that was chosen. */
+static void check_kind(ClaimList *l, Claim *c)
+{
+        Protocol protocol = c->port->pack.protocol;
+        if (c->listener != NULL && !attach_admits_kind(c->listener, !c->is_path, protocol))
+                lose(c, "NotAllowedByListeners",
+                     arena_printf(l->arena,
+                                  "listener %.*s admits GRPCRoute alone (allowedRoutes.kinds): "
+                                  "hosts of GRPC endpoints, not %s of %.*s",
+                                  STR_FMT(c->listener->name), c->is_path ? "a path" : "a host",
+                                  STR_FMT(protocol_name(protocol))));
+}
+
 static bool has_port(Str pattern)
 {
         return str_find_str(pattern, STR("{port}")) >= 0;
@@ -91,6 +104,7 @@ static void claim_host(ClaimList *l, EntryPlan *p, ServicePort *s)
                 lose(c, "NoMatchingListenerHostname",
                      arena_printf(l->arena, "listener %.*s serves %.*s only",
                                   STR_FMT(c->listener->name), STR_FMT(c->listener->hostname)));
+        check_kind(l, c);
 }
 
 static void claim_paths(ClaimList *l, EntryPlan *p, ServicePort *s)
@@ -118,6 +132,7 @@ static void claim_paths(ClaimList *l, EntryPlan *p, ServicePort *s)
                         lose(c, "InvalidPath",
                              arena_printf(l->arena, "pathPrefix %.*s gives no path for it",
                                           STR_FMT(rules->path_prefix)));
+                check_kind(l, c);
         }
 }
 

@@ -188,7 +188,7 @@ EntryPlan entry_plan_make(Arena *a, const Proxies *proxies, const GatewaySpec *s
                                ? STR("ingress is accepted, but this version does not program it")
                                : STR("routeGeneration names no direction"));
         else
-                p.attached = attach_choose(a, spec, &p.entry->egress, gateway);
+                p.attached = attach_choose(a, w, spec, &p.entry->egress, gateway);
         if (p.attached.listener == NULL && p.attached.reason != NULL)
                 refuse(&p, p.attached.reason, p.attached.text);
         find_proxies(a, proxies, &p);

@@ -11,6 +11,16 @@ from tests.lib.web import EchoServer, Load, listening
 OTHER_PORT = 10090
 PRIVATE_PORT = 10081
 DIRECT = {"connectivity": {"mode": "Direct"}}
+# allowedRoutes of a listener, and whether Envoy Gateway, which reads files, lets an HTTPRoute of ours in. Our Namespace
+# has a label, but Envoy Gateway keeps none of it, nor what an API server would add.
+ALLOWED = {
+    "open": (10082, {}, True),
+    "labelled": (10083, {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "a"}}}}, False),
+    "named": (10084, {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"kubernetes.io/metadata.name": "demo"}}}}, False),
+    "unlike": (10085, {"namespaces": {"from": "Selector", "selector": {"matchExpressions": [
+        {"key": "team", "operator": "NotIn", "values": ["a"]}, {"key": "old", "operator": "DoesNotExist"}]}}}, True),
+    "grpc": (10086, {"kinds": [{"kind": "GRPCRoute"}]}, False),
+}
 
 
 def base(stack, *more, listeners=None):
@@ -154,6 +164,21 @@ def test_two_fitting_listeners_are_not_guessed(running):
     running.write_resources("gateway.yaml", gateway_resource(section="internal", tailnets=[entry(**DIRECT)]))
     assert running.wait_for("api-one.tailscale.local", port=PRIVATE_PORT).json()["device"] == "api-one"
     assert running.ask("api-one.tailscale.local").status == 404
+
+
+def test_listeners_admit_as_they_do_for_routes(running):
+    """On each listener a user's HTTPRoute says what Envoy Gateway does with it; ours must fare the same."""
+    base(running, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo", "labels": {"team": "a"}}},
+         *[lib.http_route(f"web-{name}", ["www.example.com"], "web", section=name) for name in ALLOWED],
+         listeners=[{"name": name, "protocol": "HTTP", "port": port, "allowedRoutes": allowed} for name, (port, allowed, _) in ALLOWED.items()])
+    running.write_resources("gateway.yaml", *[gateway_resource(f"corp-{name}", section=name, tailnets=[entry(**DIRECT)]) for name in ALLOWED])
+    for name, (port, _, admits) in ALLOWED.items():
+        running.wait_for("www.example.com", status=200 if admits else 404, port=port)
+        running.wait_for("api-one.tailscale.local", status=200 if admits else 404, port=port)
+    said = {e["gateway"]: e["text"] for e in running.gateway.state()["entries"] if not e["programmed"]}
+    assert set(said) == {f"corp-{name}" for name, (_, _, admits) in ALLOWED.items() if not admits}
+    assert "team=a; the Namespace demo is one of them" in said["corp-labelled"] and "knows no labels" in said["corp-labelled"]
+    assert {r["listener"] for r in find(running.gateway.state(), reason="NotAllowedByListeners", gateway="corp-grpc")} == {"grpc"}
 
 
 def test_nothing_was_refused(running):

@@ -77,6 +77,7 @@ static Snapshot *make_snapshot(void)
         w->gateways = manifest_table(&set, MANIFEST_GATEWAY, NULL);
         w->eg_gateways = manifest_table(&set, MANIFEST_EG_GATEWAY, NULL);
         w->eg_routes = manifest_table(&set, MANIFEST_EG_ROUTE, NULL);
+        w->namespaces = manifest_table(&set, MANIFEST_NAMESPACE, NULL);
         w->tailnet_states = table_new(NULL, 0, tailnet_state_order);
         w->entries = make_views(&set);
         w->bindings = manifest_table(&set, MANIFEST_BINDING, NULL);

@@ -37,7 +37,8 @@ static bool describe(const char *folder, Buf *out)
                                             "Secret",
                                             "Gateway",
                                             "route",
-                                            "TailscaleGatewayBinding"};
+                                            "TailscaleGatewayBinding",
+                                            "Namespace"};
         CLEANUP(manifest_set_done) ManifestSet set;
         CLEANUP(faults_done) Faults faults;
         bool found = false;
