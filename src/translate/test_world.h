@@ -102,6 +102,7 @@ static inline World *fixture_world(const char *manifests)
         w->gateways = manifest_table(&set, MANIFEST_GATEWAY, NULL);
         w->eg_gateways = manifest_table(&set, MANIFEST_EG_GATEWAY, NULL);
         w->eg_routes = manifest_table(&set, MANIFEST_EG_ROUTE, NULL);
+        w->namespaces = manifest_table(&set, MANIFEST_NAMESPACE, NULL);
         w->bindings = manifest_table(&set, MANIFEST_BINDING, NULL);
         w->tailnet_states = fixture_states(&set);
         w->entries = fixture_views(&set);
