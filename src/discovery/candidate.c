@@ -11,7 +11,8 @@
 
 #define SERVICE_PREFIX "svc:"
 
-_Static_assert((int)PORT_CHOICES_MAX <= (int)PORT_RANGES_MAX, "the ports of endpoints fit one PortSpec");
+_Static_assert((int)PORT_CHOICES_MAX <= (int)PORT_RANGES_MAX,
+               "the ports of endpoints fit one PortSpec");
 
 /* Who is asked. */
 typedef struct Subject {

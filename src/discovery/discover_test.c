@@ -1,170 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "discovery/discover.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "base/buf.h"
-#include "base/mem.h"
+#include "discovery/test_entry.h"
 
 enum {
-        MANY = 64,
-        TEXT = 4096,
         SEEDS = 40,
         STEPS = 60,
+        FIRST_SERVICE = 48, /* things from here on are Tailscale Services, the others devices */
 };
-
-#define LIST(...) \
-        ((StrList){(const Str[]){__VA_ARGS__}, sizeof((const Str[]){__VA_ARGS__}) / sizeof(Str)})
-
-/* One entry over time: what is asked next, and what is in force. */
-typedef struct Fixture {
-        GatewaySpec gateway;
-        TailnetEntry entry;
-        TailnetSpec tailnet;
-        TailnetState state;
-        Table *devices;
-        DiscoverInput in;
-        EntryView *view;
-        char text[TEXT];
-} Fixture;
-
-static int setup(void **state)
-{
-        Fixture *f = mem_new(sizeof(*f));
-
-        f->gateway.meta.key = (ObjectKey){STR("team-a"), STR("corp-gateway")};
-        f->entry.name = STR("corp");
-        f->entry.discovery.enabled = true;
-        f->entry.discovery.default_port = 80;
-        f->entry.discovery.default_protocol = PROTOCOL_HTTP;
-        f->tailnet.guard = (RemovalGuard){50, 5, 3};
-        f->in = (DiscoverInput){.gateway = &f->gateway,
-                                .entry = &f->entry,
-                                .tailnet = &f->tailnet,
-                                .now = {INT64_C(1795381081000)}};
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        Fixture *f = *state;
-
-        leaf_unref(f->view);
-        table_unref(f->devices);
-        mem_free(f);
-        return 0;
-}
-
-/* A device whose name is its id with "n" before it is "n1", its address 100.64.0.1. */
-static Device *device(unsigned id, const char *name)
-{
-        char node_id[16], ip[32];
-
-        snprintf(node_id, sizeof(node_id), "%u", id);
-        snprintf(ip, sizeof(ip), "100.64.%u.%u", id >> 8 & 0xff, id & 0xff);
-        return device_new(&(Device){.node_id = str_of(node_id),
-                                    .name = str_of(name),
-                                    .short_name = str_of(name),
-                                    .ip4 = str_of(ip),
-                                    .online = DEVICE_ONLINE,
-                                    .authorized = true});
-}
-
-static void evaluate(Fixture *f)
-{
-        EntryView *v;
-
-        f->in.before = f->view;
-        v = discover_entry(&f->in);
-        assert_non_null(v);
-        assert_true(!v->known || v->endpoints != NULL);
-        leaf_unref(f->view);
-        f->view = v;
-}
-
-/* A good answer with these devices (references taken over). */
-static void answer_with(Fixture *f, const void **leaves, size_t n)
-{
-        table_unref(f->devices);
-        f->devices = table_new(leaves, n, device_order);
-        f->state.devices = f->devices;
-        f->state.sync = SYNC_DONE;
-        f->state.last_sync = f->in.now;
-        f->state.poll++;
-        f->in.state = &f->state;
-        evaluate(f);
-}
-
-/* A good answer with the devices of these ids, named "d<id>". */
-static void answer(Fixture *f, const unsigned *ids, size_t n)
-{
-        const void *leaves[MANY];
-        char name[16];
-
-        assert_true(n <= MANY);
-        for (size_t i = 0; i < n; i++) {
-                snprintf(name, sizeof(name), "d%u", ids[i]);
-                leaves[i] = device(ids[i], name);
-        }
-        answer_with(f, leaves, n);
-}
-
-#define ANSWER(f, ...)                               \
-        answer((f), (const unsigned[]){__VA_ARGS__}, \
-               sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned))
-
-static void fail_poll(Fixture *f)
-{
-        if (f->in.state != NULL && f->state.sync == SYNC_DONE)
-                f->state.sync = SYNC_STALE;
-        f->in.now.ms += 30000;
-        evaluate(f);
-}
-
-/* "service:port/protocol@ip source" and " held", one a line. */
-static const char *endpoints(Fixture *f)
-{
-        Buf b;
-
-        buf_init(&b, TEXT - 1);
-        TABLE_FOREACH (Endpoint, e, f->view->endpoints)
-                buf_printf(&b, "%.*s:%u/%.*s@%.*s %.*s%s\n", STR_FMT(e->service), e->port,
-                           STR_FMT(protocol_name(e->protocol)), STR_FMT(e->ip),
-                           STR_FMT(e->port_source), e->held ? " held" : "");
-        snprintf(f->text, TEXT, "%.*s", STR_FMT(buf_str(&b)));
-        buf_done(&b);
-        return f->text;
-}
-
-/* The services, a space between. */
-static const char *services(Fixture *f)
-{
-        size_t n = 0;
-
-        f->text[0] = '\0';
-        TABLE_FOREACH (Endpoint, e, f->view->endpoints)
-                n += (size_t)snprintf(f->text + n, TEXT - n, "%s%.*s%s", n > 0 ? " " : "",
-                                      STR_FMT(e->service), e->held ? "!" : "");
-        return f->text;
-}
-
-static const char *left_out(Fixture *f)
-{
-        size_t n = 0;
-
-        f->text[0] = '\0';
-        TABLE_FOREACH (LeftOut, l, f->view->left_out)
-                n += (size_t)snprintf(f->text + n, TEXT - n, "%.*s %.*s: %.*s\n", STR_FMT(l->name),
-                                      STR_FMT(l->reason), STR_FMT(l->text));
-        return f->text;
-}
 
 static void never_synced_is_not_empty(void **state)
 {
@@ -542,33 +385,6 @@ static void a_removal_can_be_approved(void **state)
         assert_string_equal(services(f), "d1");
 }
 
-/* What ours would be read back as: the endpoints, and what was held. */
-static EntryView *through_cache(const EntryView *v)
-{
-        EndpointsSpec shard = {.meta.key = {STR("team-a"), STR("x-0")},
-                               .tailnet = v->tailnet,
-                               .gateway = v->gateway.name,
-                               .endpoints = (const Endpoint *const *)v->endpoints->at,
-                               .n = v->endpoints->n,
-                               .held_confirmations = v->held.confirmations,
-                               .held_digest = v->held.digest,
-                               .last_sync = v->last_sync,
-                               .source = v->source};
-
-        return discover_from_cache(v->gateway, v->tailnet, (const EndpointsSpec *const[]){&shard},
-                                   1);
-}
-
-static void restart(Fixture *f)
-{
-        EntryView *v = through_cache(f->view);
-
-        leaf_unref(f->view);
-        f->view = v;
-        f->in.state = NULL;
-        f->state = (TailnetState){0};
-}
-
 /* The same addresses are other devices there. */
 static void another_tailnet_is_another_entry(void **state)
 {
@@ -603,7 +419,8 @@ static void a_restart_remembers(void **state)
         assert_true(f->view->known && f->view->from_cache);
         evaluate(f);
         assert_true(f->view->known && f->view->from_cache);
-        assert_string_equal(services(f), "d1 d2! d3! d4! d5! d6!");
+        /* Which of them are held the next answer tells. */
+        assert_string_equal(services(f), "d1 d2 d3 d4 d5 d6");
         assert_int_equal(f->view->held.confirmations, 2);
         const EntryView *cached = f->view;
         fail_poll(f);
@@ -611,7 +428,7 @@ static void a_restart_remembers(void **state)
         /* An edit counts before any answer has come. */
         f->entry.discovery.exclude_patterns = LIST(STR("d1"));
         evaluate(f);
-        assert_string_equal(services(f), "d2! d3! d4! d5! d6!");
+        assert_string_equal(services(f), "d2 d3 d4 d5 d6");
         f->entry.discovery.exclude_patterns = (StrList){0};
         evaluate(f);
         ANSWER(f, 1);
@@ -744,46 +561,74 @@ typedef struct Course {
         bool excluded[MANY];    /* by the rules in force */
         bool missing[MANY];     /* from it */
         bool answered;          /* since the restart */
+        bool told;              /* of Services, by the last answer */
         unsigned confirmations; /* answers in a row from which the same was missing */
 } Course;
 
-static bool has_service(const EntryView *v, unsigned id)
+static bool has_thing(const EntryView *v, unsigned id)
 {
-        char name[16];
+        char node_id[16];
 
-        snprintf(name, sizeof(name), "d%u", id);
+        snprintf(node_id, sizeof(node_id), id < FIRST_SERVICE ? "%u" : "svc:d%u", id);
         TABLE_FOREACH (Endpoint, e, v->endpoints)
-                if (str_eq(e->service, str_of(name)))
+                if (str_eq(e->node_id, str_of(node_id)))
                         return true;
         return false;
 }
 
+static TailnetService *thing_as_service(unsigned id)
+{
+        char name[16], ip[32];
+
+        snprintf(name, sizeof(name), "svc:d%u", id);
+        snprintf(ip, sizeof(ip), "100.80.0.%u", id);
+        return tailnet_service_new(&(TailnetService){.name = str_of(name),
+                                                     .label = str_of(name + 4),
+                                                     .ip4 = str_of(ip),
+                                                     .ports = LIST(STR("tcp:8080"))});
+}
+
+/* The good answer that has these things; Services only where they are told. */
+static void answer_things(Course *c)
+{
+        const void *found[MANY];
+        unsigned ids[MANY], n = 0, n_services = 0;
+
+        for (unsigned id = 0; id < FIRST_SERVICE; id++)
+                if (c->in_answer[id])
+                        ids[n++] = id;
+        for (unsigned id = FIRST_SERVICE; c->told && id < MANY; id++)
+                if (c->in_answer[id])
+                        found[n_services++] = thing_as_service(id);
+        tell_services(c->f, c->told ? found : NULL, n_services);
+        answer(c->f, ids, n);
+}
+
 static void next_answer(Course *c)
 {
-        unsigned ids[MANY], n = 0, kind = draw(&c->seed, 5);
-        bool next[MANY], missing[MANY];
+        unsigned kind = draw(&c->seed, 6);
+        bool missing[MANY];
 
+        c->told = draw(&c->seed, 5) != 0;
         for (unsigned id = 0; id < MANY; id++) {
-                next[id] = c->in_answer[id];
-                if (kind == 0)
-                        next[id] = false;
+                if (id >= FIRST_SERVICE && !c->told)
+                        continue;
+                if (kind == 0 || (kind == 3 && id >= FIRST_SERVICE))
+                        c->in_answer[id] = false;
                 else if (kind == 1)
-                        next[id] = draw(&c->seed, 3) == 0;
+                        c->in_answer[id] = draw(&c->seed, 3) == 0;
                 else if (kind == 2)
-                        next[id] = draw(&c->seed, 10) != 0;
+                        c->in_answer[id] = draw(&c->seed, 10) != 0;
         }
-        memcpy(c->in_answer, next, sizeof(next));
         c->answered = true;
-        for (unsigned id = 0; id < MANY; id++) {
-                missing[id] = c->f->view != NULL && has_service(c->f->view, id) && !next[id];
-                if (next[id])
-                        ids[n++] = id;
-        }
+        for (unsigned id = 0; id < MANY; id++)
+                missing[id] = c->f->view != NULL && has_thing(c->f->view, id) &&
+                              !c->in_answer[id] && (id < FIRST_SERVICE || c->told);
         /* Also over a restart: what was said before it is remembered. */
         c->confirmations =
                 memcmp(missing, c->missing, sizeof(missing)) == 0 ? c->confirmations + 1 : 1;
         memcpy(c->missing, missing, sizeof(missing));
-        answer(c->f, ids, n);
+        answer_things(c);
 }
 
 static void next_edit(Course *c, Str *pattern, char text[32])
@@ -805,19 +650,26 @@ static void next_edit(Course *c, Str *pattern, char text[32])
 static void check_step(const Course *c, const bool before[MANY])
 {
         const Fixture *f = c->f;
-        unsigned known = 0, missing = 0;
+        unsigned known = 0, missing = 0, missing_services = 0;
         bool suspicious;
 
         for (unsigned id = 0; id < MANY; id++) {
-                known += before[id] && !c->excluded[id];
-                missing += before[id] && !c->excluded[id] && !c->in_answer[id];
+                bool counts = before[id] && !c->excluded[id] && (id < FIRST_SERVICE || c->told);
+
+                known += counts;
+                missing += counts && !c->in_answer[id];
+                missing_services += counts && !c->in_answer[id] && id >= FIRST_SERVICE;
         }
-        suspicious = table_n(f->devices) == 0 || (known >= 5 && missing * 100 > 50 * known);
+        suspicious = table_n(f->devices) == 0 ||
+                     (missing_services > 0 && table_n(f->services) == 0) ||
+                     (known >= 5 && missing * 100 > 50 * known);
         for (unsigned id = 0; id < MANY; id++) {
-                bool has = has_service(f->view, id);
+                bool has = has_thing(f->view, id);
 
                 if (c->excluded[id])
                         assert_false(has);
+                else if (id >= FIRST_SERVICE && !c->told)
+                        assert_int_equal(has, before[id]);
                 else if (!before[id])
                         assert_int_equal(has, c->answered && c->in_answer[id]);
                 else if (!c->answered || c->in_answer[id])
@@ -831,15 +683,20 @@ static void check_step(const Course *c, const bool before[MANY])
 
 static void run_course(Fixture *f, uint32_t seed)
 {
+        static const GroupRule group = {.name = STR_INIT("some"), .pattern = STR_INIT("d?")};
         Course c = {.f = f, .seed = seed};
         char text[32];
         Str pattern;
+
+        /* The first ten are one group's. */
+        f->entry.discovery.groups = &group;
+        f->entry.discovery.n_groups = 1;
 
         for (unsigned step = 0; step < STEPS; step++) {
                 bool before[MANY];
 
                 for (unsigned id = 0; id < MANY; id++)
-                        before[id] = f->view != NULL && has_service(f->view, id);
+                        before[id] = f->view != NULL && has_thing(f->view, id);
                 switch (draw(&c.seed, 8)) {
                 case 0:
                         fail_poll(f);

@@ -134,7 +134,8 @@ static void test_what_may_be_dialled(void **state)
         IpAddr tailnet4 = ip("100.100.1.1"), tailnet6 = ip("fd7a:115c:a1e0::5");
         IpAddr inside = ip("10.1.2.3"), loopback = ip("127.0.0.1"), public = ip("192.0.2.1");
         IpAddr mapped = ip("::ffff:127.0.0.1");
-        Cidr allowed;
+        static const char *const own[] = {"100.100.100.100", "fd7a:115c:a1e0::53"};
+        Cidr allowed, itself;
 
         (void)state;
         assert_true(cidr_parse(STR("10.1.0.0/16"), &allowed));
@@ -145,6 +146,13 @@ static void test_what_may_be_dialled(void **state)
         assert_false(ip_is_allowed(&inside, NULL, 0));
         assert_true(ip_is_allowed(&inside, &allowed, 1));
         assert_false(ip_is_allowed(&loopback, &allowed, 1));
+        for (size_t i = 0; i < LENGTH_OF(own); i++) {
+                IpAddr a = ip(own[i]);
+
+                assert_false(ip_is_allowed(&a, &allowed, 1));
+                assert_true(cidr_parse(str_of(own[i]), &itself));
+                assert_true(ip_is_allowed(&a, &itself, 1));
+        }
         assert_true(ip_is_private(&loopback));
         assert_true(ip_is_private(&mapped));
         assert_true(ip_is_private(&inside));
