@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 struct Digester {
@@ -55,6 +56,29 @@ Digest digest_of(Str s)
         Digest digest;
 
         INSIST(EVP_Digest(s.p != NULL ? s.p : "", s.n, digest.b, NULL, EVP_sha256(), NULL) == 1);
+        return digest;
+}
+
+bool digest_eq_secret(const Digest *a, const Digest *b)
+{
+        return CRYPTO_memcmp(a->b, b->b, DIGEST_BYTES) == 0;
+}
+
+Digest digest_hmac(Str key, const Str *parts, size_t n)
+{
+        const unsigned char *bytes = (const unsigned char *)(key.p != NULL ? key.p : "");
+        EVP_PKEY *k = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL, bytes, key.n);
+        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        Digest digest;
+        size_t size = sizeof(digest.b);
+
+        INSIST(k != NULL && ctx != NULL &&
+               EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, k) == 1);
+        for (size_t i = 0; i < n; i++)
+                INSIST(EVP_DigestSignUpdate(ctx, parts[i].p, parts[i].n) == 1);
+        INSIST(EVP_DigestSignFinal(ctx, digest.b, &size) == 1 && size == sizeof(digest.b));
+        EVP_MD_CTX_free(ctx);
+        EVP_PKEY_free(k);
         return digest;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* SHA-256 (FIPS 180-4) by libcrypto, for revisions and cache keys. Fields are length-prefixed, so
- * that
+/* SHA-256 (FIPS 180-4) by libcrypto, for revisions, cache keys and signatures. Fields of a Digester
+ * are length-prefixed, so that
  * ("ab","c") and ("a","bc") differ. */
 
 #include "base/str.h"
@@ -30,5 +30,9 @@ static inline bool digest_eq(const Digest *a, const Digest *b)
 {
         return memcmp(a->b, b->b, DIGEST_BYTES) == 0;
 }
+/* The same for what an attacker may guess at: takes as long wherever they differ. */
+bool digest_eq_secret(const Digest *a, const Digest *b);
+/* HMAC-SHA256 (RFC 2104) of the parts as one run of bytes, as other programs make it. */
+Digest digest_hmac(Str key, const Str *parts, size_t n) MUST_USE;
 /* The first `bytes` (1 to 32) as lower-case hex with NUL; returns buf. */
 const char *digest_hex(const Digest *d, size_t bytes, char buf[DIGEST_HEX]);

@@ -76,3 +76,12 @@ bool secret_is_in(const Secret *s, Str text)
 
         return bytes.n > 0 && str_find_str(text, bytes) >= 0;
 }
+
+bool secret_hmac(const Secret *s, const Str *parts, size_t n, Digest *ret)
+{
+        Str key = s != NULL ? str_trim((Str){s->bytes, s->n}) : (Str){0};
+
+        if (key.n > 0)
+                *ret = digest_hmac(key, parts, n);
+        return key.n > 0;
+}

@@ -7,7 +7,7 @@
  * dumps; bytes are wiped on free.
  */
 
-#include "base/str.h"
+#include "base/digest.h"
 
 typedef struct Secret Secret;
 
@@ -24,3 +24,6 @@ bool secret_eq(const Secret *a, const Secret *b);
 /* Does `text` hold the bytes (without white space at their ends)? For texts of somebody who was
  * told them: what does is not shown. False for NULL and for a secret of nothing. */
 bool secret_is_in(const Secret *s, Str text);
+/* HMAC-SHA256 of the parts with the secret as key, without white space around it. False where
+ * nothing else is in it (or it is NULL): an empty key is everybody's. */
+bool secret_hmac(const Secret *s, const Str *parts, size_t n, Digest *ret) MUST_USE;

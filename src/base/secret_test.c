@@ -97,6 +97,22 @@ static void is_left_out_of_core_dumps(void **state)
         secret_free(s);
 }
 
+static void signs(void **state)
+{
+        Secret *s = secret_new(STR("Jefe\n")), *blank = secret_new(STR(" \n"));
+        Str part = STR("what do ya want for nothing?");
+        Digest got = {{1}}, expected = digest_hmac(STR("Jefe"), &part, 1);
+
+        (void)state;
+        assert_false(secret_hmac(blank, &part, 1, &got));
+        assert_false(secret_hmac(NULL, &part, 1, &got));
+        assert_int_equal(got.b[0], 1);
+        assert_true(secret_hmac(s, &part, 1, &got));
+        assert_true(digest_eq_secret(&got, &expected));
+        secret_free(s);
+        secret_free(blank);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -104,6 +120,7 @@ int main(void)
                 cmocka_unit_test(compares),
                 cmocka_unit_test(is_found_in_a_text),
                 cmocka_unit_test(is_capped),
+                cmocka_unit_test(signs),
                 cmocka_unit_test(is_left_out_of_core_dumps),
         };
 

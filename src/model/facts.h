@@ -88,6 +88,23 @@ typedef struct WriteFact {
         char error[ERR_TEXT_MAX];
 } WriteFact;
 
+/* What became of a message to the webhook address. */
+typedef enum WebhookResult {
+        WEBHOOK_TAKEN,
+        WEBHOOK_UNSIGNED, /* without a signature that can be read */
+        WEBHOOK_FORGED,   /* none of its signatures is of our secret */
+        WEBHOOK_UNTIMELY, /* signed more than five minutes ago, or from now */
+        WEBHOOK_REPLAYED,
+        WEBHOOK_CROWDED, /* more came within the time than are remembered */
+        WEBHOOK_UNKNOWN, /* for a tailnet that is not there, or has no secret for it */
+        WEBHOOK_RESULTS,
+} WebhookResult;
+
+typedef struct WebhookFact {
+        uint64_t received[WEBHOOK_RESULTS];
+        uint64_t events; /* in those that were taken */
+} WebhookFact;
+
 typedef struct Facts {
         HookFact *hooks; /* sorted by eg_gateway; owned */
         size_t n_hooks;
@@ -96,6 +113,7 @@ typedef struct Facts {
         HookCounters counters;
         DirFact resources, gateway_resources;
         WriteFact generated;
+        WebhookFact webhooks;
         Wall started;
 } Facts;
 
