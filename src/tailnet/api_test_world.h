@@ -11,7 +11,7 @@
 
 enum {
         API_ROUTES_MAX = 32,
-        API_TURNS_MAX = 20000,
+        API_TURNS_MAX = 4000,
 };
 
 typedef struct ApiRoute {

@@ -102,7 +102,9 @@ static bool is_refused(const ServiceAsk *s, const Refusal *r)
 static void fail(ServiceAsk *s, Refusal *r, const char *what, const Err *err,
                  const HttpResult *result)
 {
-        IGNORE(snprintf(r->text, sizeof(r->text), "%s: %s", what, err->text), "cut at its size");
+        IGNORE(snprintf(r->text, sizeof(r->text), "%s: %.*s", what, (int)(sizeof(r->text) * 3 / 4),
+                        err->text),
+               "cut at its size");
         /* Of many with one fault the first is told. */
         if (str_find_str(str_of(s->warning), str_of(what)) < 0)
                 warn(s, "%s", r->text);
