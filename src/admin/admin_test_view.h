@@ -135,7 +135,14 @@ static inline void view_facts(Facts *f, ObjectKey tailnet, ObjectKey eg_gateway,
         h->owes_attempt = true;
         view_copy(h->asked, sizeof h->asked, text);
         view_copy(h->served, sizeof h->served, text);
-        view_copy(h->left_out_text, sizeof h->left_out_text, text);
+        GapNotes notes = {0};
+        gap_notes_add(&notes, &(AnswerGap){.reason = GAP_AUTH,
+                                           .host = text,
+                                           .where = text,
+                                           .listener = text,
+                                           .cluster = text,
+                                           .n = 2});
+        h->gaps = answer_gaps_update(h->gaps, &notes);
         view_copy(h->error, sizeof h->error, text);
         facts_hook(f, (ObjectKey){text, text})->calls = 1;
         view_copy(f->resources.error, sizeof f->resources.error, text);

@@ -212,6 +212,24 @@ static void put_converged(const AdminView *v, Buf *out)
         }
 }
 
+/* Reasons that the last answer had no use for have no row. */
+static void put_gaps(const AdminView *v, Buf *out)
+{
+        const char *name = "tailscale_gateway_left_out_routes";
+        exposition_family(out, name, "gauge",
+                          "Hosts and paths that the last answer to Envoy Gateway was without.");
+        for (size_t i = 0; i < v->facts->n_hooks; i++) {
+                const HookFact *f = &v->facts->hooks[i];
+                for (size_t r = 0; f->gaps != NULL && r < GAP_REASONS; r++) {
+                        char buf[KEY_TEXT];
+                        Label labels[] = {{"gateway", key_text(f->eg_gateway, buf, sizeof buf)},
+                                          {"reason", gap_reason_name((GapReason)r)}};
+                        if (f->gaps->by_reason[r] > 0)
+                                exposition_u64(out, name, labels, 2, f->gaps->by_reason[r]);
+                }
+        }
+}
+
 static void put_hooks(const AdminView *v, Buf *out)
 {
         static const char *const methods[] = {"PostRouteModify",        "PostVirtualHostModify",
@@ -301,3 +319,4 @@ void metrics_page(const AdminView *v, Buf *out)
                                  v->metrics[i].labels);
         process_info_page(out, (double)v->facts->started.ms / 1000);
 }
+        put_gaps(v, out);

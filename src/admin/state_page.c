@@ -4,7 +4,68 @@
  * Tables, so two pages of one state are the same but for times.
  */
 #include "admin/admin.h"
+#include "base/mem.h"
 #include "proto/json_writer.h"
+
+enum {
+        GAP_TEXT_MAX = 4096, /* a sentence with two names of hosts */
+};
+
+/* What the last answers were without, by row of the Report. */
+typedef struct RowGaps {
+        const Table *routes;  /* NULL: there is no Report */
+        const AnswerGap **at; /* owned; of each row; NULL: it is in the answer */
+        size_t next;          /* row at which the entry that is asked for next begins */
+} RowGaps;
+
+static RowGaps row_gaps_make(const AdminView *v)
+{
+        RowGaps g = {.routes = v->report != NULL ? v->report->routes : NULL};
+        const HookFact *f = NULL;
+        const ObjectKey *of = NULL;
+        g.at = mem_new_array(table_n(g.routes) + 1, sizeof(*g.at));
+        for (size_t i = 0; i < table_n(g.routes); i++) {
+                const RouteReport *r = table_at(g.routes, i);
+                if (of == NULL || !object_key_eq(*of, r->eg_gateway))
+                        f = facts_find_hook(v->facts, r->eg_gateway);
+                of = &r->eg_gateway;
+                g.at[i] = f != NULL ? answer_gaps_find(f->gaps, r) : NULL;
+        }
+        return g;
+}
+
+static void row_gaps_done(RowGaps *g)
+{
+        mem_free(g->at);
+}
+
+static int entry_order_of(const RouteReport *r, const EntryView *e)
+{
+        int c = object_key_cmp(r->gateway, e->gateway);
+        return c != 0 ? c : str_cmp(r->tailnet, e->tailnet);
+}
+
+/* How many rows of the entry are in no answer. Entries are asked for in their order, which is that
+ * of the rows too. */
+static uint64_t row_gaps_count(RowGaps *g, const EntryView *e)
+{
+        uint64_t n = 0;
+        for (; g->next < table_n(g->routes); g->next++) {
+                int c = entry_order_of(table_at(g->routes, g->next), e);
+                if (c > 0)
+                        break;
+                n += c == 0 && g->at[g->next] != NULL && !g->at[g->next]->partly;
+        }
+        return n;
+}
+
+static void put_gap_text(JsonWriter *w, Str key, const AnswerGap *g)
+{
+        Buf text CLEANUP(buf_done);
+        buf_init(&text, GAP_TEXT_MAX);
+        gap_text(g, &text);
+        json_key_str(w, key, buf_str(&text));
+}
 
 static void put_time(JsonWriter *w, Str key, Wall t)
 {
@@ -125,19 +186,21 @@ static const EntryReport *entry_report(const Report *r, const EntryView *v)
         return NULL;
 }
 
-static void put_entry_report(JsonWriter *w, const EntryReport *r)
+/* `missing`: how many of its hosts and paths the last answer was without. */
+static void put_entry_report(JsonWriter *w, const EntryReport *r, uint64_t missing)
 {
         json_key_u64(w, STR("selected"), r->selected);
         json_key_u64(w, STR("excluded"), r->excluded);
         json_key_u64(w, STR("hosts"), r->hosts);
         json_key_u64(w, STR("paths"), r->paths);
         json_key_u64(w, STR("conflicts"), r->conflicts);
-        json_key_bool(w, STR("programmed"), r->programmed);
+        json_key_u64(w, STR("leftOutOfAnswer"), missing);
+        json_key_bool(w, STR("programmed"), r->programmed && r->hosts + r->paths > missing);
         json_key_str(w, STR("reason"), r->reason);
         json_key_str(w, STR("text"), r->text);
 }
 
-static void put_entry(JsonWriter *w, const AdminView *v, const EntryView *e)
+static void put_entry(JsonWriter *w, const AdminView *v, const EntryView *e, RowGaps *gaps)
 {
         const EntryReport *r = entry_report(v->report, e);
         json_object_begin(w);
@@ -147,7 +210,7 @@ static void put_entry(JsonWriter *w, const AdminView *v, const EntryView *e)
         json_key_bool(w, STR("known"), e->known);
         json_key_bool(w, STR("fromCache"), e->from_cache);
         if (r != NULL)
-                put_entry_report(w, r);
+                put_entry_report(w, r, row_gaps_count(gaps, e));
         put_held(w, &e->held);
         json_key_array_begin(w, STR("endpoints"));
         TABLE_FOREACH (Endpoint, x, e->endpoints)
@@ -161,7 +224,7 @@ static void put_entry(JsonWriter *w, const AdminView *v, const EntryView *e)
         json_object_end(w);
 }
 
-static void put_route(JsonWriter *w, const RouteReport *r)
+static void put_route(JsonWriter *w, const RouteReport *r, const AnswerGap *gap)
 {
         json_object_begin(w);
         json_key_str(w, STR("namespace"), r->gateway.namespace);
@@ -176,13 +239,46 @@ static void put_route(JsonWriter *w, const RouteReport *r)
         json_key_str(w, STR("cluster"), r->cluster);
         json_key_u64(w, STR("port"), r->port);
         json_key_str(w, STR("protocol"), protocol_name(r->protocol));
-        json_key_bool(w, STR("programmed"), r->programmed);
-        json_key_str(w, STR("reason"), r->reason);
-        json_key_str(w, STR("text"), r->text);
+        json_key_bool(w, STR("programmed"), r->programmed && (gap == NULL || gap->partly));
+        json_key_str(w, STR("reason"), gap != NULL ? gap_reason_name(gap->reason) : r->reason);
+        if (gap != NULL)
+                put_gap_text(w, STR("text"), gap);
+        else
+                json_key_str(w, STR("text"), r->text);
+        json_object_end(w);
+}
+
+static void put_gap(JsonWriter *w, const AnswerGap *g)
+{
+        json_object_begin(w);
+        json_key_str(w, STR("reason"), gap_reason_name(g->reason));
+        json_key_str(w, STR("listener"), g->listener);
+        json_key_str(w, STR("namespace"), g->namespace);
+        json_key_str(w, STR("host"), g->host);
+        json_key_bool(w, STR("paths"), g->paths);
+        json_key_str(w, STR("path"), g->path);
+        json_key_str(w, STR("where"), g->where);
+        json_key_str(w, STR("cluster"), g->cluster);
+        json_key_u64(w, STR("routes"), g->n);
+        json_key_bool(w, STR("partly"), g->partly);
+        put_gap_text(w, STR("text"), g);
         json_object_end(w);
 }
 
 static void put_hook(JsonWriter *w, const HookFact *f)
+static void put_gaps(JsonWriter *w, const AnswerGaps *gaps)
+{
+        json_key_u64(w, STR("leftOut"), answer_gaps_total(gaps));
+        if (gaps != NULL && gaps->n > 0)
+                put_gap_text(w, STR("leftOutText"), &gaps->at[0]);
+        else
+                json_key_str(w, STR("leftOutText"), (Str){0});
+        json_key_array_begin(w, STR("leftOutRoutes"));
+        for (size_t i = 0; gaps != NULL && i < gaps->n; i++)
+                put_gap(w, &gaps->at[i]);
+        json_array_end(w);
+}
+
 {
         json_key_object_begin(w, STR("hook"));
         json_key_u64(w, STR("calls"), f->calls);
@@ -198,8 +294,7 @@ static void put_hook(JsonWriter *w, const HookFact *f)
         json_key_u64(w, STR("answerBytes"), f->answer_bytes);
         json_key_u64(w, STR("hosts"), f->hosts);
         json_key_u64(w, STR("paths"), f->paths);
-        json_key_u64(w, STR("leftOut"), f->left_out);
-        json_key_str(w, STR("leftOutText"), str_of(f->left_out_text));
+        put_gaps(w, f->gaps);
         json_key_str(w, STR("error"), str_of(f->error));
         json_object_end(w);
 }
@@ -259,6 +354,7 @@ static void put_process(JsonWriter *w, const AdminView *v)
 void state_page(const AdminView *v, Buf *out)
 {
         JsonWriter w;
+        RowGaps gaps CLEANUP(row_gaps_done) = row_gaps_make(v);
         json_writer_init(&w, out);
         json_object_begin(&w);
         put_process(&w, v);
@@ -268,11 +364,11 @@ void state_page(const AdminView *v, Buf *out)
         json_array_end(&w);
         json_key_array_begin(&w, STR("entries"));
         TABLE_FOREACH (EntryView, e, v->world->entries)
-                put_entry(&w, v, e);
+                put_entry(&w, v, e, &gaps);
         json_array_end(&w);
         json_key_array_begin(&w, STR("routes"));
-        TABLE_FOREACH (RouteReport, r, v->report != NULL ? v->report->routes : NULL)
-                put_route(&w, r);
+        for (size_t i = 0; i < table_n(gaps.routes); i++)
+                put_route(&w, table_at(gaps.routes, i), gaps.at[i]);
         json_array_end(&w);
         json_key_array_begin(&w, STR("gateways"));
         TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL)

@@ -114,6 +114,55 @@ static void it_tells_what_was_found_left_out_and_programmed(void **state)
         page_close(&p);
 }
 
+/* What an answer was without is not said to be programmed. */
+static void what_an_answer_was_without_is_not_programmed(void **state)
+{
+        (void)state;
+        TestView t;
+        test_view_open(&t, VIEW_FULL);
+        HookFact *h = facts_hook(&t.facts, (ObjectKey){STR("demo"), STR("gw")});
+        GapNotes notes = {0};
+        gap_notes_add(
+                &notes,
+                &(AnswerGap){.reason = GAP_HOST_TAKEN, .host = STR("api.tailscale.local"), .n = 1});
+        gap_notes_add(&notes, &(AnswerGap){.reason = GAP_AUTH,
+                                           .paths = true,
+                                           .catch_all = true,
+                                           .partly = true,
+                                           .host = STR("*"),
+                                           .where = STR("a.b"),
+                                           .n = 1});
+        h->gaps = answer_gaps_update(h->gaps, &notes);
+        Arena a;
+        arena_init(&a, 0);
+        Buf text;
+        buf_init(&text, 1 << 20);
+        state_page(&t.view, &text);
+        TreeMark at;
+        Err err;
+        const Tree *root = json_read(&a, buf_str(&text), &at, &err);
+        TREE_FOREACH (r, tree_get(root, STR("routes"))) {
+                bool is_host = tree_get_str(r, STR("path")).n == 0;
+                assert_int_equal(tree_get_bool(r, STR("programmed"), is_host), !is_host);
+                assert_true(str_eq(tree_get_str(r, STR("reason")),
+                                   is_host ? STR("Conflicted") : STR("AuthNotInherited")));
+        }
+        const Tree *entry = tree_get(root, STR("entries"))->first;
+        assert_true(str_eq(tree_get(entry, STR("leftOutOfAnswer"))->text, STR("1")));
+        assert_true(tree_get_bool(entry, STR("programmed"), false));
+        const Tree *hook = tree_get(tree_get(root, STR("gateways"))->first, STR("hook"));
+        const Tree *gap = tree_get(hook, STR("leftOutRoutes"))->first;
+        assert_true(str_eq(tree_get(hook, STR("leftOut"))->text, STR("2")));
+        assert_true(str_eq(tree_get_str(gap, STR("host")), STR("api.tailscale.local")));
+        assert_true(
+                str_eq(tree_get_str(gap, STR("text")),
+                       STR("Envoy Gateway has a virtual host for api.tailscale.local already")));
+        assert_true(tree_get_bool(gap->next, STR("partly"), false));
+        arena_done(&a);
+        buf_done(&text);
+        test_view_close(&t);
+}
+
 /* Without a byte that ends a string, and as UTF-8. */
 static void hostile_names_stay_inside_their_strings(void **state)
 {
@@ -142,6 +191,7 @@ int main(void)
                 cmocka_unit_test(every_page_has_the_same_members),
                 cmocka_unit_test(nothing_is_made_up_before_there_is_anything),
                 cmocka_unit_test(it_tells_what_was_found_left_out_and_programmed),
+                cmocka_unit_test(what_an_answer_was_without_is_not_programmed),
                 cmocka_unit_test(hostile_names_stay_inside_their_strings),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

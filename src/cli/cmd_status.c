@@ -88,7 +88,7 @@ static void put_entries(Page *p, const Tree *root)
 {
         CLEANUP(columns_done) Columns c;
         columns_init(&c, "TAILSCALEGATEWAY|TAILNET|SELECTED|LEFT "
-                         "OUT|HOSTS|PATHS|CONFLICTS|PROGRAMMED|HELD|WHY");
+                         "OUT|HOSTS|PATHS|CONFLICTS|NOT IN ANSWER|PROGRAMMED|HELD|WHY");
         TREE_FOREACH (e, tree_get(root, STR("entries"))) {
                 bool programmed = tree_get_bool(e, STR("programmed"), false);
                 p->wrong |= !programmed;
@@ -98,6 +98,7 @@ static void put_entries(Page *p, const Tree *root)
                                     tree_get_str(e, STR("tailnet")), text_of(e, STR("selected")),
                                     text_of(e, STR("leftOutTotal")), text_of(e, STR("hosts")),
                                     text_of(e, STR("paths")), text_of(e, STR("conflicts")),
+                                    text_of(e, STR("leftOutOfAnswer")),
                                     programmed ? STR("True") : STR("False"), held_text(p, e),
                                     why_of(p, e)});
         }
@@ -162,20 +163,39 @@ static void put_gateways(Page *p, const Tree *root)
         TREE_FOREACH (g, tree_get(root, STR("gateways"))) {
                 const Tree *hook = tree_get(g, STR("hook"));
                 p->wrong |= !tree_get_bool(g, STR("programmed"), false);
-                Str left_out = text_of(hook, STR("leftOut"));
-                if (left_out.n > 0 && !str_eq(left_out, STR("0")))
-                        left_out = arena_printf(p->arena, "%.*s (%.*s)", STR_FMT(left_out),
-                                                STR_FMT(tree_get_str(hook, STR("leftOutText"))));
-                columns_row(&c, (Str[]){slash(p, tree_get_str(g, STR("namespace")),
-                                              tree_get_str(g, STR("name"))),
-                                        tree_get_bool(g, STR("found"), false) ? STR("True")
-                                                                              : STR("False"),
-                                        tree_get_str(g, STR("revisionWanted")),
-                                        tree_get_str(g, STR("revisionServed")),
-                                        text_of(hook, STR("calls")), text_of(hook, STR("last")),
-                                        left_out, tree_get_str(hook, STR("error"))});
+                columns_row(
+                        &c,
+                        (Str[]){slash(p, tree_get_str(g, STR("namespace")),
+                                      tree_get_str(g, STR("name"))),
+                                tree_get_bool(g, STR("found"), false) ? STR("True") : STR("False"),
+                                tree_get_str(g, STR("revisionWanted")),
+                                tree_get_str(g, STR("revisionServed")), text_of(hook, STR("calls")),
+                                text_of(hook, STR("last")), text_of(hook, STR("leftOut")),
+                                tree_get_str(hook, STR("error"))});
         }
         columns_print(&c, "Envoy Gateway's Gateways", p->out);
+}
+
+static void put_answer_gaps(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "GATEWAY|HOST|PATH|IN HOST|CLUSTER|ROUTES|REASON|TEXT");
+        TREE_FOREACH (g, tree_get(root, STR("gateways"))) {
+                TREE_FOREACH (l, tree_get(tree_get(g, STR("hook")), STR("leftOutRoutes"))) {
+                        bool paths = tree_get_bool(l, STR("paths"), false);
+                        Str path = tree_get_str(l, STR("path"));
+                        columns_row(&c, (Str[]){slash(p, tree_get_str(g, STR("namespace")),
+                                                      tree_get_str(g, STR("name"))),
+                                                tree_get_str(l, STR("host")),
+                                                paths && path.n == 0 ? STR("all") : path,
+                                                tree_get_str(l, STR("where")),
+                                                tree_get_str(l, STR("cluster")),
+                                                text_of(l, STR("routes")),
+                                                tree_get_str(l, STR("reason")),
+                                                tree_get_str(l, STR("text"))});
+                }
+        }
+        columns_print(&c, "Left out of the answer to Envoy Gateway", p->out);
 }
 
 static void ask(const CliOptions *o, Buf *path)
@@ -194,6 +214,7 @@ static bool show(Arena *arena, const Tree *answer, Buf *out)
         put_endpoints(&p, answer);
         put_left_out(&p, answer);
         put_gateways(&p, answer);
+        put_answer_gaps(&p, answer);
         return !p.wrong;
 }
 

@@ -15,6 +15,11 @@
 
 #include <stdio.h>
 
+enum {
+        GAPS_LOGGED_MAX = 20, /* of one answer: the rest is in /state */
+        GAP_TEXT_MAX = 1024,
+};
+
 struct Extension {
         ExtensionInput in;
         GrpcServer *server;
@@ -91,6 +96,23 @@ static HookFact *fact_of(Extension *x, ObjectKey eg_gateway)
         return facts_hook(x->in.facts, eg_gateway);
 }
 
+/* What this answer is without, where the one before was not without the same. */
+static void log_gaps(Extension *x, const HookResult *r)
+{
+        for (size_t i = 0; i < r->gaps.n && i < GAPS_LOGGED_MAX; i++) {
+                const AnswerGap *g = &r->gaps.at[i];
+                Buf text CLEANUP(buf_done);
+                buf_init(&text, GAP_TEXT_MAX);
+                gap_text(g, &text);
+                log_warn(x->in.log, "left out of the answer",
+                         LOG_STR("namespace", r->eg_gateway.namespace),
+                         LOG_STR("name", r->eg_gateway.name), LOG_STR("host", g->host),
+                         LOG_STR("path", g->path), LOG_STR("cluster", g->cluster),
+                         LOG_INT("routes", g->n), LOG_STR("reason", gap_reason_name(g->reason)),
+                         LOG_STR("text", buf_str(&text)));
+        }
+}
+
 /* Only PostTranslateModify speaks for a Gateway as a whole. */
 static void record_translate(Extension *x, HookVerdict v, const HookResult *r, Str request,
                              const Buf *answer, double seconds)
@@ -116,8 +138,10 @@ static void record_translate(Extension *x, HookVerdict v, const HookResult *r, S
         f->owes_attempt = r->asked.n > 0 && r->served.n > 0 && !str_eq(r->asked, r->served);
         f->hosts = r->hosts;
         f->paths = r->paths;
-        f->left_out = r->left_out;
-        copy_text(f->left_out_text, sizeof f->left_out_text, str_of(r->left_out_text));
+        const AnswerGaps *before = f->gaps;
+        f->gaps = answer_gaps_update(f->gaps, &r->gaps);
+        if (f->gaps != before)
+                log_gaps(x, r);
 }
 
 static void log_translate(Extension *x, HookVerdict v, const HookResult *r, double seconds)
@@ -135,7 +159,7 @@ static void log_translate(Extension *x, HookVerdict v, const HookResult *r, doub
         log_info(x->in.log, "hook answered", LOG_STR("gateway", gateway),
                  LOG_STR("asked", r->asked), LOG_STR("served", r->served),
                  LOG_INT("hosts", r->hosts), LOG_INT("paths", r->paths),
-                 LOG_INT("left_out", r->left_out), LOG_INT("micros", (int64_t)(seconds * 1e6)));
+                 LOG_INT("left_out", r->gaps.total), LOG_INT("micros", (int64_t)(seconds * 1e6)));
 }
 
 static void count(HookCounters *n, HookMethod m, HookVerdict v, const HookResult *r, double seconds)

@@ -60,6 +60,8 @@ void facts_init(Facts *f)
 
 void facts_done(Facts *f)
 {
+        for (size_t i = 0; i < f->n_hooks; i++)
+                leaf_unref(f->hooks[i].gaps);
         records_done(hooks_of(f));
         records_done(tailnets_of(f));
         facts_init(f);
@@ -140,6 +142,10 @@ const HookFact *facts_find_hook(const Facts *f, ObjectKey eg_gateway)
 
 void facts_forget_hook(Facts *f, ObjectKey eg_gateway)
 {
+        HookFact *h = find(hooks_of(f), eg_gateway);
+
+        if (h != NULL)
+                leaf_unref(h->gaps);
         f->n_hooks = forget(hooks_of(f), eg_gateway);
 }
 

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/instant.h"
 #include "base/metric.h"
+#include "model/answer_gap.h"
 #include "model/binding_spec.h"
 
 /* The last PostTranslateModify calls of one Gateway. */
@@ -23,10 +24,9 @@ typedef struct HookFact {
         Mono at; /* the same instant, for intervals; 0: no call yet */
         double last_seconds;
         uint64_t request_bytes, answer_bytes;
-        uint64_t hosts, paths,
-                left_out;        /* injected; and left out at the answer (a domain was taken) */
-        char left_out_text[256]; /* the first of them */
-        char error[256];         /* of the last failure, or empty */
+        uint64_t hosts, paths;  /* injected */
+        const AnswerGaps *gaps; /* left out at the answer, one reference; NULL: nothing */
+        char error[256];        /* of the last failure, or empty */
 } HookFact;
 
 /* A tailnet has at most one of each: the control server or file that says what is there, and a

@@ -22,6 +22,7 @@ typedef struct RouteReport {
         Str cluster;  /* Envoy cluster name */
         uint16_t port;
         Protocol protocol;
+        bool catch_all; /* a path in the listener's catch-all host */
         bool programmed;
         Str reason; /* where not: "Conflicted", "NoHost", "TooManyRoutes", … */
         Str text;   /* with whom, which cap, … */

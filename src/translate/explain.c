@@ -287,6 +287,38 @@ static void tell_revision(Explain *x, const RouteReport *r)
                          "and the Gateway accepted?"));
                 return;
         }
+/* Does the URL's host belong to the virtual host that is without the paths? */
+static bool is_where(const Explain *x, const AnswerGap *gap)
+{
+        return str_starts(gap->where, STR("*.")) ? hostname_within(gap->where, x->host)
+                                                 : str_eq_fold(gap->where, x->host);
+}
+
+/* Was the row left out of the last answer? */
+static void tell_gap(Explain *x, const RouteReport *r, const AnswerGaps *gaps)
+{
+        for (size_t i = 0; gaps != NULL && r->programmed && i < gaps->n; i++) {
+                const AnswerGap *gap = &gaps->at[i];
+                if (!gap_covers(gap, r) || (gap->partly && !is_where(x, gap)))
+                        continue;
+                Buf text CLEANUP(buf_done);
+                buf_init(&text, STEP_TEXT_MAX);
+                gap_text(gap, &text);
+                Str reason = gap_reason_name(gap->reason);
+                step(x, "answer", false,
+                     arena_printf(&x->arena, "left out: %.*s: %.*s", STR_FMT(reason),
+                                  STR_FMT(buf_str(&text))));
+                return;
+        }
+        x->doubted = gaps != NULL && gaps->n == ANSWER_GAPS_MAX;
+        if (x->doubted)
+                step(x, "answer", true,
+                     arena_printf(&x->arena,
+                                  "%llu hosts and paths were left out of it, not all of which are "
+                                  "known by name",
+                                  (unsigned long long)gaps->total));
+}
+
         char last[WALL_TEXT];
         bool served = strcmp(h->served, g->revision) == 0;
         step(x, "revision", served,
@@ -300,11 +332,7 @@ static void tell_revision(Explain *x, const RouteReport *r)
                                            : "is Envoy Gateway up, and the directory of the "
                                              "Bindings one of its paths?",
                                    h->last.ms > 0 ? wall_format(h->last, last) : "no time"));
-        x->doubted = h->left_out > 0;
-        if (x->doubted)
-                step(x, "answer", true,
-                     arena_printf(&x->arena, "%llu left out at the answer: %s",
-                                  (unsigned long long)h->left_out, h->left_out_text));
+        tell_gap(x, r, h->gaps);
 }
 
 static void tell_proxy(Explain *x, ObjectKey gateway, const TailnetEntry *entry)

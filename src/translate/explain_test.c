@@ -165,6 +165,67 @@ static void a_path_in_a_users_host(void **state)
         fixture_done(&f);
 }
 
+static void check_says(const Fixture *f, const Facts *facts, const char *url, const char *wanted)
+{
+        Buf json;
+        buf_init(&json, 1 << 20);
+        explain_url(f->snapshot, f->report, facts, str_of(url), &json);
+        if (str_find_str(buf_str(&json), str_of(wanted)) < 0)
+                fail_msg("%s: %s is not in %.*s", url, wanted, STR_FMT(buf_str(&json)));
+        buf_done(&json);
+}
+
+static void hold_gap(HookFact *h, const AnswerGap *gap, size_t times)
+{
+        GapNotes notes = {0};
+        for (size_t i = 0; i < times; i++)
+                gap_notes_add(&notes, gap);
+        h->gaps = answer_gaps_update(h->gaps, &notes);
+}
+
+/* What the last answer was without, with its reason, where it is this. */
+static void what_the_answer_was_without(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(WORLD, NULL);
+        Facts facts;
+        facts_init(&facts);
+        HookFact *h = facts_hook(&facts, (ObjectKey){STR("demo"), STR("gw")});
+        snprintf(h->served, sizeof(h->served), "%s",
+                 ((const GatewayReport *)f.report->gateways->at[0])->revision);
+        hold_gap(h,
+                 &(AnswerGap){.reason = GAP_AUTH,
+                              .listener = STR("http"),
+                              .host = STR("api.ts.local"),
+                              .n = 1},
+                 1);
+        check_says(&f, &facts, "http://api.ts.local/",
+                   "answer: left out: AuthNotInherited: all routes of listener http");
+        check_says(&f, &facts, "http://api.ts.local/", "\"answers\":false");
+        check_says(&f, &facts, "http://x/t/api/", "\"answers\":true");
+        hold_gap(h,
+                 &(AnswerGap){.reason = GAP_OTHER_NAMESPACE,
+                              .paths = true,
+                              .catch_all = true,
+                              .partly = true,
+                              .host = STR("*"),
+                              .where = STR("*.b.c"),
+                              .namespace = STR("demo"),
+                              .n = 1},
+                 1);
+        check_says(&f, &facts, "http://a.b.c/t/api/",
+                   "OtherNamespace: host *.b.c has a route of another namespace than demo");
+        check_says(&f, &facts, "http://a.d/t/api/", "\"answers\":true");
+        check_says(&f, &facts, "http://api.ts.local/", "\"answers\":true");
+        /* More than have names: it may be among them. */
+        hold_gap(h, &(AnswerGap){.reason = GAP_HOST_TAKEN, .host = STR("else.ts.local"), .n = 1},
+                 70);
+        check_says(&f, &facts, "http://api.ts.local/", "70 hosts and paths were left out");
+        check_says(&f, &facts, "http://api.ts.local/", "api, unless it is among");
+        facts_done(&facts);
+        fixture_done(&f);
+}
+
 /* The step before the verdict of an unknown host shows how hosts are made, and what is not read. */
 static void what_is_not_in_force_is_told(void **state)
 {
@@ -179,15 +240,6 @@ static void what_is_not_in_force_is_told(void **state)
         assert_true(str_find_str(buf_str(&json), STR("a.yaml:1:1: broken")) > 0);
         assert_true(str_find_str(buf_str(&json), STR("hosts {service}.ts.local")) > 0);
         assert_true(str_find_str(buf_str(&json), STR("\"answers\":false")) > 0);
-        HookFact *h = facts_hook(&facts, (ObjectKey){STR("demo"), STR("gw")});
-        snprintf(h->served, sizeof(h->served), "%s",
-                 ((const GatewayReport *)f.report->gateways->at[0])->revision);
-        snprintf(h->left_out_text, sizeof(h->left_out_text), "AuthNotInherited");
-        h->left_out = 1;
-        buf_reset(&json);
-        explain_url(f.snapshot, f.report, &facts, STR("http://api.ts.local/"), &json);
-        assert_true(str_find_str(buf_str(&json), STR("left out at the answer: Auth")) > 0);
-        assert_true(str_find_str(buf_str(&json), STR("api, unless it is among")) > 0);
         buf_done(&json);
         facts_done(&facts);
         fixture_done(&f);
@@ -229,6 +281,7 @@ int main(void)
                 cmocka_unit_test(what_stops_a_request),
                 cmocka_unit_test(a_path_in_a_users_host),
                 cmocka_unit_test(what_is_not_in_force_is_told),
+                cmocka_unit_test(what_the_answer_was_without),
                 cmocka_unit_test(a_device_that_was_left_out),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,9 +19,6 @@
 #include "translate/splice.h"
 #include "translate/xds_view.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "pb_tokens.h"
 
 enum {
@@ -350,24 +347,31 @@ static HookVerdict write_answer(Hook *h)
         return v == HOOK_ANSWERED && h->answer->failed ? HOOK_TOO_LARGE : v;
 }
 
+/* Hosts and paths of a target that go to one of its listeners. */
+static uint64_t count_of_listener(const Target *t, Str listener)
+{
+        uint64_t n = 0;
+        for (size_t i = 0; i < t->n_hosts; i++)
+                n += str_eq(t->hosts[i]->listener, listener);
+        for (size_t i = 0; i < t->n_groups; i++)
+                n += str_eq(t->groups[i].listener, listener) ? t->groups[i].n : 0;
+        return n;
+}
+
 /* Targets whose RouteConfiguration did not come. */
-static void count_missing(Hook *h)
+static void note_missing(Hook *h)
 {
         const Contribution *c = h->contribution;
-        uint64_t n = 0;
         for (size_t i = 0; c != NULL && i < c->n_targets; i++) {
                 const Target *t = &c->targets[i];
-                if (h->found[i])
-                        continue;
-                n += t->n_hosts;
-                for (size_t j = 0; j < t->n_groups; j++)
-                        n += t->groups[j].n;
+                for (size_t j = 0; !h->found[i] && j < t->listeners.n; j++) {
+                        AnswerGap gap = {.reason = GAP_NO_ROUTES,
+                                         .listener = t->listeners.at[j],
+                                         .n = count_of_listener(t, t->listeners.at[j])};
+                        if (gap.n > 0)
+                                gap_notes_add(&h->spliced.gaps, &gap);
+                }
         }
-        if (n > 0)
-                splice_left_out(&h->spliced, n,
-                                "a RouteConfiguration of Gateway %.*s/%.*s did not come: is "
-                                "translation.route.includeAll set?",
-                                STR_FMT(c->gateway.namespace), STR_FMT(c->gateway.name));
 }
 
 static void tell(Hook *h)
@@ -375,9 +379,8 @@ static void tell(Hook *h)
         HookResult *r = h->result;
         r->hosts = h->spliced.hosts;
         r->paths = h->spliced.paths;
-        count_missing(h);
-        r->left_out = h->spliced.left_out;
-        memcpy(r->left_out_text, h->spliced.text, sizeof(r->left_out_text));
+        note_missing(h);
+        r->gaps = h->spliced.gaps;
         if (h->contribution != NULL)
                 r->served = str_of(h->contribution->revision);
 }

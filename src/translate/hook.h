@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "model/answer_gap.h"
 #include "translate/snapshot.h"
 
 typedef enum HookMethod {
@@ -30,8 +31,7 @@ typedef enum HookVerdict {
 } HookVerdict;
 
 enum {
-        HOOK_ANSWER_MAX = 64 << 20,
-        HOOK_TEXT_MAX = 256
+        HOOK_ANSWER_MAX = 64 << 20
 };
 
 /* What was found and done, for Facts; strings are borrowed from the request or the Snapshot. */
@@ -41,9 +41,7 @@ typedef struct HookResult {
         uint64_t attempt;
         Str served; /* revision that was answered; empty: input given back */
         uint64_t hosts, paths, clusters;
-        uint64_t left_out; /* of ours, at the answer: a domain or name that is taken, a bound that
-                              would break */
-        char left_out_text[HOOK_TEXT_MAX]; /* the first of them */
+        GapNotes gaps; /* of ours, left out at the answer: a domain or name that is taken, … */
 } HookResult;
 
 /* Answers one call. `may_wait` false: never HOOK_WAIT; the newest is answered, or UNAVAILABLE where

@@ -46,6 +46,21 @@ static Request request(const char *routes, const char *const *domains, size_t n)
         return r;
 }
 
+/* Is that among the reasons of what was left out? */
+static bool says(const HookResult *r, const char *part)
+{
+        bool found = false;
+        for (size_t i = 0; i < r->gaps.n; i++) {
+                Buf b;
+                buf_init(&b, 1024);
+                buf_add_str(&b, gap_reason_name(r->gaps.at[i].reason));
+                gap_text(&r->gaps.at[i], &b);
+                found = found || str_find_str(buf_str(&b), str_of(part)) >= 0;
+                buf_done(&b);
+        }
+        return found;
+}
+
 #define REQUEST(...)                                                \
         request("demo/gw/http", (const char *const[]){__VA_ARGS__}, \
                 LENGTH_OF(((const char *const[]){__VA_ARGS__})))
@@ -61,7 +76,7 @@ static void a_host_is_appended_with_its_cluster(void **state)
                 assert_int_equal(a.verdict, HOOK_ANSWERED);
                 assert_int_equal(a.result.hosts, 1);
                 assert_int_equal(a.result.clusters, 1);
-                assert_int_equal(a.result.left_out, 0);
+                assert_int_equal(a.result.gaps.total, 0);
                 assert_int_equal(a.result.attempt, 7);
                 check_str(a.result.eg_gateway.name, "gw");
                 check_str(a.result.served, snapshot_revision(f.snapshot, gw));
@@ -113,8 +128,8 @@ static void what_is_not_ours_comes_back_as_it_was(void **state)
         assert_true(str_eq(pb_get(out, PBN_PostTranslateModifyResponse_routes),
                            pb_get(in, PBN_PostTranslateModifyRequest_routes)));
         /* The listener's RouteConfiguration is not there: it is said. */
-        assert_int_equal(a.result.left_out, 1);
-        assert_true(strstr(a.result.left_out_text, "includeAll") != NULL);
+        assert_int_equal(a.result.gaps.total, 1);
+        assert_true(says(&a.result, "includeAll"));
         answer_done(&a);
         request_done(&r);
         fixture_done(&f);
@@ -269,7 +284,7 @@ static void a_domain_that_is_there_is_left_alone(void **state)
         Request r = REQUEST("API.ts.local", "b.c");
         Answer a = answer_of(f.snapshot, &r);
         assert_int_equal(a.result.hosts, 0);
-        assert_int_equal(a.result.left_out, 1);
+        assert_int_equal(a.result.gaps.total, 1);
         assert_true(str_eq(pb_get(buf_str(&a.bytes), PBN_PostTranslateModifyResponse_routes),
                            pb_get(buf_str(&r.bytes), PBN_PostTranslateModifyRequest_routes)));
         answer_done(&a);
@@ -294,7 +309,7 @@ static void a_domain_that_is_there_is_left_alone(void **state)
         request_routes_end(&r);
         a = answer_of(f.snapshot, &r);
         assert_int_equal(a.result.hosts, 0);
-        assert_int_equal(a.result.left_out, 1);
+        assert_int_equal(a.result.gaps.total, 1);
         answer_done(&a);
         request_done(&r);
         fixture_done(&f);
@@ -310,8 +325,8 @@ static void what_did_not_come_is_counted_once(void **state)
         request_binding(&r, BINDING(""));
         Answer a = answer_of(f.snapshot, &r);
         assert_int_equal(a.verdict, HOOK_ANSWERED);
-        assert_int_equal(a.result.left_out, 2); /* a host and a path */
-        assert_true(strstr(a.result.left_out_text, "includeAll") != NULL);
+        assert_int_equal(a.result.gaps.total, 2); /* a host and a path */
+        assert_true(says(&a.result, "includeAll"));
         answer_done(&a);
         request_done(&r);
         fixture_done(&f);
@@ -326,7 +341,7 @@ static void what_did_not_come_is_counted_once(void **state)
         r = REQUEST("api.ts.local");
         a = answer_of(f.snapshot, &r);
         assert_int_equal(a.result.hosts, 0);
-        assert_int_equal(a.result.left_out, 2);
+        assert_int_equal(a.result.gaps.total, 2);
         answer_done(&a);
         request_done(&r);
         fixture_done(&f);
@@ -347,7 +362,7 @@ static void check_two_domains(const char *manifests)
         request_routes_end(&r);
         Answer a = answer_of(f.snapshot, &r);
         assert_int_equal(a.result.hosts, 0);
-        assert_int_equal(a.result.left_out, 2);
+        assert_int_equal(a.result.gaps.total, 2);
         assert_true(str_eq(pb_get(buf_str(&a.bytes), PBN_PostTranslateModifyResponse_routes),
                            pb_get(buf_str(&r.bytes), PBN_PostTranslateModifyRequest_routes)));
         answer_done(&a);
@@ -407,6 +422,25 @@ static void paths_go_to_the_catch_all(void **state)
         fixture_done(&f);
 }
 
+/* The gap of the row of paths in these hosts. */
+static const AnswerGap *find_gap(const Fixture *f, const HookResult *r, const char *path_host)
+{
+        AnswerGaps gaps = {.at = r->gaps.at, .n = r->gaps.n};
+        const AnswerGap *found = NULL;
+        TABLE_FOREACH (RouteReport, row, f->report->routes) {
+                if (row->path.n > 0 && str_eq(row->host, str_of(path_host)))
+                        found = answer_gaps_find(&gaps, row);
+        }
+        return found;
+}
+
+static void check_covered(const Fixture *f, const HookResult *r, const char *path_host, bool partly)
+{
+        const AnswerGap *gap = find_gap(f, r, path_host);
+        assert_non_null(gap);
+        assert_int_equal(gap->partly, partly);
+}
+
 static void paths_go_to_the_hosts_that_are_named(void **state)
 {
         (void)state;
@@ -426,8 +460,18 @@ static void paths_go_to_the_hosts_that_are_named(void **state)
                 assert_int_equal(count_fields(vhost, PBN_VirtualHost_routes), want[i].routes);
         }
         assert_int_equal(a.result.paths, 2);
-        assert_int_equal(a.result.left_out, 1);
-        assert_true(strstr(a.result.left_out_text, "AuthNotInherited") != NULL);
+        assert_int_equal(a.result.gaps.total, 2);
+        const AnswerGap *auth = &a.result.gaps.at[0], *absent = &a.result.gaps.at[1];
+        assert_int_equal(auth->reason, GAP_AUTH);
+        check_str(auth->host, "*.b");
+        check_str(auth->where, "auth.b");
+        assert_true(auth->partly); /* a.b has them */
+        assert_int_equal(absent->reason, GAP_NO_PATH_HOST);
+        check_str(absent->host, "absent.x");
+        assert_false(absent->partly);
+        check_covered(&f, &a.result, "*.b", true);
+        check_covered(&f, &a.result, "absent.x", false);
+        assert_null(find_gap(&f, &a.result, "c.d"));
         answer_done(&a);
         request_done(&r);
         fixture_done(&f);
@@ -452,8 +496,8 @@ static void authentication_is_not_undone(void **state)
                 catch_all = REQUEST("a.b", "!*");
         Answer a = answer_of(f.snapshot, &all);
         assert_int_equal(a.result.hosts + a.result.paths, 0);
-        assert_int_equal(a.result.left_out, 2);
-        assert_true(strstr(a.result.left_out_text, "AuthNotInherited") != NULL);
+        assert_int_equal(a.result.gaps.total, 2);
+        assert_true(says(&a.result, "AuthNotInherited"));
         answer_done(&a);
         a = answer_of(f.snapshot, &some);
         assert_int_equal(a.result.hosts, 1);
@@ -469,7 +513,7 @@ static void authentication_is_not_undone(void **state)
         a = answer_of(f.snapshot, &all);
         assert_int_equal(a.result.hosts, 1);
         assert_int_equal(a.result.paths, 1);
-        assert_int_equal(a.result.left_out, 0);
+        assert_int_equal(a.result.gaps.total, 0);
         answer_done(&a);
         fixture_done(&f);
         request_done(&all);
@@ -499,7 +543,7 @@ static void what_an_earlier_hook_put_in_is_replaced(void **state)
         Answer twice = answer_of(f.snapshot, &second);
         assert_int_equal(twice.result.hosts, 1);
         assert_int_equal(twice.result.paths, 1);
-        assert_int_equal(twice.result.left_out, 0);
+        assert_int_equal(twice.result.gaps.total, 0);
         assert_true(str_eq(buf_str(&once.bytes), buf_str(&twice.bytes)));
         answer_done(&twice);
         fixture_done(&f);
@@ -528,7 +572,7 @@ static void a_cluster_name_that_is_taken(void **state)
         Answer a = answer_of(f.snapshot, &r);
         assert_int_equal(a.result.clusters, 0);
         assert_int_equal(a.result.hosts + a.result.paths, 0);
-        assert_true(a.result.left_out > 0);
+        assert_true(a.result.gaps.total > 0);
         assert_int_equal(count_fields(buf_str(&a.bytes), PBN_PostTranslateModifyResponse_clusters),
                          1);
         answer_done(&a);

@@ -18,8 +18,6 @@
 #include "translate/hostname.h"
 #include "translate/xds_view.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "pb_tokens.h"
@@ -53,20 +51,11 @@ typedef struct Splice {
         Note **owners;        /* of each of target->hosts: the virtual host that has its domain */
         Auth *auth;           /* of each of target->listeners */
         Note **catch_alls;    /* of each of target->groups: the virtual host that is it */
+        size_t *named;        /* of each: virtual hosts of its listener that it names */
+        size_t *placed;       /* of each: virtual hosts that took its paths */
         size_t paths;         /* put in so far */
         SpliceResult *result;
 } Splice;
-
-void splice_left_out(SpliceResult *r, uint64_t n, const char *fmt, ...)
-{
-        if (r->left_out == 0 && n > 0) {
-                va_list ap;
-                va_start(ap, fmt);
-                IGNORE(vsnprintf(r->text, sizeof(r->text), fmt, ap), "cut where it is long");
-                va_end(ap);
-        }
-        r->left_out += n;
-}
 
 /* -- What a virtual host is ------------------------------------------------------------------ */
 
@@ -267,65 +256,79 @@ static bool has_one_domain(Str vhost)
         return n == 1;
 }
 
+static void miss_host(Splice *s, const Pack *host, GapReason reason)
+{
+        gap_notes_add(&s->result->gaps, &(AnswerGap){.reason = reason,
+                                                     .listener = host->listener,
+                                                     .namespace = host->namespace,
+                                                     .host = host->name,
+                                                     .cluster = host->cluster,
+                                                     .n = 1});
+}
+
+/* Paths of a group that are not put into the virtual host with the domain `where` (empty: into
+ * none). */
+static void miss_group(Splice *s, const PathGroup *g, GapReason reason, Str where)
+{
+        gap_notes_add(&s->result->gaps, &(AnswerGap){.reason = reason,
+                                                     .paths = true,
+                                                     .catch_all = g->catch_all,
+                                                     .listener = g->listener,
+                                                     .namespace = g->namespace,
+                                                     .host = g->domain,
+                                                     .where = where,
+                                                     .n = g->n});
+}
+
 /* May this host of ours be in the answer? `owner`: who has its domain, or NULL. */
 static bool admit_host(Splice *s, const Pack *host, const Note *owner)
 {
         if (strlist_has(s->taken, host->cluster)) {
-                splice_left_out(s->result, 1, "the name of cluster %.*s is taken",
-                                STR_FMT(host->cluster));
+                miss_host(s, host, GAP_CLUSTER_TAKEN);
                 return false;
         }
         if (owner != NULL &&
             (owner->overridden || !host->override || !has_one_domain(owner->body) ||
              !is_of_namespace(owner->body, host->namespace))) {
-                splice_left_out(s->result, 1, "host %.*s has a virtual host already",
-                                STR_FMT(host->name));
+                miss_host(s, host, GAP_HOST_TAKEN);
                 return false;
         }
         if (!host->named && is_all_auth(s, host->listener)) {
-                splice_left_out(
-                        s->result, 1,
-                        "AuthNotInherited: all routes of listener %.*s carry authentication, which "
-                        "host %.*s would not have; sectionName must name the listener",
-                        STR_FMT(host->listener), STR_FMT(host->name));
+                miss_host(s, host, GAP_AUTH);
                 return false;
         }
         return true;
 }
 
-/* May the group's paths be put into this virtual host, which it names? */
-static bool admit_group(Splice *s, const PathGroup *g, Str vhost)
-{
-        bool exact = !g->catch_all && !str_starts(g->domain, STR("*"));
-        if (!is_on_listener(s, vhost, g->listener))
-                return false;
-        if (!g->catch_all && !is_of_namespace(vhost, g->namespace)) {
-                splice_left_out(s->result, g->n,
-                                "pathHosts %.*s: a route there is of another namespace",
-                                STR_FMT(g->domain));
-                return false;
-        }
-        if (g->catch_all ? !g->named && (has_auth(vhost) || is_all_auth(s, g->listener))
-                         : !exact && has_auth(vhost)) {
-                splice_left_out(
-                        s->result, g->n,
-                        "AuthNotInherited: routes of host %.*s carry authentication, which paths "
-                        "would not have; %s",
-                        STR_FMT(g->domain),
-                        g->catch_all ? "sectionName must name the listener" : "name it exactly");
-                return false;
-        }
-        return true;
-}
-
-static bool names_any(const PathGroup *g, Str vhost)
+/* The first of the virtual host's domains that the group names; empty: none. */
+static Str named_domain(const PathGroup *g, Str vhost)
 {
         PbReader r = pb_reader(vhost);
         for (Str domain; pb_next_len(&r, PBN_VirtualHost_domains, &domain);) {
                 if (group_names(g, domain))
-                        return true;
+                        return domain;
         }
-        return false;
+        return (Str){0};
+}
+
+/* May the group's paths be put into this virtual host, which it names by `where`? */
+static bool admit_group(Splice *s, const PathGroup *g, const Note *note, Str where)
+{
+        bool exact = !g->catch_all && !str_starts(g->domain, STR("*"));
+        if (note->overridden) {
+                miss_group(s, g, GAP_GENERATED_HOST, where);
+                return false;
+        }
+        if (!g->catch_all && !is_of_namespace(note->body, g->namespace)) {
+                miss_group(s, g, GAP_OTHER_NAMESPACE, where);
+                return false;
+        }
+        if (g->catch_all ? !g->named && (has_auth(note->body) || is_all_auth(s, g->listener))
+                         : !exact && has_auth(note->body)) {
+                miss_group(s, g, GAP_AUTH, where);
+                return false;
+        }
+        return true;
 }
 
 static int on_path_order(const void *a, const void *b)
@@ -338,19 +341,48 @@ static int on_path_order(const void *a, const void *b)
 }
 
 /* Paths of several groups in one host: longest first, and of one path the first by rank. */
-static size_t merge(const Pack **at, size_t n)
+static size_t merge(Splice *s, const Pack **at, size_t n, Str where)
 {
         qsort(at, n, sizeof(*at), on_path_order);
         size_t kept = 0;
         for (size_t i = 0; i < n; i++) {
                 if (kept == 0 || !str_eq(at[kept - 1]->name, at[i]->name))
                         at[kept++] = at[i];
+                else
+                        gap_notes_add(&s->result->gaps, &(AnswerGap){.reason = GAP_PATH_TAKEN,
+                                                                     .paths = true,
+                                                                     .partly = true,
+                                                                     .path = at[i]->name,
+                                                                     .cluster = at[i]->cluster,
+                                                                     .where = where,
+                                                                     .n = 1});
         }
         return kept;
 }
 
-/* The paths that the groups chosen by `admitted` put into one host. False above a cap. */
-static bool gather(Splice *s, const bool *admitted, const Pack ***ret, size_t *ret_n)
+/* The group's paths, but for those of clusters whose name somebody else has. */
+static size_t take_paths(Splice *s, const PathGroup *g, const Pack **at)
+{
+        size_t n = 0;
+        for (size_t j = 0; j < g->n; j++) {
+                if (!strlist_has(s->taken, g->paths[j]->cluster)) {
+                        at[n++] = g->paths[j];
+                        continue;
+                }
+                gap_notes_add(&s->result->gaps, &(AnswerGap){.reason = GAP_CLUSTER_TAKEN,
+                                                             .paths = true,
+                                                             .catch_all = g->catch_all,
+                                                             .listener = g->listener,
+                                                             .host = g->domain,
+                                                             .cluster = g->paths[j]->cluster,
+                                                             .n = 1});
+        }
+        return n;
+}
+
+/* The paths that the groups chosen by `admitted` put into one host, which has the domain `where`.
+ * False above a cap. */
+static bool gather(Splice *s, const bool *admitted, Str where, const Pack ***ret, size_t *ret_n)
 {
         size_t n = 0, groups = 0;
         for (size_t i = 0; i < s->target->n_groups; i++) {
@@ -361,19 +393,17 @@ static bool gather(Splice *s, const bool *admitted, const Pack ***ret, size_t *r
         if (at == NULL)
                 return false;
         n = 0;
+        for (size_t i = 0; i < s->target->n_groups; i++)
+                n += admitted[i] ? take_paths(s, &s->target->groups[i], at + n) : 0;
+        n = groups > 1 ? merge(s, at, n, where) : n;
+        bool fits = s->paths + n <= SPLICE_PATHS_MAX;
         for (size_t i = 0; i < s->target->n_groups; i++) {
-                const PathGroup *g = &s->target->groups[i];
-                for (size_t j = 0; admitted[i] && j < g->n; j++) {
-                        if (!strlist_has(s->taken, g->paths[j]->cluster))
-                                at[n++] = g->paths[j];
-                }
+                if (admitted[i] && fits)
+                        s->placed[i]++;
+                else if (admitted[i])
+                        miss_group(s, &s->target->groups[i], GAP_TOO_MANY, where);
         }
-        n = groups > 1 ? merge(at, n) : n;
-        if (s->paths + n > SPLICE_PATHS_MAX) {
-                splice_left_out(s->result, n, "more than %d path routes in one RouteConfiguration",
-                                SPLICE_PATHS_MAX);
-                n = 0;
-        }
+        n = fits ? n : 0;
         s->paths += n;
         *ret = at;
         *ret_n = n;
@@ -384,17 +414,25 @@ static bool gather(Splice *s, const bool *admitted, const Pack ***ret, size_t *r
 static bool put_paths(Splice *s, Note *note, bool *admitted)
 {
         bool any = false;
+        Str first = {0};
         for (size_t i = 0; i < s->target->n_groups; i++) {
                 const PathGroup *g = &s->target->groups[i];
-                admitted[i] = names_any(g, note->body);
-                if (admitted[i] && g->catch_all && s->catch_alls[i] == NULL)
+                Str where = named_domain(g, note->body);
+                admitted[i] = false;
+                if (where.n == 0)
+                        continue;
+                if (g->catch_all && s->catch_alls[i] == NULL)
                         s->catch_alls[i] = note;
-                admitted[i] = admitted[i] && !note->overridden && admit_group(s, g, note->body);
+                if (!is_on_listener(s, note->body, g->listener))
+                        continue;
+                s->named[i]++;
+                admitted[i] = admit_group(s, g, note, where);
                 any = any || admitted[i];
+                first = first.n > 0 ? first : where;
         }
         if (!any)
                 return true;
-        if (!gather(s, admitted, &note->in, &note->n_in))
+        if (!gather(s, admitted, first, &note->in, &note->n_in))
                 return false;
         s->result->paths += note->n_in;
         return true;
@@ -403,7 +441,8 @@ static bool put_paths(Splice *s, Note *note, bool *admitted)
 static bool names_catch_all(const Splice *s, const Note *note)
 {
         for (size_t i = 0; i < s->target->n_groups; i++) {
-                if (s->target->groups[i].catch_all && names_any(&s->target->groups[i], note->body))
+                if (s->target->groups[i].catch_all &&
+                    named_domain(&s->target->groups[i], note->body).n > 0)
                         return true;
         }
         return false;
@@ -580,26 +619,23 @@ static size_t put_hosts(Splice *s, const Pack **ret)
 static bool add_catch_all(Splice *s, size_t i, bool *admitted, Added *ret)
 {
         const PathGroup *g = &s->target->groups[i];
-        bool any = false;
+        bool any = false, generated = map_get(&s->target->by_domain, g->domain) != NULL;
         for (size_t j = 0; j < s->target->n_groups; j++) {
                 const PathGroup *h = &s->target->groups[j];
                 admitted[j] = h->catch_all && str_eq(h->domain, g->domain);
                 if (admitted[j] && !h->named && is_all_auth(s, h->listener)) {
-                        splice_left_out(s->result, h->n,
-                                        "AuthNotInherited: all routes of listener %.*s carry "
-                                        "authentication; sectionName must name it",
-                                        STR_FMT(h->listener));
+                        miss_group(s, h, GAP_AUTH, (Str){0});
+                        admitted[j] = false;
+                }
+                if (admitted[j] && generated) {
+                        miss_group(s, h, GAP_GENERATED_HOST, (Str){0});
                         admitted[j] = false;
                 }
                 any = any || admitted[j];
         }
         if (!any)
                 return true;
-        if (map_get(&s->target->by_domain, g->domain) != NULL) {
-                splice_left_out(s->result, g->n, "%.*s is a generated host", STR_FMT(g->domain));
-                return true;
-        }
-        if (!gather(s, admitted, &ret->in, &ret->n_in))
+        if (!gather(s, admitted, g->domain, &ret->in, &ret->n_in))
                 return false;
         if (ret->n_in > 0)
                 pack_catch_all(s->gateway.namespace, s->gateway.name, g->domain, &ret->head);
@@ -631,6 +667,29 @@ static bool add_catch_alls(Splice *s, bool *admitted, Added *added, size_t *n_ad
         return true;
 }
 
+/* Groups that no virtual host was there for; and of those that were left out of some, which are in
+ * others. `from`: the first gap of this RouteConfiguration. */
+static void settle_gaps(Splice *s, size_t from)
+{
+        GapNotes *gaps = &s->result->gaps;
+        for (size_t i = 0; i < s->target->n_groups; i++) {
+                const PathGroup *g = &s->target->groups[i];
+                if (!g->catch_all && s->named[i] == 0)
+                        miss_group(s, g,
+                                   map_get(&s->target->by_domain, g->domain) != NULL
+                                           ? GAP_GENERATED_HOST
+                                           : GAP_NO_PATH_HOST,
+                                   (Str){0});
+                for (size_t j = from; s->placed[i] > 0 && j < gaps->n; j++) {
+                        AnswerGap *gap = &gaps->at[j];
+                        if (gap->paths && gap->cluster.n == 0 && str_eq(gap->host, g->domain) &&
+                            str_eq(gap->listener, g->listener) &&
+                            str_eq(gap->namespace, g->namespace) && gap->catch_all == g->catch_all)
+                                gap->partly = true;
+                }
+        }
+}
+
 static SpliceVerdict splice_target(Splice *s, uint32_t field, Buf *answer)
 {
         size_t n_groups = s->target->n_groups;
@@ -638,10 +697,13 @@ static SpliceVerdict splice_target(Splice *s, uint32_t field, Buf *answer)
         Additions add = {
                 .hosts = arena_new_array(s->arena, s->target->n_hosts, sizeof(const Pack *)),
                 .added = arena_new_array(s->arena, n_groups, sizeof(Added))};
+        size_t from = s->result->gaps.n;
         add.n_hosts = put_hosts(s, add.hosts);
         SpliceVerdict v = SPLICE_TOO_LARGE;
-        if (put_all_paths(s, admitted) && add_catch_alls(s, admitted, add.added, &add.n_added))
+        if (put_all_paths(s, admitted) && add_catch_alls(s, admitted, add.added, &add.n_added)) {
+                settle_gaps(s, from);
                 v = write_routes(s, &add, field, answer);
+        }
         for (size_t i = 0; i < n_groups; i++)
                 buf_done(&add.added[i].head);
         return v;
@@ -662,6 +724,8 @@ static void init(Splice *s, const SpliceJob *job, Str body)
         s->owners = arena_new_array(s->arena, t->n_hosts, sizeof(Note *));
         s->auth = arena_new_array(s->arena, t->listeners.n, sizeof(Auth));
         s->catch_alls = arena_new_array(s->arena, t->n_groups, sizeof(Note *));
+        s->named = arena_new_array(s->arena, t->n_groups, sizeof(size_t));
+        s->placed = arena_new_array(s->arena, t->n_groups, sizeof(size_t));
 }
 
 SpliceVerdict splice_routes(const SpliceJob *job, Str body)

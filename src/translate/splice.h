@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "model/answer_gap.h"
 #include "translate/contribution.h"
 
 enum {
@@ -15,7 +16,6 @@ enum {
         SPLICE_PATHS_MAX = 20000,
         SPLICE_ARENA_MAX =
                 32 << 20, /* notes on virtual hosts that are touched, some 100 bytes each */
-        SPLICE_TEXT_MAX = 256,
 };
 
 typedef enum SpliceVerdict {
@@ -26,12 +26,8 @@ typedef enum SpliceVerdict {
 
 typedef struct SpliceResult {
         uint64_t hosts, paths; /* put in */
-        uint64_t left_out;
-        char text[SPLICE_TEXT_MAX]; /* why, of the first */
+        GapNotes gaps;         /* left out; borrowed from the Target and the request */
 } SpliceResult;
-
-/* Counts one that is left out and keeps the first reason. */
-void splice_left_out(SpliceResult *r, uint64_t n, const char *fmt, ...) PRINTF(3, 4);
 
 typedef struct SpliceJob {
         Arena *arena;

@@ -95,6 +95,7 @@ void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
         r->cluster = leaf_str(&r->leaf, s->cluster);
         r->port = s->port;
         r->protocol = s->protocol;
+        r->catch_all = c->catch_all;
         r->programmed = c->won;
         r->reason = leaf_str(&r->leaf, reason);
         r->text = leaf_str(&r->leaf, text);

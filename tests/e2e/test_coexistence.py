@@ -5,7 +5,7 @@ import pytest
 
 from tests.lib import envoy as lib
 from tests.lib.process import eventually, holds
-from tests.lib.stack import LISTENER_PORT, LocalDevices, Stack, entry, find, gateway_resource, tailnet_resource
+from tests.lib.stack import ADMIN_PORT, LISTENER_PORT, LocalDevices, Stack, entry, find, gateway_resource, tailnet_resource
 from tests.lib.web import EchoServer, Load, listening
 
 OTHER_PORT = 10090
@@ -179,6 +179,19 @@ def test_listeners_admit_as_they_do_for_routes(running):
     assert set(said) == {f"corp-{name}" for name, (_, _, admits) in ALLOWED.items() if not admits}
     assert "team=a; the Namespace demo is one of them" in said["corp-labelled"] and "knows no labels" in said["corp-labelled"]
     assert {r["listener"] for r in find(running.gateway.state(), reason="NotAllowedByListeners", gateway="corp-grpc")} == {"grpc"}
+
+
+def test_what_the_answer_is_without_is_told(running):
+    base(running, lib.http_route("web", ["www.example.com"], "web"))
+    hosts = ["*", "www.example.com", "absent.example.com"]
+    running.write_resources("gateway.yaml", gateway_resource(tailnets=[entry(egress={"pathHosts": hosts}, **DIRECT)]))
+    eventually(lambda: find(running.gateway.state(), host="absent.example.com", reason="NoPathHost", programmed=False), 20, "it is told")
+    assert running.wait_for("www.example.com", "/tailscale/api-one/", device="api-one")
+    assert find(running.gateway.state(), host="www.example.com", programmed=True)
+    assert running.gateway.metric("tailscale_gateway_left_out_routes", reason="NoPathHost") == 1
+    assert "NoPathHost" in running.gateway.explain("http://absent.example.com/tailscale/api-one/")
+    table = running.gateway.command("status", "--admin-address", f"tcp://127.0.0.1:{ADMIN_PORT}")
+    assert "Left out of the answer" in table and "no host that pathHosts absent.example.com names" in table
 
 
 def test_nothing_was_refused(running):

@@ -50,15 +50,28 @@ static bool write_all(const char *path, Str bytes)
         return fclose(f) == 0 && good;
 }
 
+static void print_gap(const AnswerGap *g)
+{
+        Buf text;
+        buf_init(&text, 4096);
+        gap_text(g, &text);
+        printf("left out %llu host=%.*s path=%.*s where=%.*s cluster=%.*s%s %.*s: %.*s\n",
+               (unsigned long long)g->n, STR_FMT(g->host), STR_FMT(g->path), STR_FMT(g->where),
+               STR_FMT(g->cluster), g->partly ? " partly" : "",
+               STR_FMT(gap_reason_name(g->reason)), STR_FMT(buf_str(&text)));
+        buf_done(&text);
+}
+
 static void print_result(HookVerdict v, const HookResult *r)
 {
         printf("%s gateway=%.*s/%.*s asked=%.*s attempt=%llu served=%.*s hosts=%llu paths=%llu "
-               "clusters=%llu left_out=%llu%s%s\n",
+               "clusters=%llu left_out=%llu\n",
                verdicts[v], STR_FMT(r->eg_gateway.namespace), STR_FMT(r->eg_gateway.name),
                STR_FMT(r->asked), (unsigned long long)r->attempt, STR_FMT(r->served),
                (unsigned long long)r->hosts, (unsigned long long)r->paths,
-               (unsigned long long)r->clusters, (unsigned long long)r->left_out,
-               r->left_out > 0 ? ": " : "", r->left_out_text);
+               (unsigned long long)r->clusters, (unsigned long long)r->gaps.total);
+        for (size_t i = 0; i < r->gaps.n; i++)
+                print_gap(&r->gaps.at[i]);
 }
 
 static int answer(const Snapshot *s, HookMethod method, const char *request,
