@@ -2,6 +2,7 @@
 #include "app/run.h"
 #include "base/str.h"
 #include "cli/cmd_approve_removal.h"
+#include "cli/cmd_discover.h"
 #include "cli/cmd_explain.h"
 #include "cli/cmd_status.h"
 #include "cli/cmd_validate.h"
@@ -24,6 +25,7 @@ static const struct {
         {"status", "what a running gateway knows: tailnets, endpoints, hosts, gateways",
          cmd_status},
         {"explain", "why a URL answers, or not", cmd_explain},
+        {"discover", "what tailnets hold, and what the rules would make of it", cmd_discover},
         {"validate", "everything that is wrong with manifests", cmd_validate},
         {"approve-removal", "lets through what the removal guard holds", cmd_approve_removal},
         {"version", "the version", cmd_version},

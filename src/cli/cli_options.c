@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool parse_output(Str s, CliOutput *ret)
+bool cli_output_parse(Str s, CliOutput *ret)
 {
         static const Str names[] = {STR_INIT("table"), STR_INIT("json"), STR_INIT("yaml")};
         for (size_t i = 0; i < LENGTH_OF(names); i++) {
@@ -18,7 +18,7 @@ static bool parse_output(Str s, CliOutput *ret)
         return false;
 }
 
-static int fail(const char *command, const char *what, Str found)
+int cli_usage_fault(const char *command, const char *what, Str found)
 {
         fprintf(stderr, "tailscale-gateway %s: %s%.*s\ntry: tailscale-gateway %s --help\n", command,
                 what, STR_FMT(found), command);
@@ -37,8 +37,7 @@ static int print_help(const char *command, const char *argument, const char *hel
         return 0;
 }
 
-/* The value of `flag` at argv[*i]: the rest after "=", or the next argument. */
-static bool flag_value(Str flag, int *i, int argc, char **argv, Str *ret)
+bool cli_flag_value(Str flag, int *i, int argc, char **argv, Str *ret)
 {
         Str arg = str_of(argv[*i]);
         if (str_eq(arg, flag) && *i + 1 < argc) {
@@ -60,21 +59,21 @@ int cli_options_read(CliOptions *o, int argc, char **argv, const char *argument,
                 Str arg = str_of(argv[i]), value;
                 if (str_eq(arg, STR("--help")) || str_eq(arg, STR("-h")))
                         return print_help(command, argument, help);
-                if (flag_value(STR("--admin-address"), &i, argc, argv, &o->admin_address))
+                if (cli_flag_value(STR("--admin-address"), &i, argc, argv, &o->admin_address))
                         continue;
-                if (flag_value(STR("-o"), &i, argc, argv, &value)) {
-                        if (!parse_output(value, &o->output))
-                                return fail(command, "-o: expected table, json or yaml, found ",
-                                            value);
+                if (cli_flag_value(STR("-o"), &i, argc, argv, &value)) {
+                        if (!cli_output_parse(value, &o->output))
+                                return cli_usage_fault(
+                                        command, "-o: expected table, json or yaml, found ", value);
                         continue;
                 }
                 if (str_starts(arg, STR("-")))
-                        return fail(command, "unknown option or missing value: ", arg);
+                        return cli_usage_fault(command, "unknown option or missing value: ", arg);
                 if (argument == NULL || o->argument.n > 0)
-                        return fail(command, "unexpected argument ", arg);
+                        return cli_usage_fault(command, "unexpected argument ", arg);
                 o->argument = arg;
         }
         if (argument != NULL && o->argument.n == 0)
-                return fail(command, "expected ", str_of(argument));
+                return cli_usage_fault(command, "expected ", str_of(argument));
         return -1;
 }

@@ -17,6 +17,12 @@ typedef struct CliOptions {
         Str argument; /* empty: none was given */
 } CliOptions;
 
+/* The value of `flag` at argv[*i]: the rest after "=", or the next argument, which *i then is at.
+ */
+bool cli_flag_value(Str flag, int *i, int argc, char **argv, Str *ret);
+bool cli_output_parse(Str s, CliOutput *ret);
+/* Prints what is wrong with the usage of `command`, and where help is; returns exit code 2. */
+int cli_usage_fault(const char *command, const char *what, Str found);
 /* Reads argv[1…]. Returns -1 to go on, else the exit code: 0 after --help, 2 after a usage error,
  * both of which it printed. `argument` names what is expected, or is NULL where none is. */
 int cli_options_read(CliOptions *o, int argc, char **argv, const char *argument, const char *help);

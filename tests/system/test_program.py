@@ -108,13 +108,14 @@ class Running:
         self.put("res/devices.json", json.dumps({"devices": [
             {"nodeId": f"n-{n}", "name": f"{n}.corp.ts.net", "addresses": [a], "authorized": True} for n, a in devices.items()]}))
 
-    def start(self):
+    def start(self, wait=True):
         with open(self.at("log"), "ab") as log:
             self.proc = subprocess.Popen(
                 [PROGRAM, "run", "--resources", self.at("res"), "--gateway-resources", self.at("eg"), "--generated", self.at("gen"),
                  "--extension-address", f"unix://{self.at('ext')}", "--admin-address", f"unix://{self.at('admin')}",
                  "--metrics-address", f"unix://{self.at('metrics')}", *self.args], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.until(lambda: self.get("metrics", "/readyz")[0] == 200, "it is ready")
+        if wait:
+            self.until(lambda: self.get("metrics", "/readyz")[0] == 200, "it is ready")
         return self
 
     def until(self, check, what):
@@ -231,6 +232,42 @@ class Commands(Case):
         self.assertNotIn("debug", {line["level"].lower() for line in lines})  # the environment wins over the file
         self.assertTrue(os.path.isdir(made.at("gen")) and not os.path.exists(made.at("other")))  # a flag over both
         self.ends_well(made)
+
+
+    def discover(self, made, *args):
+        return run("discover", "--resources", made.at("res"), *args)
+
+    def test_discover_shows_what_would_be_applied(self):
+        made = self.running()
+        made.devices({"api-1": "100.64.0.1", "api-secret": "100.64.0.2", "laptop": "100.64.0.3", "api-far": "10.0.0.1"})
+        told = self.discover(made, "--explain", "-o", "json")
+        self.assertEqual((told.returncode, told.stderr), (0, ""))
+        entry = json.loads(told.stdout)["entries"][0]
+        found = {f["name"].split(".")[0]: f for f in entry["found"]}
+        self.assertEqual({n: (f["taken"], f["rule"], f["reason"]) for n, f in found.items()},
+                         {"api-1": (True, "pattern api-*", ""), "api-secret": (False, "", "Excluded"),
+                          "laptop": (False, "", "NotSelected"), "api-far": (False, "", "AddressRefused")})
+        self.assertEqual([e["service"] for e in found["api-1"]["endpoints"]], ["api-1"])
+        rules = {r["field"]: (r["value"], r["matches"]) for r in entry["rules"]}
+        self.assertEqual((rules["patterns[0]"], rules["excludePatterns[0]"]), (("api-*", 3), ("*-secret", 1)))
+        self.assertFalse(os.path.exists(made.at("gen")))  # nothing is written
+        table = self.discover(made, "corp").stdout
+        self.assertIn("excludePatterns[0] *-secret matches", table)
+        self.assertNotIn("Each rule by itself", table)
+        self.assertEqual(json.loads(self.discover(made, "-o", "json", "other").stdout)["entries"], [])
+
+    def test_discover_says_what_is_wrong(self):
+        made = self.running()
+        os.unlink(made.at("res/devices.json"))
+        told = self.discover(made)
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("NeverSynced", told.stdout)
+        self.assertIn("devices.json", told.stdout)
+        made.put("res/ours.yaml", "kind: TailscaleGateway\n")
+        self.assertEqual(self.discover(made).returncode, 1)
+        self.assertIn("ours.yaml", self.discover(made).stderr)
+        for args in (["--resources"], [], ["--resources", "/tmp", "-o", "xml"], ["--resources", "/tmp", "a", "b"]):
+            self.assertEqual(run("discover", *args).returncode, 2, args)
 
 
 class Directories(Case):
