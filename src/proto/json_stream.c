@@ -62,7 +62,7 @@ static bool deliver(JsonStream *s)
 
         s->count++;
         s->in_element = false;
-        arena_done(&s->arena);
+        arena_reset(&s->arena);
         s->failed = !ok;
         return ok;
 }
