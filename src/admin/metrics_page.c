@@ -263,6 +263,29 @@ static void put_hooks(const AdminView *v, Buf *out)
                              "Time to make one answer.", &n->seconds);
 }
 
+/* ---- webhooks ---- */
+
+static void put_webhooks(const AdminView *v, Buf *out)
+{
+        static const char *const results[WEBHOOK_RESULTS] = {
+                [WEBHOOK_TAKEN] = "taken",       [WEBHOOK_UNSIGNED] = "unsigned",
+                [WEBHOOK_FORGED] = "forged",     [WEBHOOK_UNTIMELY] = "untimely",
+                [WEBHOOK_REPLAYED] = "replayed", [WEBHOOK_CROWDED] = "crowded",
+                [WEBHOOK_UNKNOWN] = "unknown",
+        };
+        const WebhookFact *f = &v->facts->webhooks;
+        const char *received = "tailscale_gateway_webhooks_total";
+        const char *events = "tailscale_gateway_webhook_events_total";
+
+        exposition_family(out, received, "counter", "Messages to the webhook address.");
+        for (size_t i = 0; i < WEBHOOK_RESULTS; i++) {
+                Label label = {"result", str_of(results[i])};
+                exposition_u64(out, received, &label, 1, f->received[i]);
+        }
+        exposition_family(out, events, "counter", "Events in the messages that were taken.");
+        exposition_u64(out, events, NULL, 0, f->events);
+}
+
 /* ---- directories ---- */
 
 static void put_dirs(const AdminView *v, Buf *out)
@@ -306,6 +329,7 @@ void metrics_page(const AdminView *v, Buf *out)
                        v->world->complete && v->snapshot != NULL);
         put_dirs(v, out);
         put_tailnets(v, out);
+        put_webhooks(v, out);
         put_views(v, out);
         put_entries(v, out);
         put_revisions(v, out, "tailscale_gateway_revision_wanted_info",

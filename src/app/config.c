@@ -21,7 +21,7 @@ typedef struct Option {
 static bool set_path(Config *c, Str value, const char **ret, Err *err)
 {
         if (value.n == 0)
-                return err_set(err, ERR_INVALID, "EmptyPath", "expected a directory");
+                return err_set(err, ERR_INVALID, "EmptyPath", "expected a path");
         *ret = arena_str(&c->arena, value).p;
         return true;
 }
@@ -69,6 +69,22 @@ static bool set_metrics(Config *c, Str value, Err *err)
         return value.n == 0 || address_parse(value, &c->metrics, err);
 }
 
+static bool set_webhook(Config *c, Str value, Err *err)
+{
+        c->has_webhook = value.n > 0;
+        return value.n == 0 || address_parse(value, &c->webhook, err);
+}
+
+static bool set_webhook_cert(Config *c, Str value, Err *err)
+{
+        return set_path(c, value, &c->webhook_cert, err);
+}
+
+static bool set_webhook_key(Config *c, Str value, Err *err)
+{
+        return set_path(c, value, &c->webhook_key, err);
+}
+
 static bool set_log_level(Config *c, Str value, Err *err)
 {
         return log_level_parse(value, &c->log_level) ||
@@ -104,6 +120,15 @@ static const Option options[] = {
          false},
         {"metrics-address", "ADDRESS", "tcp://127.0.0.1:19006",
          "/metrics, /healthz and /readyz, nothing else; \"\" for none", set_metrics, false},
+        {"webhook-address", "ADDRESS", NULL,
+         "where Tailscale tells of changes, at /webhook/NAMESPACE/NAME of a TailscaleTailnet; "
+         "without TLS a loopback address or a unix socket, for a proxy (default: none)",
+         set_webhook, false},
+        {"webhook-tls-cert", "FILE", NULL,
+         "PEM certificates for --webhook-address; read again when they change", set_webhook_cert,
+         false},
+        {"webhook-tls-key", "FILE", NULL, "the private key of --webhook-tls-cert, PEM",
+         set_webhook_key, false},
         {"log-level", "LEVEL", "info", "error, warn, info or debug", set_log_level, false},
         {"log-format", "FORMAT", "text", "text or json", set_log_format, false},
 };
@@ -287,6 +312,26 @@ static bool read_file(Config *c, const char *path, bool *given, Err *err)
 
 /* ---- all ---- */
 
+/* What one option means depends on another. */
+static bool check_webhook(const Config *c, Err *err)
+{
+        if ((c->webhook_cert == NULL) != (c->webhook_key == NULL))
+                return err_set(err, ERR_INVALID, "MissingOption",
+                               "--webhook-tls-%s is given, --webhook-tls-%s is not",
+                               c->webhook_cert != NULL ? "cert" : "key",
+                               c->webhook_cert != NULL ? "key" : "cert");
+        if (c->webhook_cert != NULL && !c->has_webhook)
+                return err_set(err, ERR_INVALID, "MissingOption",
+                               "--webhook-tls-cert: without --webhook-address nothing is served");
+        if (!c->has_webhook || c->webhook_cert != NULL || address_is_local(&c->webhook))
+                return true;
+        return err_set(err, ERR_INVALID, "NotLocal",
+                       "--webhook-address %s: without --webhook-tls-cert and --webhook-tls-key it "
+                       "must be a loopback address or a unix socket, with a proxy before it that "
+                       "speaks TLS",
+                       c->webhook.text);
+}
+
 static bool apply_defaults(Config *c, const bool *given, Err *err)
 {
         for (size_t i = 0; i < N_OPTIONS; i++) {
@@ -301,7 +346,7 @@ static bool apply_defaults(Config *c, const bool *given, Err *err)
         if (c->generated == NULL)
                 return err_set(err, ERR_INVALID, "MissingOption",
                                "--generated: expected a directory for what is generated");
-        return true;
+        return check_webhook(c, err);
 }
 
 bool config_read(Config *c, int argc, char **argv, Err *err)

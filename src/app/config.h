@@ -20,8 +20,10 @@ typedef struct Config {
         Arena arena;
         Address extension[CONFIG_EXTENSION_ADDRESSES_MAX];
         size_t n_extension;
-        Address admin, metrics;
-        bool has_admin, has_metrics;
+        Address admin, metrics, webhook;
+        bool has_admin, has_metrics, has_webhook;
+        const char *webhook_cert; /* PEM files; both NULL: plain, on a local address */
+        const char *webhook_key;
         const char *resources;
         const char *gateway_resources; /* NULL: the same as resources */
         const char *generated;

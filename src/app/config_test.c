@@ -73,6 +73,46 @@ static void test_faults_name_the_option(void **state)
         unsetenv("TSGW_LOG_LEVEL");
 }
 
+static void test_webhooks_need_tls_or_a_proxy_here(void **state)
+{
+        static const char *const good[] = {
+                "",
+                "--webhook-address=",
+                "--webhook-address unix:///run/hooks",
+                "--webhook-address 127.0.0.1:8080",
+                "--webhook-address [::]:443 --webhook-tls-cert c --webhook-tls-key k",
+                "--webhook-tls-cert c --webhook-address 10.0.0.1:443 --webhook-tls-key k",
+        };
+        static const struct {
+                const char *line, *says;
+        } bad[] = {
+                {"--webhook-address 0.0.0.0:443", "--webhook-address 0.0.0.0:443: without"},
+                {"--webhook-address 10.0.0.1:80", "speaks TLS"},
+                {"--webhook-address x:80", "--webhook-address"},
+                {"--webhook-address 0.0.0.0:443 --webhook-tls-cert c", "--webhook-tls-key is not"},
+                {"--webhook-address 127.0.0.1:443 --webhook-tls-key c",
+                 "--webhook-tls-cert is not"},
+                {"--webhook-tls-cert c --webhook-tls-key k", "without --webhook-address"},
+                {"--webhook-tls-cert=", "--webhook-tls-cert: expected a path"},
+        };
+        char line[256];
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(good); i++) {
+                Config c;
+                Err err = {0};
+                snprintf(line, sizeof line, "--resources r --generated g %s", good[i]);
+                if (!read_args(&c, &err, line))
+                        fail_msg("%s: %s", line, err.text);
+                assert_int_equal(c.has_webhook, i >= 2);
+                config_done(&c);
+        }
+        for (size_t i = 0; i < LENGTH_OF(bad); i++) {
+                snprintf(line, sizeof line, "--resources r --generated g %s", bad[i].line);
+                fails(line, bad[i].says);
+        }
+}
+
 static char *config_file(const char *text)
 {
         static char path[] = "/tmp/tsgw-config-XXXXXX";
@@ -123,6 +163,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_defaults),
                 cmocka_unit_test(test_faults_name_the_option),
+                cmocka_unit_test(test_webhooks_need_tls_or_a_proxy_here),
                 cmocka_unit_test(test_precedence),
                 cmocka_unit_test(test_faults_of_the_file_have_a_place),
         };

@@ -17,6 +17,7 @@
 #include "io/log_sink.h"
 #include "net/http_client.h"
 #include "source/hub.h"
+#include "source/webhooks.h"
 #include "translate/snapshot.h"
 
 #include <signal.h>
@@ -42,6 +43,7 @@ typedef struct Run {
         Hub *hub;
         Extension *extension;
         Admin *admin;
+        Webhooks *webhooks; /* NULL: nobody is listened to */
         Snapshot *snapshot; /* newest; NULL before the first World */
         Report *report;
         Post plan_post;
@@ -292,6 +294,24 @@ static bool open_admin(Run *r, Err *err)
         return r->admin != NULL;
 }
 
+static bool open_webhooks(Run *r, Err *err)
+{
+        if (!r->config.has_webhook)
+                return true;
+        r->webhooks = webhooks_open(
+                &(WebhooksInput){
+                        .loop = r->loop,
+                        .log = &r->log,
+                        .hub = r->hub,
+                        .fact = &r->facts.webhooks,
+                        .address = &r->config.webhook,
+                        .certificate = r->config.webhook_cert,
+                        .key = r->config.webhook_key,
+                },
+                err);
+        return r->webhooks != NULL || err_prefix(err, "--webhook-address");
+}
+
 /* The name that Go's and OpenSSL's programs know it by. */
 static const char *trusted_file(void)
 {
@@ -318,11 +338,12 @@ static bool run_open(Run *r, Err *err)
                 return false;
         open_hub(r);
         tell_bindings(r);
-        return open_extension(r, err) && open_admin(r, err);
+        return open_extension(r, err) && open_admin(r, err) && open_webhooks(r, err);
 }
 
 static void run_close(Run *r)
 {
+        r->webhooks = webhooks_close(r->webhooks);
         r->admin = admin_close(r->admin);
         r->extension = extension_close(r->extension);
         r->hub = hub_close(r->hub);

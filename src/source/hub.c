@@ -253,6 +253,25 @@ void hub_reread(Hub *h)
                 tailnet_poll_trigger(h->polls[i]);
 }
 
+bool hub_trigger(Hub *h, ObjectKey tailnet)
+{
+        for (size_t i = 0; i < h->n_polls; i++) {
+                if (tailnet_spec_find(&tailnet, tailnet_poll_spec(h->polls[i])) == 0) {
+                        tailnet_poll_trigger(h->polls[i]);
+                        return true;
+                }
+        }
+        return false;
+}
+
+const Secret *hub_webhook_secret(const Hub *h, ObjectKey tailnet)
+{
+        const TailnetSpec *t =
+                table_find(our_table(h, MANIFEST_TAILNET), &tailnet, tailnet_spec_find);
+        const SecretSpec *s = t != NULL ? secret_of(h, t) : NULL;
+        return s != NULL ? s->webhook_secret : NULL;
+}
+
 static bool has_same_keys(const Table *a, const Table *b)
 {
         bool same = table_n(a) == table_n(b);

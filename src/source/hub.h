@@ -7,6 +7,7 @@
  */
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "io/loop.h"
 #include "model/facts.h"
 #include "model/world.h"
@@ -45,6 +46,11 @@ Hub *hub_open(const HubInput *in) MUST_USE;
 const World *hub_world(const Hub *h);
 /* Reads everything again and asks every tailnet (SIGHUP). */
 void hub_reread(Hub *h);
+/* Brings the next poll of one TailscaleTailnet forward; false where there is none of that key. */
+bool hub_trigger(Hub *h, ObjectKey tailnet);
+/* `webhook_secret` of its Secret, borrowed until the next turn; NULL where it, or the
+ * TailscaleTailnet, is not there. */
+const Secret *hub_webhook_secret(const Hub *h, ObjectKey tailnet);
 /* The Bindings that are written: their keys are part of the World. */
 void hub_tell_bindings(Hub *h, const Table *bindings);
 /* Lets through the removal that is held for one entry, where its digest is still this one. False,

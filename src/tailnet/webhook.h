@@ -50,4 +50,5 @@ typedef struct WebhookEvents {
         char types[96]; /* "nodeCreated, nodeDeleted", each once, cut */
 } WebhookEvents;
 
+/* Never fails: what is not understood is not told. */
 void webhook_events_read(Str body, WebhookEvents *ret);

@@ -29,6 +29,7 @@ static void check_head(Str in)
 {
         HttpHead h = {0}, less = {0};
         size_t n = 0, ignored;
+        Str value;
         HttpHeadOutcome o = http_head_read(in, &h, &n);
 
         INSIST(o != HTTP_HEAD_BAD || (h.status >= 400 && h.status <= 505));
@@ -36,10 +37,12 @@ static void check_head(Str in)
                 return;
         INSIST(n <= in.n && n <= HTTP_SERVER_HEADERS_MAX && h.body <= HTTP_SERVER_BODY_MAX);
         INSIST(is_within(h.path, in) && is_within(h.query, in) && is_within(h.host, in) &&
-               is_within(h.origin, in));
+               is_within(h.origin, in) && is_within(h.fields, in));
         INSIST(h.path.n > 0 && h.path.p[0] == '/');
         INSIST(http_head_read(str_sub(in, 0, n - 1), &less, &ignored) == HTTP_HEAD_MORE);
         check_decoded(h.path, false);
+        if (http_field_get(h.fields, STR("x-sig"), &value))
+                INSIST(is_within(value, h.fields));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
