@@ -337,10 +337,10 @@ void metrics_page(const AdminView *v, Buf *out)
         put_revisions(v, out, "tailscale_gateway_revision_served_info",
                       "The revision that was last answered.", true);
         put_converged(v, out);
+        put_gaps(v, out);
         put_hooks(v, out);
         for (size_t i = 0; i < v->n_metrics; i++)
                 exposition_table(out, v->metrics[i].table, v->metrics[i].object,
                                  v->metrics[i].labels);
         process_info_page(out, (double)v->facts->started.ms / 1000);
 }
-        put_gaps(v, out);

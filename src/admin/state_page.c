@@ -265,7 +265,6 @@ static void put_gap(JsonWriter *w, const AnswerGap *g)
         json_object_end(w);
 }
 
-static void put_hook(JsonWriter *w, const HookFact *f)
 static void put_gaps(JsonWriter *w, const AnswerGaps *gaps)
 {
         json_key_u64(w, STR("leftOut"), answer_gaps_total(gaps));
@@ -279,6 +278,7 @@ static void put_gaps(JsonWriter *w, const AnswerGaps *gaps)
         json_array_end(w);
 }
 
+static void put_hook(JsonWriter *w, const HookFact *f)
 {
         json_key_object_begin(w, STR("hook"));
         json_key_u64(w, STR("calls"), f->calls);
@@ -353,8 +353,8 @@ static void put_process(JsonWriter *w, const AdminView *v)
 
 void state_page(const AdminView *v, Buf *out)
 {
-        JsonWriter w;
         RowGaps gaps CLEANUP(row_gaps_done) = row_gaps_make(v);
+        JsonWriter w;
         json_writer_init(&w, out);
         json_object_begin(&w);
         put_process(&w, v);

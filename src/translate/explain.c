@@ -272,21 +272,6 @@ static void tell_route(Explain *x, const RouteReport *r)
                                   STR_FMT(r->text)));
 }
 
-/* Has Envoy Gateway been given what is wanted? */
-static void tell_revision(Explain *x, const RouteReport *r)
-{
-        const GatewayReport *g =
-                table_find(x->report->gateways, &r->eg_gateway, gateway_report_find);
-        const HookFact *h = x->facts != NULL ? facts_find_hook(x->facts, r->eg_gateway) : NULL;
-        if (g == NULL)
-                return;
-        if (h == NULL) {
-                step(x, "revision", false,
-                     STR("Envoy Gateway has not called for this Gateway: is its extensionManager "
-                         "set up "
-                         "and the Gateway accepted?"));
-                return;
-        }
 /* Does the URL's host belong to the virtual host that is without the paths? */
 static bool is_where(const Explain *x, const AnswerGap *gap)
 {
@@ -319,6 +304,21 @@ static void tell_gap(Explain *x, const RouteReport *r, const AnswerGaps *gaps)
                                   (unsigned long long)gaps->total));
 }
 
+/* Has Envoy Gateway been given what is wanted? */
+static void tell_revision(Explain *x, const RouteReport *r)
+{
+        const GatewayReport *g =
+                table_find(x->report->gateways, &r->eg_gateway, gateway_report_find);
+        const HookFact *h = x->facts != NULL ? facts_find_hook(x->facts, r->eg_gateway) : NULL;
+        if (g == NULL)
+                return;
+        if (h == NULL) {
+                step(x, "revision", false,
+                     STR("Envoy Gateway has not called for this Gateway: is its extensionManager "
+                         "set up "
+                         "and the Gateway accepted?"));
+                return;
+        }
         char last[WALL_TEXT];
         bool served = strcmp(h->served, g->revision) == 0;
         step(x, "revision", served,
