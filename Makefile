@@ -8,7 +8,7 @@ MESON = meson
 .PHONY: help run test check asan fuzz bench soak format clean deps build build-asan peers
 
 help:
-	@echo 'make run      a gateway on this machine, and a curl that works (TAILNET=file|headscale, RUN_ONCE=1)'
+	@echo 'make run      a gateway on this machine, and a curl that works (TAILNET=file|headscale|local, RUN_ONCE=1)'
 	@echo 'make test     everything that must pass: unit, golden, corpus, gates, end to end; prints N passed, N failed'
 	@echo 'make check    the fast part: build, unit tests, gates'
 	@echo 'make asan     unit tests, golden and corpus with the sanitizers'

@@ -3,7 +3,9 @@
 """`make run`: Envoy Gateway, Envoy, a tailnet and our program on this machine, until Ctrl-C.
 
 TAILNET=file (default) takes the devices from a file; TAILNET=headscale joins real tailscaled devices to a real
-headscale. RUN_ONCE=1 ends after the first answer. Everything lives in one new directory, which is removed at the end.
+headscale; TAILNET=local serves the tailnet that this machine's own tailscaled is in (its socket: TS_SOCKET; the port that its
+devices are asked on: DEVICE_PORT, else 80). RUN_ONCE=1 ends after the first answer. Everything lives in one new directory,
+which is removed at the end.
 """
 
 import ctypes
@@ -18,6 +20,8 @@ import sys
 import tempfile
 import time
 
+import yaml
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
@@ -27,7 +31,7 @@ from tests.lib.process import Process, Timeout  # noqa: E402
 from tests.lib.stack import secret  # noqa: E402
 from tests.lib.tailnet import Tailnet  # noqa: E402
 from tests.lib.web import EchoServer  # noqa: E402
-from tools import peers  # noqa: E402
+from tools import local_tailscaled, peers  # noqa: E402
 
 PROGRAM = os.environ.get("TSGW_PROGRAM") or os.path.join(ROOT, "build", "tailscale-gateway")
 LISTENER, DEVICE_PORT = 10080, 18480
@@ -35,8 +39,8 @@ ADMIN, METRICS = 19005, 19006  # the program's defaults, so that `status` needs 
 ENVOY_GATEWAY_PORTS = [8081, 18000, 18002, 19000, 19001, 19003]
 FILE_DEVICES = {"api-server": "127.0.0.11", "api-reports": "127.0.0.12", "laptop": "127.0.0.13", "api-new": "127.0.0.14"}
 HEADSCALE_PORTS = {"api-server": 18480, "laptop": 18481, "api-reports": 18482}
-CURL = ["curl", "-sS", "-H", "Host: api-server.tailscale.local", f"http://127.0.0.1:{LISTENER}/"]
 ANSWER_SECONDS = 60
+DEVICES_TRIED = 8
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -50,6 +54,7 @@ class Session:
         self.logs = self.folder("log")
         self.resources, self.gateways, self.generated = self.folder("resources"), self.folder("gateway-resources"), self.folder("generated")
         self.processes, self.servers, self.tailnet, self.next = [], [], None, []
+        self.devices, self.other = ["api-server"], "laptop"  # which are asked, and which is explained
 
     def folder(self, name):
         path = os.path.join(self.home, name)
@@ -82,6 +87,27 @@ class Session:
         self.next = [("the tailnet as its control server sees it", [f"{control} nodes list"]),
                      ("a device that is deleted stops answering", [f"{control} nodes delete --force --identifier ID"])]
 
+    def start_local_tailnet(self):
+        path = local_tailscaled.find_socket()
+        status = local_tailscaled.find_status(path)
+        self.devices = local_tailscaled.devices(status)
+        if not self.devices:
+            raise local_tailscaled.LocalError("no other device of this tailnet is online, so there is nothing to serve")
+        self.other = self.devices[-1]
+        self.copy("local")
+        manifest = os.path.join(self.resources, "tailnet.yaml")
+        with open(manifest, encoding="utf-8") as f:
+            tailnet, gateway = yaml.safe_load_all(f)
+        tailnet["spec"]["localAPI"]["socket"] = os.path.abspath(path)
+        entry = gateway["spec"]["tailnets"][0]
+        entry["serviceDiscovery"]["defaultPort"]["port"] = local_tailscaled.device_port()
+        entry["connectivity"] = local_tailscaled.connectivity(status)
+        write_yaml(manifest, tailnet, gateway)
+        self.next = [("a device that joins or leaves the tailnet is seen within a second", ["build/tailscale-gateway status"])]
+
+    def curl(self, device):
+        return ["curl", "-sS", "-H", f"Host: {device}.tailscale.local", f"http://127.0.0.1:{LISTENER}/"]
+
     def start_gateway(self):
         socket_path = os.path.join(self.home, "extension")
         ours = Process("tailscale-gateway", [
@@ -92,23 +118,36 @@ class Session:
         eg.provide_envoy()
         self.processes += [ours.start(), eg.start(wait=False).process]
 
+    def ask(self, device):
+        """Status and body; status 0 where there is no route to it yet."""
+        done = subprocess.run([*self.curl(device), "-m", "5", "-w", "\n%{http_code} %header{x-envoy-upstream-service-time}"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        body, _, line = done.stdout.rpartition("\n")
+        status, _, from_device = line.partition(" ")
+        return (int(status) if done.returncode == 0 and (status != "404" or from_device) else 0), body.strip()[:300]
+
     def wait_for_answer(self):
-        end = time.monotonic() + ANSWER_SECONDS
+        """The first device that answers. Whether one of a user's own tailnet serves HTTP nobody knows: then what Envoy says of the last."""
+        end, routed = time.monotonic() + ANSWER_SECONDS, None
         while time.monotonic() < end:
             for p in self.processes:
                 p.check()
-            done = subprocess.run([*CURL, "-f", "-m", "5"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                return done.stdout
+            for device in self.devices[:DEVICES_TRIED]:
+                status, body = self.ask(device)
+                if 0 < status < 500:
+                    return device, body if status == 200 else f"status {status} {body}"
+                routed = (device, f"status {status} {body}") if status else routed
+            if routed and self.tailnet is None and not self.servers:
+                return routed
             time.sleep(0.1)
-        raise Timeout(f"no answer within {ANSWER_SECONDS} s from: {shlex.join(CURL)}\n" + "\n".join(p.tail(15) for p in self.processes))
+        raise Timeout(f"no answer within {ANSWER_SECONDS} s from: {shlex.join(self.curl(self.devices[0]))}\n" + "\n".join(p.tail(15) for p in self.processes))
 
-    def tell(self, answer, seconds):
-        blocks = [("the same device by path", [f"curl http://127.0.0.1:{LISTENER}/tailscale/api-server/any/path?with=query"]),
+    def tell(self, device, answer, seconds):
+        blocks = [("the same device by path", [f"curl http://127.0.0.1:{LISTENER}/tailscale/{device}/any/path?with=query"]),
                   ("what is there, and why something else is not",
-                   ["build/tailscale-gateway status", "build/tailscale-gateway explain http://laptop.tailscale.local/"]),
+                   ["build/tailscale-gateway status", f"build/tailscale-gateway explain http://{self.other}.tailscale.local/"]),
                   *self.next, ("the manifests, and what was generated from them", [f"ls {self.resources} {self.generated}/*"])]
-        print(f"\nReady after {seconds:.1f} s. A device of the tailnet answers through Envoy:\n\n  {shlex.join(CURL)}\n  {answer}\n\nTry next:")
+        print(f"\nReady after {seconds:.1f} s. A device of the tailnet answers through Envoy:\n\n  {shlex.join(self.curl(device))}\n  {answer}\n\nTry next:")
         for title, lines in blocks:
             print(f"\n  # {title}")
             for line in lines:
@@ -169,8 +208,8 @@ def on_signal(number, frame):
 
 def main():
     kind = os.environ.get("TAILNET") or "file"
-    if kind not in ("file", "headscale"):
-        print(f"run: TAILNET={kind} is neither file nor headscale", file=sys.stderr)
+    if kind not in ("file", "headscale", "local"):
+        print(f"run: TAILNET={kind} is none of file, headscale, local", file=sys.stderr)
         return 2
     used = taken([LISTENER, ADMIN, METRICS, DEVICE_PORT, *ENVOY_GATEWAY_PORTS])
     if used:
@@ -187,13 +226,9 @@ def main():
         start = time.monotonic()
         session = Session(tempfile.mkdtemp(prefix="tsgw-run-"))
         print(f"Starting a tailnet ({kind}), our program, Envoy Gateway and Envoy…", flush=True)
-        if kind == "file":
-            session.start_file_tailnet()
-        else:
-            session.start_headscale_tailnet()
+        {"file": session.start_file_tailnet, "headscale": session.start_headscale_tailnet, "local": session.start_local_tailnet}[kind]()
         session.start_gateway()
-        answer = session.wait_for_answer()
-        session.tell(answer, time.monotonic() - start)
+        session.tell(*session.wait_for_answer(), time.monotonic() - start)
         while not os.environ.get("RUN_ONCE"):
             for p in session.processes:
                 p.check()
@@ -202,6 +237,9 @@ def main():
     except Stop:
         print("\nEnding.", flush=True)
         return 0
+    except local_tailscaled.LocalError as e:
+        print(f"run: {e}", file=sys.stderr)
+        return 1
     except (AssertionError, OSError, peers.PeerError) as e:
         print(f"run: {e}", file=sys.stderr)
         keep = session is not None
