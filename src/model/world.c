@@ -73,6 +73,7 @@ void world_drop(Leaf *leaf)
         table_unref(w->gateways);
         table_unref(w->eg_gateways);
         table_unref(w->eg_routes);
+        table_unref(w->namespaces);
         table_unref(w->tailnet_states);
         table_unref(w->entries);
         table_unref(w->bindings);
@@ -84,7 +85,6 @@ World *world_new_empty(void)
         World *w = leaf_new(sizeof(*w), 0, world_drop);
 
         w->tailnets = table_new(NULL, 0, tailnet_spec_order);
-        table_unref(w->namespaces);
         w->gateways = table_new(NULL, 0, gateway_spec_order);
         w->eg_gateways = table_new(NULL, 0, eg_gateway_order);
         w->eg_routes = table_new(NULL, 0, eg_route_order);

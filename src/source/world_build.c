@@ -89,6 +89,15 @@ static bool is_complete(const WorldInput *in, const Table *entries)
                 return false;
         if (in->before->complete || in->waited)
                 return true;
+        if (!in->proxies_resolved)
+                return false;
+        TABLE_FOREACH (EntryView, v, entries) {
+                if (!v->known)
+                        return false;
+        }
+        return true;
+}
+
 /* Both directories' Namespaces; the first of one name stays, which is Envoy Gateway's. */
 static const Table *namespaces_of(const WorldInput *in)
 {
@@ -103,15 +112,6 @@ static const Table *namespaces_of(const WorldInput *in)
         return table_update(in->before->namespaces, at, n, eg_namespace_order, eg_namespace_same);
 }
 
-        if (!in->proxies_resolved)
-                return false;
-        TABLE_FOREACH (EntryView, v, entries) {
-                if (!v->known)
-                        return false;
-        }
-        return true;
-}
-
 static bool is_same_world(const World *a, const World *b)
 {
         return a->complete == b->complete && a->resources_read == b->resources_read &&
@@ -122,7 +122,6 @@ static bool is_same_world(const World *a, const World *b)
                a->proxy_names == b->proxy_names;
 }
 
-        w->namespaces = namespaces_of(in);
 const World *world_build(const WorldInput *in)
 {
         World *w = leaf_new(sizeof *w, 0, world_drop);
@@ -132,6 +131,7 @@ const World *world_build(const WorldInput *in)
         w->gateways = table_ref(in->gateways);
         w->eg_gateways = table_ref(in->eg_gateways);
         w->eg_routes = table_ref(in->eg_routes);
+        w->namespaces = namespaces_of(in);
         w->bindings = table_ref(in->bindings);
         w->tailnet_states = states_of(in);
         w->proxy_names = table_ref(in->proxy_names);
