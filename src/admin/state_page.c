@@ -150,6 +150,7 @@ static void put_endpoint(JsonWriter *w, const Endpoint *e)
         json_key_str(w, STR("portSource"), e->port_source);
         json_key_str(w, STR("rule"), e->rule);
         json_key_str(w, STR("health"), e->health);
+        json_key_str(w, STR("healthText"), e->health_text);
         json_key(w, STR("tags"));
         json_strlist(w, e->tags);
         json_key_bool(w, STR("static"), e->origin == ENDPOINT_STATIC);

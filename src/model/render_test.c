@@ -70,6 +70,7 @@ static const Endpoint *endpoint(const char *service, uint16_t port, Protocol pro
                 .port_source = STR("ports[1]"),
                 .rule = STR("pattern \"api-*\" {x}"),
                 .health = STR("Healthy"),
+                .health_text = port == 3 ? STR("") : STR("SharedIn: shared in: \"x\""),
                 .tags = {tags, port % 3},
                 .port = port,
                 .protocol = protocol,
@@ -89,6 +90,7 @@ static EntryView *view(void)
         v->source = STR("corp-tailnet");
         v->known = true;
         v->last_sync = (Wall){1795384636000};
+        v->next_key_expiry = (Wall){1795470000000};
         v->held = (HeldRemoval){2, 1, STR("12ab"), STR("TooManyRemoved")};
         v->endpoints = table_new(leaves, LENGTH_OF(leaves), endpoint_order);
         return v;
@@ -128,10 +130,12 @@ static void test_endpoints_bytes(void **state)
                          "    portSource: \"ports[1]\"\n"
                          "    rule: \"pattern \\\"api-*\\\" {x}\"\n"
                          "    health: Healthy\n"
+                         "    healthText: \"SharedIn: shared in: \\\"x\\\"\"\n"
                          "    weight: 1\n"
                          "status:\n"
                          "  discoveredEndpoints: 3\n"
                          "  lastSync: \"2026-11-22T21:57:16Z\"\n"
+                         "  nextKeyExpiry: \"2026-11-23T21:40:00Z\"\n"
                          "  held:\n"
                          "    count: 2\n"
                          "    confirmations: 1\n"
@@ -171,6 +175,7 @@ static void test_endpoints_come_back(void **state)
         assert_int_equal(s->held_n, 2);
         assert_true(str_eq(s->held_reason, STR("TooManyRemoved")));
         assert_int_equal(s->last_sync.ms, 1795384636000);
+        assert_int_equal(s->next_key_expiry.ms, 1795470000000);
         assert_int_equal(s->n, 3);
         for (size_t i = 0; i < s->n; i++)
                 assert_true(endpoint_same(s->endpoints[i], v->endpoints->at[i]));

@@ -86,13 +86,24 @@ static bool same_port(const Endpoint *a, const Endpoint *b)
         return a->port == b->port && a->protocol == b->protocol && str_eq(a->service, b->service);
 }
 
+/* The best of any endpoint's: members of a group may have the port by different rules. */
+static uint64_t rank_of(const PackService *s)
+{
+        uint64_t best = UINT64_MAX;
+        for (size_t i = 0; i < s->n_endpoints; i++) {
+                uint64_t rank = rule_rank(s->endpoints[i]->port_source);
+                best = rank < best ? rank : best;
+        }
+        return best;
+}
+
 /* Among the ports [from, to) of one service, the one that has the host. */
 static void choose_host(ServicePort *at, size_t from, size_t to)
 {
         ServicePort *best = NULL;
         uint64_t best_rank = UINT64_MAX;
         for (size_t i = from; i < to; i++) {
-                uint64_t rank = rule_rank(at[i].pack.endpoints[0]->port_source);
+                uint64_t rank = rank_of(&at[i].pack);
                 if (protocol_is_http_like(at[i].pack.protocol) && rank < best_rank) {
                         best = &at[i];
                         best_rank = rank;

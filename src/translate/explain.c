@@ -186,9 +186,23 @@ static void tell_tailnet(Explain *x, ObjectKey gateway, const TailnetEntry *entr
                                   known ? " (what is known serves)" : ""));
 }
 
+/* What is said of its health besides that it is good; of a few, the rest is in the state. */
+static void tell_health(Explain *x, const Endpoint *e, size_t *told)
+{
+        enum {
+                TOLD_MAX = 4
+        };
+        if (e->health_text.n == 0 || *told >= TOLD_MAX)
+                return;
+        (*told)++;
+        step(x, "health", true,
+             arena_printf(&x->arena, "%.*s is %.*s: %.*s", STR_FMT(e->ip), STR_FMT(e->health),
+                          STR_FMT(e->health_text)));
+}
+
 static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
 {
-        size_t n = 0, offline = 0, held = 0;
+        size_t n = 0, offline = 0, held = 0, told = 0;
         TABLE_FOREACH (Endpoint, e, v != NULL ? v->endpoints : NULL) {
                 if (!str_eq(e->service, r->service) || e->port != r->port ||
                     e->protocol != r->protocol)
@@ -203,6 +217,7 @@ static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
                                           STR_FMT(protocol_name(e->protocol)),
                                           STR_FMT(e->port_source)));
                 }
+                tell_health(x, e, &told);
                 offline += str_eq(e->health, STR("Offline"));
                 held += e->held;
         }

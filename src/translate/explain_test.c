@@ -274,10 +274,37 @@ static void a_device_that_was_left_out(void **state)
         fixture_done(&f);
 }
 
+/* Why it is warned of stands among the steps; what answers answers all the same. */
+static void what_is_said_of_an_endpoints_health(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", EGRESS) FIXTURE_ENDPOINTS(
+                        "{name: api, tailscaleIP: 100.64.0.1, port: 8080, health: NotVisible, "
+                        "healthText: \"not to be reached; Offline: gone\"}, {name: api, "
+                        "tailscaleIP: 100.64.0.2, port: 8080, health: Healthy}"),
+                NULL);
+        Told t = tell(&f, "http://api.ts.local/", NULL);
+        size_t n = 0;
+        TREE_FOREACH (step, tree_get(t.root, STR("steps"))) {
+                if (!str_eq(tree_get_str(step, STR("what")), STR("health")))
+                        continue;
+                n++;
+                assert_true(tree_get_bool(step, STR("ok"), false));
+                assert_true(str_eq(tree_get_str(step, STR("text")),
+                                   STR("100.64.0.1 is NotVisible: not to be reached; Offline: "
+                                       "gone")));
+        }
+        assert_int_equal(n, 1);
+        arena_done(&t.arena);
+        fixture_done(&f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_form_of_a_url_that_answers),
+                cmocka_unit_test(what_is_said_of_an_endpoints_health),
                 cmocka_unit_test(what_stops_a_request),
                 cmocka_unit_test(a_path_in_a_users_host),
                 cmocka_unit_test(what_is_not_in_force_is_told),

@@ -97,8 +97,12 @@ Str pack_cluster_name(Arena *a, const PackService *s)
         return str_make(at, bytes);
 }
 
+/* A group that has one member today is a group all the same: its host does not move with who comes
+ * and goes. */
 static bool is_one_device(const PackService *s)
 {
+        if (endpoint_is_grouped(s->endpoints[0]))
+                return false;
         for (size_t i = 1; i < s->n_endpoints; i++) {
                 const Endpoint *a = s->endpoints[0], *b = s->endpoints[i];
                 if (!str_eq(a->fqdn, b->fqdn) || !str_eq(a->short_name, b->short_name))
@@ -107,10 +111,23 @@ static bool is_one_device(const PackService *s)
         return true;
 }
 
+/* After a restart, before any answer, the devices' own names still tell it. */
+static Str suffix_of_devices(const PackService *s)
+{
+        for (size_t i = 0; i < s->n_endpoints; i++) {
+                ptrdiff_t dot = str_find(s->endpoints[i]->fqdn, '.');
+                if (dot >= 0)
+                        return str_sub(s->endpoints[i]->fqdn, (size_t)dot + 1, SIZE_MAX);
+        }
+        return (Str){0};
+}
+
 Str pack_host_of(Arena *a, const PackService *s, Str suffix)
 {
         const Endpoint *e = s->endpoints[0];
         Str host = s->service;
+        if (suffix.n == 0)
+                suffix = suffix_of_devices(s);
         if (is_one_device(s))
                 host = e->fqdn.n > 0 ? e->fqdn : e->short_name.n > 0 ? e->short_name : s->service;
         else if (suffix.n > 0)

@@ -82,9 +82,11 @@ bool pack_is_made_of(const Pack *cluster, const PackService *s);
 
 /* "tailscale/egress/<namespace>/<gateway>/<tailnet>/<service>/<protocol>-<port>" */
 Str pack_cluster_name(Arena *a, const PackService *s);
-/* What the route writes as host: of one device its full name, else its short one; of several
- * "<service>.<suffix>", which is how MagicDNS names a Tailscale Service, else the service's name.
- * Empty where that is no host name. */
+/* What the route writes as host: of one device, or of a Tailscale Service, its full name, else its
+ * short one; of a group, and of several devices, "<service>.<suffix>", else the service's name: one
+ * name for all of them. (Envoy could write each endpoint's own from Endpoint.hostname, which the
+ * CONNECT would then carry in place of the address.) `suffix` empty: that of the devices. Empty
+ * where that is no host name. */
 Str pack_host_of(Arena *a, const PackService *s, Str suffix);
 
 typedef struct PackPlace {

@@ -77,15 +77,27 @@ static void names_and_hosts(void **state)
         const Endpoint *both[] = {&one, &two};
         PackService s = service(both, 1);
         check(pack_cluster_name(&a, &s), "tailscale/egress/demo/gw/corp/web/http-80");
-        check(pack_host_of(&a, &s, STR("corp.ts.net")), "web-1.corp.ts.net");
+        /* A group, with one member and with two. */
+        check(pack_host_of(&a, &s, STR("corp.ts.net")), "web.corp.ts.net");
         s.n_endpoints = 2;
         check(pack_host_of(&a, &s, STR("corp.ts.net")), "web.corp.ts.net");
-        check(pack_host_of(&a, &s, (Str){0}), "web");
+        check(pack_host_of(&a, &s, (Str){0}), "web.corp.ts.net");
         Endpoint nameless = one;
-        nameless.fqdn = (Str){0};
         const Endpoint *at = &nameless;
         s = service(&at, 1);
+        nameless.fqdn = (Str){0};
+        check(pack_host_of(&a, &s, (Str){0}), "web");
+        /* A device by itself. */
+        nameless.service = nameless.short_name;
+        nameless.fqdn = one.fqdn;
+        check(pack_host_of(&a, &s, STR("other.ts.net")), "web-1.corp.ts.net");
+        nameless.fqdn = (Str){0};
         check(pack_host_of(&a, &s, STR("corp.ts.net")), "web-1");
+        /* What a user gave a name to is not a group. */
+        nameless = one;
+        nameless.origin = ENDPOINT_STATIC;
+        check(pack_host_of(&a, &s, STR("corp.ts.net")), "web-1.corp.ts.net");
+        nameless.fqdn = (Str){0};
         nameless.short_name = STR("no host\r\n");
         check(pack_host_of(&a, &s, STR("corp.ts.net")), "");
         arena_done(&a);

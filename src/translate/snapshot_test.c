@@ -293,6 +293,25 @@ static void one_port_of_a_service_has_the_host(void **state)
         fixture_done(&f);
 }
 
+/* Members of a group have a port by rules of their own: the earliest of any of them counts, not
+ * that of whoever has the lowest address. */
+static void the_earliest_rule_of_any_member_has_the_host(void **state)
+{
+        (void)state;
+#define MEMBER(id, port, source)                                                       \
+        "{name: web, shortName: web-" id ", tailscaleIP: 100.64.0." id ", port: " port \
+        ", portSource: \"" source "\"}"
+        Fixture f = fixture_open(
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                        FIXTURE_ENDPOINTS(MEMBER("1", "80", "ports[1]") ", " MEMBER(
+                                "2", "8080", "defaultPort") ", " MEMBER("3", "8080", "ports[0]")),
+                NULL);
+        assert_int_equal(f.report->routes->n, 2);
+        TABLE_FOREACH (RouteReport, r, f.report->routes)
+                check_str(r->reason, r->port == 8080 ? "" : "NoHost");
+        fixture_done(&f);
+}
+
 static void hosts_stay_within_the_listeners_hostname(void **state)
 {
         (void)state;
@@ -408,11 +427,13 @@ static void a_revision_depends_on_what_is_served_alone(void **state)
         assert_string_equal(snapshot_revision(a.snapshot, gw), snapshot_revision(b.snapshot, gw));
         fixture_done(&b);
         /* Tags, health and a static's origin are not served. */
-        b = fixture_open(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
-                                 FIXTURE_ENDPOINTS("{name: api, tailscaleIP: 100.64.0.1, "
-                                                   "tailscaleFQDN: api.corp.ts.net, port: 8080, "
-                                                   "protocol: HTTP, tags: [\"tag:x\"]}"),
-                         a.snapshot);
+        b = fixture_open(
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                        FIXTURE_ENDPOINTS("{name: api, tailscaleIP: 100.64.0.1, "
+                                          "tailscaleFQDN: api.corp.ts.net, port: 8080, "
+                                          "protocol: HTTP, tags: [\"tag:x\"], health: Offline, "
+                                          "healthText: gone}"),
+                a.snapshot);
         assert_string_equal(snapshot_revision(a.snapshot, gw), snapshot_revision(b.snapshot, gw));
         fixture_done(&b);
         b = fixture_open(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
@@ -465,6 +486,7 @@ int main(void)
                 cmocka_unit_test(conflicts_among_ours),
                 cmocka_unit_test(a_users_host_stays_the_users),
                 cmocka_unit_test(one_port_of_a_service_has_the_host),
+                cmocka_unit_test(the_earliest_rule_of_any_member_has_the_host),
                 cmocka_unit_test(hosts_stay_within_the_listeners_hostname),
                 cmocka_unit_test(ingress_is_told_of_where_it_was_asked_for),
                 cmocka_unit_test(path_hosts_that_say_the_same_are_one),
