@@ -208,6 +208,29 @@ Str arena_str(Arena *a, Str s)
         return (Str){p, s.n};
 }
 
+/* Writes into what is left of the newest chunk; NULL, and the chunk as before, where that is too
+ * little. */
+static char *print_into_chunk(Arena *a, const char *fmt, va_list ap, int *ret_n)
+{
+        size_t left = a->room - a->used;
+        char *p = left > 0 ? a->chunks->bytes + a->used : NULL;
+
+        if (left > 0)
+                ASAN_UNPOISON_MEMORY_REGION(p, left);
+        *ret_n = vsnprintf(p, left, fmt, ap);
+        INSIST(*ret_n >= 0);
+        if ((size_t)*ret_n < left) {
+                a->used += (size_t)*ret_n + 1;
+                ASAN_POISON_MEMORY_REGION(a->chunks->bytes + a->used, a->room - a->used);
+                return p;
+        }
+        if (left > 0) {
+                memset(p, 0, left);
+                ASAN_POISON_MEMORY_REGION(p, left);
+        }
+        return NULL;
+}
+
 Str arena_printf(Arena *a, const char *fmt, ...)
 {
         va_list ap;
@@ -215,9 +238,10 @@ Str arena_printf(Arena *a, const char *fmt, ...)
         int n;
 
         va_start(ap, fmt);
-        n = vsnprintf(NULL, 0, fmt, ap);
+        p = print_into_chunk(a, fmt, ap, &n);
         va_end(ap);
-        INSIST(n >= 0);
+        if (p != NULL)
+                return (Str){p, (size_t)n};
         p = must(allocate(a, (size_t)n + 1, 1));
         va_start(ap, fmt);
         IGNORE(vsnprintf(p, (size_t)n + 1, fmt, ap), "measured above");

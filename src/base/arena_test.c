@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -89,6 +90,34 @@ static void copies_strings(void **state)
         arena_done(&a);
 }
 
+/* Wherever the chunk ends; what was begun there is not left behind. */
+static void prints_at_the_end_of_a_chunk(void **state)
+{
+        static const int lengths[] = {1, 20, 600}; /* the last gets a chunk of its own */
+        char expected[700];
+        Arena a;
+
+        (void)state;
+        for (size_t room = 0; room < 70; room++) {
+                for (size_t i = 0; i < LENGTH_OF(lengths); i++) {
+                        Str s;
+
+                        snprintf(expected, sizeof(expected), "%0*d", lengths[i], 7);
+                        arena_init(&a, 0);
+                        do
+                                IGNORE(arena_str(&a, (Str){0}), "one byte");
+                        while (a.room - a.used > room);
+                        s = arena_printf(&a, "%0*d", lengths[i], 7);
+                        assert_int_equal(s.n, lengths[i]);
+                        assert_string_equal(s.p, expected);
+                        for (const unsigned char *p = arena_new(&a, 16), *q = p; q < p + 16; q++)
+                                assert_int_equal(*q, 0);
+                        assert_string_equal(s.p, expected);
+                        arena_done(&a);
+                }
+        }
+}
+
 static void grows_geometrically(void **state)
 {
         Arena a;
@@ -140,6 +169,7 @@ int main(void)
                 cmocka_unit_test(copies_strings),
                 cmocka_unit_test(grows_geometrically),
                 cmocka_unit_test(begins_anew_in_one_chunk),
+                cmocka_unit_test(prints_at_the_end_of_a_chunk),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
