@@ -206,7 +206,11 @@ Webhooks *webhooks_open(const WebhooksInput *in, Err *err)
         INSIST(in->certificate != NULL || address_is_local(in->address));
         w->in = *in;
         list_init(&w->hooks);
-        return open_server(w, err) ? w : webhooks_close(w);
+        if (!open_server(w, err))
+                return webhooks_close(w);
+        log_info(in->log, "webhooks are heard", LOG_CSTR("address", webhooks_address(w)->text),
+                 LOG_CSTR("tls", w->tls != NULL ? "yes" : "no"));
+        return w;
 }
 
 const Address *webhooks_address(const Webhooks *w)

@@ -115,6 +115,11 @@ static void write_manifests(Fixture *f, const char *secret)
         assert_true(file_write_atomic(f->dir.path, "m.yaml", str_of(text), 0600, false, NULL));
 }
 
+static bool was_logged(const Fixture *f, const char *what)
+{
+        return str_find_str(buf_str(&f->lines), str_of(what)) >= 0;
+}
+
 static void open_webhooks(Fixture *f, const char *certificate, const char *key)
 {
         Address a;
@@ -131,6 +136,8 @@ static void open_webhooks(Fixture *f, const char *certificate, const char *key)
                                     &err);
         if (f->webhooks == NULL)
                 fail_msg("%s", err.text);
+        assert_true(was_logged(f, "webhooks are heard"));
+        buf_reset(&f->lines);
 }
 
 static int setup(void **state)
@@ -251,11 +258,6 @@ static int post(Fixture *f, const char *path, const char *signed_by, const char 
 static uint64_t count(const Fixture *f, WebhookResult r)
 {
         return f->facts.webhooks.received[r];
-}
-
-static bool was_logged(const Fixture *f, const char *what)
-{
-        return str_find_str(buf_str(&f->lines), str_of(what)) >= 0;
 }
 
 static void a_message_brings_the_poll_forward(void **state)
