@@ -23,6 +23,8 @@ typedef struct LocalSource {
         Bus *bus; /* NULL where nobody wants to know */
         HttpRequest *request;
         LocalStatus *status;
+        Timer rest;           /* a notification waits for it */
+        Mono rested;          /* earlier than this nothing is told */
         Err parse;            /* why on_body said no */
         TailnetAnswer answer; /* while the Services are asked for */
 } LocalSource;
@@ -43,7 +45,26 @@ static void on_bus(Bus *b)
 {
         LocalSource *l = bus_owner(b);
 
+        if (mono_before(loop_now(l->source.in.loop), l->rested))
+                timer_set(&l->rest, l->rested);
+        else
+                l->source.in.changed(&l->source);
+}
+
+static void on_rested(Timer *t)
+{
+        LocalSource *l = CONTAINER_OF(t, LocalSource, rest);
+
         l->source.in.changed(&l->source);
+}
+
+static void rest(LocalSource *l, double seconds)
+{
+        double wait = seconds * LOCAL_REST_TIMES;
+
+        if (wait > LOCAL_REST_MAX_S)
+                wait = LOCAL_REST_MAX_S;
+        l->rested = mono_add(loop_now(l->source.in.loop), SPAN_MS(wait * 1000));
 }
 
 /* Runs inside libcurl: feeds the codec and nothing else. */
@@ -74,6 +95,7 @@ static void deliver(LocalSource *l)
         TailnetAnswer a = l->answer;
 
         l->answer = (TailnetAnswer){0};
+        rest(l, a.seconds);
         forget_poll(l);
         tailnet_kind_deliver(&l->source, &a);
 }
@@ -178,6 +200,7 @@ static void free_local(TailnetSource *s)
         LocalSource *l = CONTAINER_OF(s, LocalSource, source);
 
         l->bus = bus_close(l->bus);
+        timer_clear(&l->rest);
         forget_poll(l);
         tailnet_kind_done(s);
         mem_free(l);
@@ -203,6 +226,7 @@ TailnetSource *local_source_open(const TailnetSourceInput *in, Err *err)
         }
         l = mem_new(sizeof(*l));
         tailnet_kind_init(&l->source, &kind, in);
+        timer_init(&l->rest, in->loop, on_rested);
         if (in->changed != NULL)
                 l->bus = bus_open(&(BusInput){.loop = in->loop,
                                               .log = in->log,

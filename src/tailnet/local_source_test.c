@@ -171,6 +171,21 @@ static const TailnetAnswer *ask(Fixture *f)
         return &f->last;
 }
 
+static void until(Fixture *f, const unsigned *count, unsigned n)
+{
+        for (unsigned i = 0; i < TURNS_MAX && *count < n; i++)
+                turns(f, 1);
+        turns(f, 3);
+        assert_int_equal(*count, n);
+}
+
+static void push_change(Fixture *f)
+{
+        assert_int_equal(script_server_push(&f->server, &f->server.paths[AT_BUS],
+                                            STR("{\"PeersRemoved\":[1]}\n")),
+                         1);
+}
+
 static void a_daemon_answers(void **state)
 {
         Fixture *f = *state;
@@ -198,10 +213,8 @@ static void a_daemon_answers(void **state)
         /* Polled by the bus as well, one stream for all of it. */
         assert_int_equal(f->server.paths[AT_BUS].n_requests, 1);
         assert_int_equal(f->n_changed, 1);
-        script_server_push(&f->server, &f->server.paths[AT_BUS], STR("{\"PeersRemoved\":[1]}\n"));
-        for (unsigned i = 0; i < TURNS_MAX && f->n_changed == 1; i++)
-                turns(f, 1);
-        assert_int_equal(f->n_changed, 2);
+        push_change(f);
+        until(f, &f->n_changed, 2);
 }
 
 static void nobody_who_wants_to_know_no_stream(void **state)
@@ -371,6 +384,38 @@ static void the_deadline_is_one_for_both_requests(void **state)
         assert_string_equal(f->last.err.reason, "Timeout");
 }
 
+/* A daemon that takes its time is not kept busy by what it tells itself. */
+static void what_takes_long_is_done_less_often(void **state)
+{
+        static const char head[] = OK, body[] = STATUS(PEER("1"));
+        Fixture *f = *state;
+
+        f->server.paths[AT_STATUS].answer = head;
+        f->server.paths[AT_STATUS].end = SCRIPT_STALL;
+        open_source(f);
+        until(f, &f->n_changed, 1);
+        tailnet_source_poll(f->source);
+        turns(f, 30);
+        test_clock_advance(&f->time, SPAN_MS(500));
+        turns(f, 3);
+        script_server_push(&f->server, &f->server.paths[AT_STATUS], str_of(body + strlen(head)));
+        script_server_drop(&f->server, &f->server.paths[AT_STATUS]);
+        until(f, &f->n_answers, 1);
+        for (unsigned i = 0; i < 3; i++) {
+                push_change(f);
+                turns(f, 20);
+        }
+        assert_int_equal(f->n_changed, 1);
+        test_clock_advance(&f->time, SPAN_MS(1990));
+        turns(f, 5);
+        assert_int_equal(f->n_changed, 1);
+        test_clock_advance(&f->time, SPAN_MS(10));
+        until(f, &f->n_changed, 2);
+        /* It has rested: what comes now is told now. */
+        push_change(f);
+        until(f, &f->n_changed, 3);
+}
+
 /* --- closed at the worst moment --- */
 
 typedef enum State {
@@ -380,8 +425,25 @@ typedef enum State {
         ASKS_SERVICES,
         ANSWERED,
         BUS_LOST,
+        RESTS, /* and a notification waits */
         STATES,
 } State;
+
+/* Polls again, and that takes ten seconds; then something changes. */
+static void make_rest(Fixture *f)
+{
+        size_t asked = f->server.paths[AT_SERVICES].n_requests;
+
+        f->server.paths[AT_SERVICES].answer = "";
+        f->server.paths[AT_SERVICES].end = SCRIPT_STALL;
+        tailnet_source_poll(f->source);
+        for (unsigned i = 0; i < TURNS_MAX && f->server.paths[AT_SERVICES].n_requests == asked; i++)
+                turns(f, 1);
+        test_clock_advance(&f->time, SPAN_S(TAILNET_POLL_SECONDS));
+        until(f, &f->n_answers, 2);
+        push_change(f);
+        turns(f, 10);
+}
 
 static void reach(Fixture *f, State s)
 {
@@ -396,6 +458,8 @@ static void reach(Fixture *f, State s)
                 return;
         if (s >= ANSWERED) {
                 ask(f);
+                if (s == RESTS)
+                        make_rest(f);
                 if (s == BUS_LOST)
                         script_server_drop(&f->server, &f->server.paths[AT_BUS]);
                 return;
@@ -466,6 +530,7 @@ int main(void)
                 TEST(a_socket_that_cannot_be_had),
                 TEST(what_cannot_be_opened_says_why),
                 TEST(the_deadline_is_one_for_both_requests),
+                TEST(what_takes_long_is_done_less_often),
                 TEST(closed_in_every_state_nothing_is_told),
                 TEST(closed_inside_its_deliveries),
         };
