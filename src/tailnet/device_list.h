@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * DeviceList: the elements of a control server's list, one by one, into a Table of Device. Every
- * field is optional to the parser and what is unknown is ignored; a device of which no id, name or
- * address can be understood is counted, never guessed. A list of which nothing can be understood
- * is an error, never empty.
+ * DeviceList: the elements of a control server's list, one by one, into a Table of Device. One that
+ * cannot be understood (device_read.h) is counted, never guessed; where the list before had that
+ * device, by its id or, where that is what is wrong, by its name, it stays as it was: garbage takes
+ * nothing away. A list of which nothing can be understood is an error, never empty.
  */
 
 #include "proto/json_stream.h"
+#include "tailnet/device_read.h"
 #include "tailnet/tailnet_source.h"
-
-typedef enum DeviceShape {
-        DEVICE_SHAPE_TAILSCALE, /* Tailscale API v2, and what speaks like it: {"devices": […]} */
-        DEVICE_SHAPE_HEADSCALE, /* Headscale API v1: {"nodes": […]} */
-        DEVICE_SHAPE_LOCAL,     /* a tailscaled's own state: {"Peer": {key: …}} */
-} DeviceShape;
 
 typedef struct DeviceList DeviceList;
 

@@ -12,10 +12,11 @@
 #include "proto/json.h"
 
 /* What one list gives, built whole. */
-static TailnetAnswer read_whole(DeviceShape shape, const char *suffix, const char *array)
+static TailnetAnswer read_whole(DeviceShape shape, const char *suffix, const char *array,
+                                const Table *before)
 {
         TailnetAnswer a = {0};
-        DeviceList *l = device_list_new(shape, str_of(suffix), NULL);
+        DeviceList *l = device_list_new(shape, str_of(suffix), before);
         Arena arena;
         const Tree *root;
 
@@ -42,7 +43,7 @@ static void assert_same_devices(const Table *a, const Table *b)
 static TailnetAnswer read_all(DeviceShape shape, const char *suffix, const char *array,
                               const Table *before)
 {
-        TailnetAnswer a = {0}, whole = read_whole(shape, suffix, array);
+        TailnetAnswer a = {0}, whole = read_whole(shape, suffix, array, NULL);
         DeviceList *l = device_list_new(shape, str_of(suffix), before);
         const JsonStreamPart *part = device_list_part(shape);
         CLEANUP(json_stream_cleanup) JsonStream *s = json_stream_new_parts(part, 1, l);
@@ -192,9 +193,9 @@ static void odd_values_do_no_harm(void **state)
 {
         static const char devices[] =
                 "[{\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[\"10.0.0.1\",\"100.64.0.9\","
-                "\"100.64.0.2\",\"fe80::1\"],\"tags\":\"tag:x\",\"os\":[1],\"user\":\"a\\u0001\","
-                "\"expires\":\"soon\",\"lastSeen\":5,\"connectedToControl\":\"yes\","
-                "\"authorized\":\"no\",\"tailnetLockError\":\"\\u0007\",\"unknown\":{\"x\":[{}]}}]";
+                "\"100.64.0.2\",\"fe80::1\",7],\"tags\":null,\"os\":\"\",\"user\":\"a\\u0001\","
+                "\"expires\":\"soon\",\"lastSeen\":null,\"connectedToControl\":null,"
+                "\"authorized\":null,\"tailnetLockError\":\"\\u0007\",\"unknown\":{\"x\":[{}]}}]";
         TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", devices, NULL);
 
         (void)state;
@@ -204,9 +205,140 @@ static void odd_values_do_no_harm(void **state)
         assert_true(str_eq(d->ip6, STR("fe80::1")));
         assert_int_equal(d->tags.n + d->os.n + d->user.n, 0);
         assert_int_equal(d->expires.ms, 0);
-        assert_true(d->authorized);
+        assert_true(d->authorized && d->online == DEVICE_ONLINE);
         assert_true(str_eq(d->lock_error, STR("not signed")));
+        assert_int_equal(a.n_invalid, 0);
         table_unref(a.devices);
+}
+
+/* From another tailnet, as its owner's own server shows it: much is empty. */
+static void shared_in_devices_are_understood(void **state)
+{
+        static const char devices[] =
+                "[{\"addresses\":[\"fd7a:115c:a1e0::5\",\"100.80.1.5\"],\"id\":\"12\",\"nodeId\":"
+                "\"n5CNTRL\",\"user\":\"eve@other.example\",\"name\":\"nas.tail9999.ts.net\","
+                "\"hostname\":\"nas\",\"clientVersion\":\"\",\"updateAvailable\":false,\"os\":"
+                "\"linux\",\"created\":\"\",\"connectedToControl\":true,\"keyExpiryDisabled\":"
+                "false,\"expires\":\"9999-12-31T23:59:59Z\",\"authorized\":true,\"isExternal\":"
+                "true,\"machineKey\":\"\",\"nodeKey\":\"nodekey:1\",\"blocksIncomingConnections\":"
+                "false,\"enabledRoutes\":[],\"advertisedRoutes\":[],\"clientConnectivity\":null,"
+                "\"tags\":[],\"tailnetLockError\":\"\",\"multipleConnections\":true}]";
+        TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "corp.ts.net", devices, NULL);
+
+        (void)state;
+        assert_int_equal(a.devices->n, 1);
+        assert_int_equal(a.n_invalid, 0);
+        const Device *d = a.devices->at[0];
+        assert_true(str_eq(d->name, STR("nas.tail9999.ts.net")));
+        assert_true(d->external && d->multiple_connections && d->online == DEVICE_ONLINE);
+        assert_int_equal(d->tags.n + d->lock_error.n, 0);
+        assert_true(d->expires.ms > INT64_C(250000000000000));
+        table_unref(a.devices);
+}
+
+#define OTHER "{\"nodeId\":\"2\",\"name\":\"b\",\"addresses\":[\"100.64.0.2\"]}"
+
+/* Garbage adds nothing, and takes nothing away. */
+static void what_is_of_a_wrong_type_changes_nothing(void **state)
+{
+        static const char *const wrong[] = {
+                "\"addresses\":7",
+                "\"addresses\":{}",
+                "\"addresses\":[{},\"x\"]",
+                "\"addresses\":null",
+                "\"authorized\":\"no\"",
+                "\"authorized\":0",
+                "\"blocksIncomingConnections\":1",
+                "\"connectedToControl\":\"yes\"",
+                "\"expires\":1893456000",
+                "\"expires\":{}",
+                "\"isExternal\":[]",
+                "\"keyExpiryDisabled\":\"true\"",
+                "\"lastSeen\":5",
+                "\"multipleConnections\":{}",
+                "\"name\":[\"a\"]",
+                "\"name\":\"\\u0001\"",
+                "\"name\":null",
+                "\"nodeId\":{},\"id\":\"9\"",
+                "\"nodeId\":true",
+                "\"os\":[1]",
+                "\"tags\":\"tag:x\"",
+                "\"tags\":{}",
+                "\"tailnetLockError\":true",
+                "\"user\":{\"name\":\"x\"}",
+        };
+        static const char good[] = "\"nodeId\":\"1\",\"name\":\"a\",\"addresses\":[\"100.64.0.1\"]";
+        char list[512];
+
+        (void)state;
+        snprintf(list, sizeof(list), "[{%s,\"tags\":[\"tag:x\"],\"os\":\"linux\"}," OTHER "]",
+                 good);
+        TailnetAnswer before = read_all(DEVICE_SHAPE_TAILSCALE, "", list, NULL);
+        for (size_t i = 0; i < LENGTH_OF(wrong); i++) {
+                /* The first of two members with one name counts. */
+                snprintf(list, sizeof(list), "[{%s,%s}," OTHER "]", wrong[i], good);
+                TailnetAnswer a = read_whole(DEVICE_SHAPE_TAILSCALE, "", list, NULL);
+                assert_int_equal(a.devices->n, 1);
+                assert_int_equal(a.n_invalid, 1);
+                assert_true(a.err.kind == ERR_NONE && a.err.text[0] != '\0');
+                table_unref(a.devices);
+                a = read_whole(DEVICE_SHAPE_TAILSCALE, "", list, before.devices);
+                assert_ptr_equal(a.devices, before.devices);
+                assert_int_equal(a.n_invalid, 1);
+                table_unref(a.devices);
+                /* What stands beside it in good order counts, in any order. */
+                for (int first = 0; first < 2; first++) {
+                        snprintf(list, sizeof(list), "[" OTHER ",{%s%s%s},{%s%s%s}]",
+                                 first ? wrong[i] : good, first ? "," : "", first ? good : "",
+                                 first ? good : wrong[i], first ? "" : ",", first ? "" : good);
+                        a = read_whole(DEVICE_SHAPE_TAILSCALE, "", list, before.devices);
+                        assert_int_equal(a.devices->n, 2);
+                        assert_int_equal(((const Device *)a.devices->at[0])->tags.n, 0);
+                        table_unref(a.devices);
+                }
+        }
+        /* To have no address is no garbage, nor is not to be there. */
+        snprintf(list, sizeof(list), "[{\"addresses\":[],%s}," OTHER "]", good);
+        TailnetAnswer a = read_whole(DEVICE_SHAPE_TAILSCALE, "", list, before.devices);
+        assert_int_equal(a.devices->n, 1);
+        table_unref(a.devices);
+        a = read_whole(DEVICE_SHAPE_TAILSCALE, "", "[" OTHER "]", before.devices);
+        assert_int_equal(a.devices->n, 1);
+        table_unref(a.devices);
+        /* Of nothing but garbage nothing is concluded. */
+        a = read_whole(DEVICE_SHAPE_TAILSCALE, "", "[{\"nodeId\":\"1\"}]", before.devices);
+        assert_null(a.devices);
+        assert_int_equal(a.err.kind, ERR_INVALID);
+        table_unref(before.devices);
+}
+
+static void headscale_garbage_changes_nothing(void **state)
+{
+        static const char *const wrong[] = {
+                "\"givenName\":7",     "\"ipAddresses\":\"100.64.0.1\"",
+                "\"online\":\"true\"", "\"expiry\":7",
+                "\"lastSeen\":false",  "\"tags\":\"tag:x\"",
+                "\"user\":\"x\"",      "\"id\":false",
+        };
+        static const char good[] =
+                "\"id\":\"1\",\"givenName\":\"a\",\"ipAddresses\":[\"100.64.0.1\"],\"expiry\":null,"
+                "\"user\":null,\"online\":true";
+        static const char other[] = "{\"id\":\"2\",\"givenName\":\"b\",\"ipAddresses\":[\"100.64.0."
+                                    "2\"],\"online\":true}";
+        char list[512];
+
+        (void)state;
+        snprintf(list, sizeof(list), "[%s,{%s}]", other, good);
+        TailnetAnswer before = read_all(DEVICE_SHAPE_HEADSCALE, "", list, NULL);
+        assert_int_equal(before.devices->n, 2);
+        for (size_t i = 0; i < LENGTH_OF(wrong); i++) {
+                snprintf(list, sizeof(list), "[%s,{%s,%s}]", other, wrong[i], good);
+                TailnetAnswer a = read_whole(DEVICE_SHAPE_HEADSCALE, "", list, before.devices);
+                assert_ptr_equal(a.devices, before.devices);
+                assert_int_equal(a.n_invalid, 1);
+                table_unref(a.devices);
+        }
+        table_unref(before.devices);
 }
 
 /* They are written into TailscaleEndpoints, which must be read back at the next start. */
@@ -254,7 +386,7 @@ static void of_one_id_the_same_wins_in_any_order(void **state)
         for (size_t i = 0; i < LENGTH_OF(lists) * LENGTH_OF(befores); i++) {
                 size_t list = i % LENGTH_OF(lists);
                 TailnetAnswer before =
-                        read_whole(DEVICE_SHAPE_TAILSCALE, "", befores[i / LENGTH_OF(lists)]);
+                        read_whole(DEVICE_SHAPE_TAILSCALE, "", befores[i / LENGTH_OF(lists)], NULL);
                 TailnetAnswer a = read_all(DEVICE_SHAPE_TAILSCALE, "", lists[list], before.devices);
 
                 assert_int_equal(a.devices->n, 1);
@@ -315,7 +447,7 @@ static void only_what_changed_is_made_anew(void **state)
         for (size_t i = 0; i < LENGTH_OF(cases); i++) {
                 TailnetAnswer before = read_whole(
                         DEVICE_SHAPE_TAILSCALE, "",
-                        "[" DEVICE("2", "a") "," DEVICE("4", "b") "," DEVICE("6", "c") "]");
+                        "[" DEVICE("2", "a") "," DEVICE("4", "b") "," DEVICE("6", "c") "]", NULL);
                 TailnetAnswer a =
                         read_all(DEVICE_SHAPE_TAILSCALE, "", cases[i].list, before.devices);
 
@@ -347,6 +479,9 @@ int main(void)
                 cmocka_unit_test(tailscale_as_it_answers),
                 cmocka_unit_test(what_cannot_be_understood_is_counted),
                 cmocka_unit_test(odd_values_do_no_harm),
+                cmocka_unit_test(shared_in_devices_are_understood),
+                cmocka_unit_test(what_is_of_a_wrong_type_changes_nothing),
+                cmocka_unit_test(headscale_garbage_changes_nothing),
                 cmocka_unit_test(only_what_is_a_tag_is_one),
                 cmocka_unit_test(a_full_name_has_a_bound),
                 cmocka_unit_test(of_one_id_the_same_wins_in_any_order),
