@@ -207,10 +207,24 @@ static void explain_cut(HttpRequest *r)
                         "the answer of %s ended early", r->peer);
 }
 
+static bool explain_tunnel(HttpRequest *r)
+{
+        long status = 0;
+
+        curl_easy_getinfo(r->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+        if (status < 300)
+                return false;
+        err_set(&r->result.err, ERR_TRANSIENT, "TunnelRefused",
+                "the proxy answered CONNECT %s with status %ld", r->peer, status);
+        return true;
+}
+
 static void explain(HttpRequest *r, CURLcode code)
 {
         Err *err = &r->result.err;
 
+        if (explain_tunnel(r))
+                return;
         switch ((int)code) {
         case CURLE_UNSUPPORTED_PROTOCOL:
         case CURLE_WEIRD_SERVER_REPLY:
@@ -578,6 +592,31 @@ static bool set_trust(HttpRequest *r)
         return ok;
 }
 
+/* A connection of its own each time: what is asked is whether one can be made. */
+static bool set_probe(HttpRequest *r, const HttpRequestInput *in)
+{
+        bool ok = true;
+
+        INSIST(in->bearer == NULL && in->form == NULL);
+        SET(CURLOPT_SSL_VERIFYPEER, 0L);
+        SET(CURLOPT_SSL_VERIFYHOST, 0L);
+        SET(CURLOPT_FRESH_CONNECT, 1L);
+        SET(CURLOPT_FORBID_REUSE, 1L);
+        SET(CURLOPT_CONNECT_ONLY, in->connect_only ? 1L : 0L);
+        return ok;
+}
+
+static bool set_tunnel(HttpRequest *r, const char *proxy)
+{
+        bool ok = true;
+
+        SET(CURLOPT_PROXY, proxy);
+        SET(CURLOPT_PROXYTYPE, (long)CURLPROXY_HTTP);
+        SET(CURLOPT_HTTPPROXYTUNNEL, 1L);
+        SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+        return ok;
+}
+
 static bool set_options(HttpRequest *r, const HttpRequestInput *in)
 {
         bool ok = r->easy != NULL;
@@ -606,15 +645,19 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
         SET(CURLOPT_OPENSOCKETDATA, r);
         if (in->deadline.ns == 0)
                 SET(CURLOPT_TCP_KEEPALIVE, 1L);
-        ok = ok && set_trust(r);
-        return (ok && set_method(r)) ||
-               err_set(&r->result.err, ERR_LIMIT, "NoMemory", "libcurl takes no request");
+        ok = ok && set_trust(r) && set_method(r);
+        if (in->is_probe)
+                ok = ok && set_probe(r, in);
+        if (in->tunnel != NULL)
+                ok = ok && set_tunnel(r, in->tunnel);
+        return ok || err_set(&r->result.err, ERR_LIMIT, "NoMemory", "libcurl takes no request");
 }
 
 static bool begin(HttpRequest *r, const HttpRequestInput *in)
 {
         if (!read_url(r, in->url))
                 return false;
+        r->is_plain = r->is_plain && !in->is_probe;
         if (in->unix_socket != NULL)
                 snprintf(r->peer, sizeof(r->peer), "%s", in->unix_socket);
         if ((in->bearer != NULL && !add_bearer(r, in->bearer)) ||

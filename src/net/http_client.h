@@ -36,8 +36,9 @@ typedef struct HttpRequest HttpRequest;
 typedef struct HttpResult {
         /* ERR_NONE: an answer came in whole, whatever its status. ERR_INVALID "RedirectRefused",
          * "BadURL", "BadCredential", "PlainHttpRefused", "BodyRefused" (on_body said no);
-         * ERR_LIMIT "AnswerTooLarge"; ERR_TRANSIENT "Timeout", "ConnectFailed", "NameNotFound",
-         * "TLSFailed", "AnswerCutShort", "TransferFailed". */
+         * ERR_LIMIT "AnswerTooLarge"; ERR_TRANSIENT "Timeout", "ConnectFailed",
+         * "TunnelRefused" (the proxy answered CONNECT with a refusal), "NameNotFound", "TLSFailed",
+         * "AnswerCutShort", "TransferFailed". */
         Err err;
         int errnum;       /* of "ConnectFailed": why, an errno value; 0: not known */
         unsigned status;  /* 0: none came */
@@ -61,7 +62,13 @@ typedef struct HttpRequestInput {
         const char *accept;   /* media type; copied. May be NULL */
         const char *
                 unix_socket; /* path to connect to instead of the URL's host; copied. May be NULL */
-        Span deadline;       /* for everything, from now on; 0: none, for a body without end */
+        const char *tunnel;  /* an HTTP CONNECT proxy that leads to the URL's host: "IP:port" or
+                                "[IP]:port"; copied. May be NULL */
+        bool connect_only;   /* ends well when the connection stands (through the tunnel, and with
+                                https the handshake is done); nothing is asked, status is 0 */
+        bool is_probe; /* nothing is told and nothing believed: any certificate will do, and plain
+                          http to any address; never with a credential */
+        Span deadline; /* for everything, from now on; 0: none, for a body without end */
         size_t max_bytes; /* of the body; 0, with on_body only: no cap, what is fed has its own */
         HttpBodyFn *on_body; /* NULL: the body is kept for on_done */
         HttpDoneFn *on_done;
