@@ -43,7 +43,7 @@ static void find_proxies(Arena *a, const Proxies *proxies, EntryPlan *p)
                 }
                 given = t->proxies;
         }
-        ProxyAddr *found = arena_new_array(a, PACK_PROXIES_MAX, sizeof(*found));
+        ProxyAddr *found = arena_new_array(a, PROXIES_MAX, sizeof(*found));
         Str unresolved;
         p->n_proxies = proxies_find(proxies, given, found, &unresolved);
         p->proxies = found;

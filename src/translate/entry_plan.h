@@ -6,10 +6,10 @@
  * Arena memory: lives while a Snapshot is made.
  */
 
+#include "model/proxies.h"
 #include "model/world.h"
 #include "translate/attach.h"
 #include "translate/pack.h"
-#include "translate/proxies.h"
 
 typedef struct ServicePort {
         PackService pack;
@@ -26,7 +26,7 @@ typedef struct EntryPlan {
         uint32_t rank;         /* among the entries of the Gateway, by who wins: set by snapshot */
         const EntryView *view; /* NULL: nothing is known of it yet */
         Attached attached;
-        const ProxyAddr *proxies; /* each once; at most PACK_PROXIES_MAX */
+        const ProxyAddr *proxies; /* each once; at most PROXIES_MAX */
         size_t n_proxies;
         const char *reason; /* why nothing of it can be programmed, or NULL */
         Str text;

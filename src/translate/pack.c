@@ -33,35 +33,7 @@ enum {
         HEALTH_IDLE_UNHEALTHY_S = 5,
         HEALTH_FAILURES = 2,
         HOST_SELECTION_ATTEMPTS = 3,
-        SOCKET_PATH_MAX = 107, /* sun_path without its NUL */
 };
-
-bool pack_parse_proxy(Str s, ProxyAddr *ret)
-{
-        if (str_starts(s, STR("unix:")))
-                s = str_sub(s, 5, s.n);
-        if (str_starts(s, STR("/"))) {
-                if (s.n > SOCKET_PATH_MAX || !str_is_printable_utf8(s))
-                        return false;
-                *ret = (ProxyAddr){.path = s};
-                return true;
-        }
-        size_t colon = s.n;
-        while (colon > 0 && s.p[colon - 1] != ':')
-                colon--;
-        uint64_t port = 0;
-        if (colon == 0 || !str_to_u64(str_sub(s, colon, s.n), UINT16_MAX, &port) || port == 0)
-                return false;
-        Str ip = str_sub(s, 0, colon - 1);
-        bool bracketed = str_starts(ip, STR("[")) && str_ends(ip, STR("]"));
-        if (bracketed)
-                ip = str_sub(ip, 1, ip.n - 2);
-        IpAddr parsed;
-        if (!ip_parse(ip, &parsed) || (str_find(ip, ':') >= 0) != bracketed)
-                return false;
-        *ret = (ProxyAddr){.ip = ip, .port = (uint16_t)port};
-        return true;
-}
 
 Str pack_cluster_name(Arena *a, const PackService *s)
 {

@@ -11,12 +11,12 @@
 #include "base/digest.h"
 #include "model/endpoint.h"
 #include "model/gateway_spec.h"
+#include "model/proxies.h"
 
 enum {
         /* Part of every revision: raise it where the same World gives other bytes. */
         PACK_TRANSLATOR = 1,
         PACK_BYTES_MAX = 1 << 20, /* one resource: some 5,000 endpoints */
-        PACK_PROXIES_MAX = 16,    /* CONNECT proxies of one tailnet */
 };
 
 /* Mark of what we inject: metadata.filter_metadata has this key. */
@@ -47,17 +47,6 @@ static inline Str pack_routes(const Pack *p)
 {
         return (Str){p->bytes.p + p->routes_at, p->routes_n};
 }
-
-/* Where a CONNECT proxy listens. */
-typedef struct ProxyAddr {
-        Str ip; /* literal; empty: a unix socket */
-        uint16_t port;
-        Str path;
-} ProxyAddr;
-
-/* "IP:port", "[IPv6]:port" or the path of a unix socket (also "unix:/path"). False for anything
- * else, a name among them: who makes the World resolves names. Borrows from `s`. */
-bool pack_parse_proxy(Str s, ProxyAddr *ret);
 
 /* One port of one service: what a cluster is made of. */
 typedef struct PackService {

@@ -11,31 +11,6 @@
 
 #include "pb_tokens.h"
 
-static void proxies_are_literals_or_sockets(void **state)
-{
-        (void)state;
-        ProxyAddr p;
-        assert_true(pack_parse_proxy(STR("127.0.0.1:1055"), &p));
-        assert_true(str_eq(p.ip, STR("127.0.0.1")) && p.port == 1055 && p.path.n == 0);
-        assert_true(pack_parse_proxy(STR("[fd7a::1]:80"), &p));
-        assert_true(str_eq(p.ip, STR("fd7a::1")) && p.port == 80);
-        assert_true(pack_parse_proxy(STR("/run/x.sock"), &p));
-        assert_true(str_eq(p.path, STR("/run/x.sock")) && p.ip.n == 0);
-        assert_true(pack_parse_proxy(STR("unix:/run/x.sock"), &p));
-        assert_true(str_eq(p.path, STR("/run/x.sock")));
-        static const Str bad[] = {
-                STR_INIT(""),           STR_INIT("localhost:80"),  STR_INIT("127.0.0.1"),
-                STR_INIT("127.0.0.1:"), STR_INIT("127.0.0.1:0"),   STR_INIT("1.2.3.4:65536"),
-                STR_INIT("fd7a::1:80"), STR_INIT("[1.2.3.4]:80"),  STR_INIT(":80"),
-                STR_INIT("unix:x"),     STR_INIT("/run/\nx.sock"),
-        };
-        for (size_t i = 0; i < LENGTH_OF(bad); i++)
-                assert_false(pack_parse_proxy(bad[i], &p));
-        char longest[200];
-        memset(longest, '/', sizeof(longest));
-        assert_false(pack_parse_proxy(str_make(longest, sizeof(longest)), &p));
-}
-
 static const Endpoint one = {.service = STR_INIT("web"),
                              .ip = STR_INIT("100.64.0.1"),
                              .fqdn = STR_INIT("web-1.corp.ts.net"),
@@ -230,7 +205,6 @@ static void weights_fit_in_sum(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(proxies_are_literals_or_sockets),
                 cmocka_unit_test(names_and_hosts),
                 cmocka_unit_test(every_proxy_of_every_endpoint),
                 cmocka_unit_test(too_much_is_refused),

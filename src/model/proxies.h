@@ -8,7 +8,21 @@
 
 #include "base/map.h"
 #include "model/world.h"
-#include "translate/pack.h"
+
+enum {
+        PROXIES_MAX = 16, /* CONNECT proxies of one tailnet */
+};
+
+/* Where a CONNECT proxy listens. */
+typedef struct ProxyAddr {
+        Str ip; /* literal; empty: a unix socket */
+        uint16_t port;
+        Str path;
+} ProxyAddr;
+
+/* "IP:port", "[IPv6]:port" or the path of a unix socket (also "unix:/path"). False for anything
+ * else, a name among them: who makes the World resolves names. Borrows from `s`. */
+bool proxy_parse(Str s, ProxyAddr *ret);
 
 typedef struct Proxies {
         const World *world; /* borrowed */
@@ -19,9 +33,9 @@ typedef struct Proxies {
 /* Every proxy of `world`, which must outlive it. */
 void proxies_init(Proxies *p, const World *world);
 void proxies_done(Proxies *p);
-/* What `given` stands for, each once, in its order; at most PACK_PROXIES_MAX. Strings are the
+/* What `given` stands for, each once, in its order; at most PROXIES_MAX. Strings are the
  * World's. *ret_unresolved is the last that stands for nothing (yet); empty: none does. */
-size_t proxies_find(const Proxies *p, StrList given, ProxyAddr ret[PACK_PROXIES_MAX],
+size_t proxies_find(const Proxies *p, StrList given, ProxyAddr ret[PROXIES_MAX],
                     Str *ret_unresolved);
 /* Is the proxy used under another TailscaleTailnet than `tailnet`, too? */
 bool proxies_is_shared(const Proxies *p, const ProxyAddr *proxy, ObjectKey tailnet,

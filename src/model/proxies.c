@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "translate/proxies.h"
+#include "model/proxies.h"
 
 #include "base/mem.h"
 #include "model/cidr.h"
+
+enum {
+        SOCKET_PATH_MAX = 107, /* sun_path without its NUL */
+};
 
 /* The first two TailscaleTailnets, by key, that name it. */
 typedef struct ProxyUser {
@@ -10,30 +14,57 @@ typedef struct ProxyUser {
         bool is_shared;
 } ProxyUser;
 
+bool proxy_parse(Str s, ProxyAddr *ret)
+{
+        if (str_starts(s, STR("unix:")))
+                s = str_sub(s, 5, s.n);
+        if (str_starts(s, STR("/"))) {
+                if (s.n > SOCKET_PATH_MAX || !str_is_printable_utf8(s))
+                        return false;
+                *ret = (ProxyAddr){.path = s};
+                return true;
+        }
+        size_t colon = s.n;
+        while (colon > 0 && s.p[colon - 1] != ':')
+                colon--;
+        uint64_t port = 0;
+        if (colon == 0 || !str_to_u64(str_sub(s, colon, s.n), UINT16_MAX, &port) || port == 0)
+                return false;
+        Str ip = str_sub(s, 0, colon - 1);
+        bool bracketed = str_starts(ip, STR("[")) && str_ends(ip, STR("]"));
+        if (bracketed)
+                ip = str_sub(ip, 1, ip.n - 2);
+        IpAddr parsed;
+        if (!ip_parse(ip, &parsed) || (str_find(ip, ':') >= 0) != bracketed)
+                return false;
+        *ret = (ProxyAddr){.ip = ip, .port = (uint16_t)port};
+        return true;
+}
+
 static bool is_same(const ProxyAddr *a, const ProxyAddr *b)
 {
         return str_eq(a->ip, b->ip) && a->port == b->port && str_eq(a->path, b->path);
 }
 
-static size_t add(const ProxyAddr *proxy, ProxyAddr ret[PACK_PROXIES_MAX], size_t n)
+static size_t add(const ProxyAddr *proxy, ProxyAddr ret[PROXIES_MAX], size_t n)
 {
         for (size_t i = 0; i < n; i++) {
                 if (is_same(&ret[i], proxy))
                         return n;
         }
-        if (n < PACK_PROXIES_MAX)
+        if (n < PROXIES_MAX)
                 ret[n++] = *proxy;
         return n;
 }
 
-size_t proxies_find(const Proxies *p, StrList given, ProxyAddr ret[PACK_PROXIES_MAX],
+size_t proxies_find(const Proxies *p, StrList given, ProxyAddr ret[PROXIES_MAX],
                     Str *ret_unresolved)
 {
         size_t n = 0;
         *ret_unresolved = (Str){0};
         for (size_t i = 0; i < given.n; i++) {
                 ProxyAddr proxy;
-                if (pack_parse_proxy(given.at[i], &proxy)) {
+                if (proxy_parse(given.at[i], &proxy)) {
                         n = add(&proxy, ret, n);
                         continue;
                 }
@@ -42,7 +73,7 @@ size_t proxies_find(const Proxies *p, StrList given, ProxyAddr ret[PACK_PROXIES_
                 if (name == NULL)
                         *ret_unresolved = given.at[i];
                 for (size_t j = 0; name != NULL && j < name->addresses.n; j++) {
-                        if (pack_parse_proxy(name->addresses.at[j], &proxy))
+                        if (proxy_parse(name->addresses.at[j], &proxy))
                                 n = add(&proxy, ret, n);
                 }
         }
@@ -61,7 +92,7 @@ static Str key_of(Arena *a, const ProxyAddr *proxy)
 
 static void use(Proxies *p, StrList given, ObjectKey tailnet)
 {
-        ProxyAddr found[PACK_PROXIES_MAX];
+        ProxyAddr found[PROXIES_MAX];
         Str ignored;
         size_t n = proxies_find(p, given, found, &ignored);
         for (size_t i = 0; i < n; i++) {
