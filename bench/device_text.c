@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "base/macros.h"
+
 enum {
         SELECTED_OF = 50,
         MOVED_OF = 100,
@@ -67,12 +69,12 @@ static void write_contact(FILE *f, size_t i)
 
 static void write_connectivity(FILE *f, size_t i, unsigned answer)
 {
-        static const char *const regions[] = {"Frankfurt", "Amsterdam", "New York City", "Tokyo"};
+        static const char *const regions[] = {"Frankfurt", "Amsterdam", "New York City"};
         fprintf(f,
                 ",\"clientConnectivity\":{\"endpoints\":[\"203.0.113.%zu:41641\",\"10.%zu.%zu.7:"
                 "41641\"],\"mappingVariesByDestIP\":false,\"latency\":{",
                 i % 256, i / 256 % 256, i % 256);
-        for (unsigned r = 0; r < 4; r++) {
+        for (size_t r = 0; r < LENGTH_OF(regions); r++) {
                 uint64_t x = mix(i * 4 + r + (uint64_t)answer * 1000003) % 2000;
                 fprintf(f, "%s\"%s\":{%s\"latencyMs\":%" PRIu64 ".%02" PRIu64 "}", r > 0 ? "," : "",
                         regions[r], r == 0 ? "\"preferred\":true," : "", x / 10, x % 10 * 7);
@@ -105,8 +107,10 @@ static void write_device(FILE *f, const DeviceAnswer *a, size_t i)
         fputs(",\"blocksIncomingConnections\":false,\"enabledRoutes\":[],\"advertisedRoutes\":[]",
               f);
         write_connectivity(f, i, a->answer);
-        fprintf(f, ",\"tags\":[\"tag:server\",\"tag:site-%zu\"],\"tailnetLockError\":\"\"", i % 20);
-        write_key(f, "tailnetLockKey", "nlpub:", i * 16 + 8);
+        fprintf(f,
+                ",\"tags\":[\"tag:server\",\"tag:site-%zu\"],\"tailnetLockError\":\"\","
+                "\"tailnetLockKey\":\"\"",
+                i % 20);
         fprintf(f,
                 ",\"sshEnabled\":false,\"postureIdentity\":{\"serialNumbers\":[\"%" PRIx64
                 "\"]},\"isEphemeral\":false,\"distro\":{\"name\":\"debian\",\"version\":\"12\","

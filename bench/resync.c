@@ -258,8 +258,8 @@ static void open_world(Bench *x)
                            "kind: TailscaleTailnet\n"
                            "metadata: {name: tailnet-%zu, namespace: demo}\n"
                            "spec: {file: {path: devices.json}, proxyAddresses: "
-                           "[\"127.0.0.1:3128\"]}\n",
-                           i);
+                           "[\"127.0.0.1:%zu\"]}\n",
+                           i, 3128 + i);
         buf_add_str(&text, STR("---\n"
                                "apiVersion: gateway.tailscale.com/v1alpha1\n"
                                "kind: TailscaleGateway\n"

@@ -174,7 +174,7 @@ static void judge_services(Work *w)
 {
         TABLE_FOREACH (TailnetService, s, w->in->state->services) {
                 judge_service(w, s);
-                arena_done(&w->scratch);
+                arena_reset(&w->scratch);
         }
 }
 
@@ -190,7 +190,7 @@ static void judge_list(Work *w)
                         claim(w, c);
                 else
                         leave_out(w, d->node_id, d->name, why);
-                arena_done(&w->scratch);
+                arena_reset(&w->scratch);
         }
 }
 
@@ -255,7 +255,7 @@ static bool is_selected(Work *w, Str node_id)
                                         table_find(w->rules.devices, &node_id, device_find),
                                         SELECTION_OF_DEVICE, &w->scratch)
                                 .taken;
-        arena_done(&w->scratch);
+        arena_reset(&w->scratch);
         return taken;
 }
 
@@ -272,7 +272,7 @@ static Candidate *remember(Work *w, size_t at)
                 return NULL;
         map_put(&w->remembered, key, w);
         c = candidate_of_endpoints(&w->rules, before, at, &w->arena, &w->scratch);
-        arena_done(&w->scratch);
+        arena_reset(&w->scratch);
         if (c == NULL)
                 return NULL;
         other = map_get(&w->by_service, c->service);
@@ -315,7 +315,7 @@ static unsigned count_ports(Work *w, const Candidate *c, Digester *digester)
                 digester_add_u64(digester, port);
                 n++;
         }
-        arena_done(&w->scratch);
+        arena_reset(&w->scratch);
         return n;
 }
 
@@ -439,7 +439,7 @@ static void add_statics(Work *w)
                 for (size_t j = 0; j < w->in->statics[i]->n; j++)
                         add_static(w, w->in->statics[i]->endpoints[j], &seen);
         map_done(&seen);
-        arena_done(&w->scratch);
+        arena_reset(&w->scratch);
 }
 
 static void add_endpoint(Work *w, const Candidate *c, const PortChoice *p)
@@ -475,7 +475,7 @@ static void add_endpoint(Work *w, const Candidate *c, const PortChoice *p)
                                     STR("more endpoints are found than one entry may hold")});
         else
                 leaf_list_add(&w->endpoints, endpoint_new(&t));
-        arena_done(&w->scratch);
+        arena_reset(&w->scratch);
 }
 
 /* Ports that it has, and that are not taken. */
@@ -493,7 +493,7 @@ static void tell_ports(Work *w, const Candidate *c)
                           (Refusal){STR("BadPort"),
                                     arena_printf(&w->scratch, "one of its own ports: %.*s",
                                                  STR_FMT(c->ports.fault))});
-        arena_done(&w->scratch);
+        arena_reset(&w->scratch);
 }
 
 static void add_candidates(Work *w)
