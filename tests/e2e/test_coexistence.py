@@ -183,7 +183,7 @@ def test_listeners_admit_as_they_do_for_routes(running):
 
 def test_what_the_answer_is_without_is_told(running):
     base(running, lib.http_route("web", ["www.example.com"], "web"))
-    hosts = ["*", "www.example.com", "absent.example.com"]
+    hosts = ["www.example.com", "absent.example.com"]
     running.write_resources("gateway.yaml", gateway_resource(tailnets=[entry(egress={"pathHosts": hosts}, **DIRECT)]))
     eventually(lambda: find(running.gateway.state(), host="absent.example.com", reason="NoPathHost", programmed=False), 20, "it is told")
     assert running.wait_for("www.example.com", "/tailscale/api-one/", device="api-one")
