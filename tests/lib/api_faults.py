@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a control server may answer where it should have answered well. Each gets the handler of tailscale_api and the good body."""
 
+import email.utils
 import itertools
 import json
 import socket
 import struct
+import time
 
 from .tailscale_data import device
 
 PIECE_SECONDS = 0.05
+
+
+def http_date(seconds_from_now):
+    """As Retry-After may have it."""
+    return email.utils.formatdate(time.time() + seconds_from_now, usegmt=True)
 
 
 def half(h, body):
@@ -69,7 +76,8 @@ def drip(h, body):
 
 def endless(h, _body):
     """Devices without end."""
-    h.stream(b'{"devices":[', (json.dumps(device(f"endless-{i}", i)).encode() + b"," for i in itertools.count(1)))
+    h.stream(b'{"devices":[', (b"".join(b'{"nodeId":"e%d","name":"e%d.corp.ts.net","addresses":["100.64.0.1"]},' % (i, i) for i in range(n, n + 1000))
+                               for n in itertools.count(1, 1000)))
 
 
 def endless_text(h, _body):

@@ -205,7 +205,7 @@ class TailscaleAPI:
         self.clients, self.identities, self.tokens = {}, {}, {}
         self.hosts_scope = "services:read"
         self.life, self.said_life, self.retry_after, self.redirect_to = 3600, None, "1", ""
-        self.change = None  # called with the list that is about to be answered; returns what is answered instead
+        self.change = {}  # kind of request -> called with the list that is about to be answered; returns what is answered instead
         self.faults, self.over = {}, threading.Event()
         self.order = random.Random(1)
         self.issuer_key = secrets.token_bytes(32)
@@ -308,7 +308,7 @@ class TailscaleAPI:
 
     def heal(self):
         self.faults.clear()
-        self.change = None
+        self.change.clear()
         if self.certificates and self.tls != "good":
             self.set_tls("good")
 
@@ -348,7 +348,7 @@ class TailscaleAPI:
             if asked.auth != "bearer" or not self._token(asked):
                 raise Refused(401, "", body=b"Unauthorized", kind=TEXT)
             if path == "/api/v1/node":
-                return json.dumps({"nodes": self.shown(self.nodes())}).encode()
+                return json.dumps({"nodes": self.shown(asked, self.nodes())}).encode()
             raise Refused(404, "", body=b"404 page not found\n", kind=TEXT)
         if path == "/api/v2/oauth/token" and asked.method == "POST":
             return self.give_token(asked)
@@ -357,14 +357,14 @@ class TailscaleAPI:
         if self.mode == "headscale" and path == "/api/v1/node":
             if not self._token(asked) or self._token(asked).client:
                 raise Refused(401, "unauthorized")
-            return json.dumps({"nodes": self.shown(self.nodes())}).encode()
+            return json.dumps({"nodes": self.shown(asked, self.nodes())}).encode()
         return self.route_v2(asked)
 
     def route_v2(self, asked):
         m = re.fullmatch(r"/api/v2/tailnet/([^/]+)/devices", asked.path)
         if m and asked.method == "GET":
             self.need(asked, "devices:core:read", m[1])
-            return json.dumps({"devices": self.shown(self.listed(asked.query))}).encode()
+            return json.dumps({"devices": self.shown(asked, self.listed(asked.query))}).encode()
         m = re.fullmatch(r"/api/v2/device/([^/]+)", asked.path)
         if m and asked.method == "GET":
             self.need(asked, "devices:core:read")
@@ -382,7 +382,7 @@ class TailscaleAPI:
     def service_answer(self, asked, m):
         self.need(asked, self.hosts_scope if m[4] else "services:read", m[1])
         if not m[3]:
-            return json.dumps({"vipServices": self.shown(list(self.services.values()))}).encode()
+            return json.dumps({"vipServices": self.shown(asked, list(self.services.values()))}).encode()
         name = urllib.parse.unquote(m[3])
         if name not in self.services:
             raise Refused(404, "service not found")
@@ -390,14 +390,15 @@ class TailscaleAPI:
             return json.dumps(self.services[name]).encode()
         hosts = self.hosts.get(name, [])
         if m[4] == "/devices":
-            return json.dumps({"hosts": self.shown(hosts)}).encode()
+            return json.dumps({"hosts": self.shown(asked, hosts)}).encode()
         for h in hosts:
             if h["stableNodeID"] == urllib.parse.unquote(m[5]):
                 return json.dumps({"approved": h["approvalLevel"].startswith("approved"), "autoApproved": h["approvalLevel"] == "approved:auto"}).encode()
         raise Refused(404, "device not found")
 
-    def shown(self, entries):
-        return self.change(entries) if self.change else entries
+    def shown(self, asked, entries):
+        change = self.change.get(self.where(asked.path))
+        return change(entries) if change else entries
 
     def _token(self, asked):
         text = asked.credential if asked.auth == "bearer" else asked.credential.partition(":")[0]
