@@ -29,6 +29,7 @@ typedef struct BusInput {
         void *owner;
 } BusInput;
 
+/* Asks for the stream at once. Never NULL: what is wrong is tried again, and logged once. */
 Bus *bus_open(const BusInput *in) MUST_USE;
 /* The daemon answers just now, as the caller knows: a stream that could not be had is asked for at
  * once. */

@@ -141,16 +141,17 @@ static void the_state_of_a_daemon(void **state)
         table_unref(a.devices);
 }
 
+#define TWO_PEERS                                                                                \
+        "\"Peer\":{" PEER("2", "web.corp.test.", ",\"UserID\":1") "," PEER("1", "api.far.test.", \
+                                                                           ",\"UserID\":2") "}"
+#define TWO_USERS                                           \
+        "\"User\":{\"1\":{\"ID\":1,\"LoginName\":\"ada\"}," \
+        "\"2\":{\"LoginName\":\"bob\",\"ID\":2}}"
+
 static void members_come_in_any_order(void **state)
 {
         static const char *const parts[] = {
-                UP,
-                SELF,
-                TAILNET,
-                "\"Peer\":{" PEER("2", "web.corp.test.", ",\"UserID\":1") "," PEER(
-                        "1", "api.far.test.", ",\"UserID\":2") "}",
-                "\"User\":{\"1\":{\"ID\":1,\"LoginName\":\"ada\"},\"2\":{\"LoginName\":\"bob\","
-                "\"ID\":2}}",
+                UP, SELF, TAILNET, TWO_PEERS, TWO_USERS,
         };
         enum {
                 N = LENGTH_OF(parts)
@@ -159,15 +160,16 @@ static void members_come_in_any_order(void **state)
 
         (void)state;
         for (unsigned turn = 0; turn < 2 * N; turn++) {
-                char text[2048] = "{";
+                CLEANUP(buf_done) Buf text;
 
+                buf_init(&text, 4096);
                 for (unsigned i = 0; i < N; i++) {
                         unsigned at = (turn + (turn < N ? i : N - i)) % N;
 
-                        strcat(text, parts[at]);
-                        strcat(text, i + 1 < N ? "," : "}");
+                        buf_printf(&text, "%s%s", i == 0 ? "{" : ",", parts[at]);
                 }
-                TailnetAnswer a = read_in_pieces(str_of(text), 50, first.devices);
+                buf_add_char(&text, '}');
+                TailnetAnswer a = read_in_pieces(buf_str(&text), 50, first.devices);
 
                 assert_int_equal(table_n(a.devices), 2);
                 assert_str(device_at(&a, 0)->user, "bob");
