@@ -355,8 +355,8 @@ class TailscaleAPI:
         if path == "/api/v2/oauth/token-exchange" and asked.method == "POST" and self.mode == "tailscale":
             return self.exchange(asked)
         if self.mode == "headscale" and path == "/api/v1/node":
-            if not self._token(asked) or self._token(asked).client:
-                raise Refused(401, "unauthorized")
+            if asked.auth != "bearer" or not self._token(asked) or self._token(asked).client:
+                raise Refused(401, "", body=b'{"title":"Unauthorized","status":401,"detail":"Unauthorized"}')
             return json.dumps({"nodes": self.shown(asked, self.nodes())}).encode()
         return self.route_v2(asked)
 
@@ -419,7 +419,9 @@ class TailscaleAPI:
         return Refused(status, text, body=json.dumps(body).encode(), kind=JSON)
 
     def give_token(self, asked):
-        if asked.auth not in ("form", "basic") or asked.form.get("grant_type", "client_credentials") != "client_credentials":
+        if asked.auth not in ("form", "basic"):
+            raise self.token_error(401, "invalid_client", "missing client credentials")
+        if asked.form.get("grant_type", "client_credentials") != "client_credentials":
             raise self.token_error(400, "unsupported_grant_type", "only client_credentials")
         client_id, _, secret = asked.credential.partition(":")
         if asked.auth == "basic":

@@ -65,7 +65,7 @@ class Api(unittest.TestCase):
         self.assertEqual((answer["token_type"], answer["expires_in"], answer["scope"]), ("Bearer", 3600, "devices:core services:read"))
         self.assertEqual(self.token(api, client, scope="devices:core:read")["scope"], "devices:core:read")
         for body, basic, code in (({"client_id": client[0], "client_secret": "x"}, None, 401), ({"client_id": "x", "client_secret": client[1]}, None, 401),
-                                  ({}, None, 400), ({}, f"{client[0]}:{client[1]}", 200), ({"scope": "dns"}, f"{client[0]}:{client[1]}", 400),
+                                  ({}, None, 401), ({}, f"{client[0]}:{client[1]}", 200), ({"scope": "dns"}, f"{client[0]}:{client[1]}", 400),
                                   ({"grant_type": "password", "client_id": client[0], "client_secret": client[1]}, None, 400)):
             self.assertEqual(self.ask(api, "/api/v2/oauth/token", "POST", body, basic=basic)[0], code, (body, basic))
         self.assertEqual([r.auth for r in api.asked("token")], ["form", "form", "form", "form", "none", "basic", "basic", "form"])
