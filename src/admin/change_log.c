@@ -2,9 +2,17 @@
 /* Tables of one kind have one order, so what joined and what left shows in one walk over both. */
 #include "admin/change_log.h"
 
+#include <stdio.h>
+
+enum {
+        TEXT_MAX = 256
+};
+
 typedef struct Teller {
         Log *log;
         uint64_t told, untold;
+        Departures *gone; /* of the World */
+        Wall at;
 } Teller;
 
 static bool may_tell(Teller *t)
@@ -25,14 +33,38 @@ static void tell_rest(Teller *t, const char *what)
 
 /* ---- the World ---- */
 
-/* Why a device of the last view is none of this one. */
-static Str why_left(const EntryView *now, Str node_id)
+/* What a list that lacks the device was taken for: at once, or once the guard let it through. */
+static Str missing_text(const EntryView *old, const EntryView *now, char room[TEXT_MAX])
 {
+        unsigned polls = old->held.confirmations + (now->poll != old->poll);
+        if (old->held.n == 0)
+                return STR("the tailnet's list lacks it");
+        IGNORE(snprintf(room, TEXT_MAX, "the tailnet's list lacked it for %u poll%s%s", polls,
+                        polls == 1 ? "" : "s",
+                        now->poll != old->poll ? " in a row" : ", and its removal was approved"),
+               "short");
+        return str_of(room);
+}
+
+/* Why an endpoint of the last view is none of this one. */
+static Departure departure_of(const EntryView *old, const EntryView *now, const Endpoint *e,
+                              char room[TEXT_MAX])
+{
+        Departure d = {.gateway = now->gateway,
+                       .tailnet = now->tailnet,
+                       .service = e->service,
+                       .address = e->ip,
+                       .port = e->port};
         TABLE_FOREACH (LeftOut, l, now->left_out) {
-                if (str_eq(l->node_id, node_id))
-                        return l->reason;
+                if (!str_eq(l->node_id, e->node_id))
+                        continue;
+                d.reason = l->reason;
+                d.text = l->text;
+                return d;
         }
-        return STR("Missing");
+        d.reason = STR("Missing");
+        d.text = missing_text(old, now, room);
+        return d;
 }
 
 static void tell_joined(Teller *t, const EntryView *v, const Endpoint *e)
@@ -45,24 +77,30 @@ static void tell_joined(Teller *t, const EntryView *v, const Endpoint *e)
                          LOG_STR("port_source", e->port_source));
 }
 
-static void tell_left(Teller *t, const EntryView *v, const Endpoint *e)
+static void tell_left(Teller *t, const EntryView *old, const EntryView *v, const Endpoint *e)
 {
+        char room[TEXT_MAX];
+        Departure d = departure_of(old, v, e, room);
+        d.at = t->at;
+        departures_add(t->gone, &d);
         if (may_tell(t))
                 log_info(t->log, "endpoint left", LOG_STR("gateway", v->gateway.name),
                          LOG_STR("namespace", v->gateway.namespace), LOG_STR("tailnet", v->tailnet),
                          LOG_STR("service", e->service), LOG_STR("address", e->ip),
-                         LOG_INT("port", e->port), LOG_STR("reason", why_left(v, e->node_id)));
+                         LOG_INT("port", e->port), LOG_STR("reason", d.reason),
+                         LOG_STR("text", d.text));
 }
 
-static void tell_endpoints(Teller *t, const EntryView *v, const Table *before)
+static void tell_endpoints(Teller *t, const EntryView *v, const EntryView *old)
 {
+        const Table *before = old != NULL ? old->endpoints : NULL;
         size_t n = table_n(before), m = table_n(v->endpoints), i = 0, j = 0;
         while (i < n || j < m) {
                 int c = i == n   ? 1
                         : j == m ? -1
                                  : endpoint_order(before->at[i], v->endpoints->at[j]);
                 if (c < 0)
-                        tell_left(t, v, before->at[i]);
+                        tell_left(t, old, v, before->at[i]);
                 else if (c > 0)
                         tell_joined(t, v, v->endpoints->at[j]);
                 i += c <= 0;
@@ -70,16 +108,16 @@ static void tell_endpoints(Teller *t, const EntryView *v, const Table *before)
         }
 }
 
-void change_log_world(Log *log, const World *before, const World *now)
+void change_log_world(Log *log, const World *before, const World *now, Departures *gone, Wall at)
 {
-        Teller t = {.log = log};
+        Teller t = {.log = log, .gone = gone, .at = at};
         TABLE_FOREACH (EntryView, v, now->entries) {
                 EntryKey key = {v->gateway, v->tailnet};
                 const EntryView *old =
                         before != NULL ? table_find(before->entries, &key, entry_view_find) : NULL;
                 const Table *endpoints = old != NULL ? old->endpoints : NULL;
                 if (v->known && endpoints != v->endpoints)
-                        tell_endpoints(&t, v, endpoints);
+                        tell_endpoints(&t, v, old);
         }
         tell_rest(&t, "endpoints");
 }

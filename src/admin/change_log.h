@@ -6,6 +6,7 @@
  */
 
 #include "base/log.h"
+#include "model/departure.h"
 #include "model/report.h"
 #include "model/world.h"
 
@@ -15,6 +16,7 @@ enum {
         CHANGE_LOG_LINES_MAX = 20
 };
 
-/* `before` may be NULL: there was none. What is the same in both says nothing. */
-void change_log_world(Log *log, const World *before, const World *now);
+/* `before` may be NULL: there was none. What is the same in both says nothing. What left is
+ * remembered in `gone`, as of `at`. */
+void change_log_world(Log *log, const World *before, const World *now, Departures *gone, Wall at);
 void change_log_report(Log *log, const Report *before, const Report *now);

@@ -89,7 +89,9 @@ static void expect_world(const char *before, const char *now, size_t n, const ch
         Lines l;
         lines_init(&l);
         World *a = before != NULL ? world_of(before, "") : NULL, *b = world_of(now, "s2");
-        change_log_world(&l.log, a, b);
+        Departures gone = {0};
+        change_log_world(&l.log, a, b, &gone, (Wall){1});
+        departures_done(&gone);
         expect(&l, n, part);
         leaf_unref(a);
         leaf_unref(b);
@@ -109,6 +111,54 @@ static void endpoints_join_and_leave(void **state)
         expect_world("14", "23", 4, "endpoint left");
         expect_world("123", "123", 0, "");
         expect_world("", "", 0, "");
+}
+
+/* What left is remembered, with what the guard had counted. */
+static void who_left_is_remembered(void **state)
+{
+        (void)state;
+        static const struct {
+                unsigned held, confirmations;
+                uint64_t poll_before, poll_now;
+                const char *text;
+        } cases[] = {
+                {0, 0, 4, 5, "the tailnet's list lacks it"},
+                {1, 2, 4, 5, "the tailnet's list lacked it for 3 polls in a row"},
+                {1, 1, 4, 4,
+                 "the tailnet's list lacked it for 1 poll, and its removal was approved"},
+        };
+        Departures gone = {0};
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                Lines l;
+                lines_init(&l);
+                World *a = world_of("12", ""), *b = world_of("", "s2");
+                EntryView *old = (EntryView *)(uintptr_t)table_at(a->entries, 0);
+                EntryView *now = (EntryView *)(uintptr_t)table_at(b->entries, 0);
+                old->held.n = cases[i].held;
+                old->held.confirmations = cases[i].confirmations;
+                old->poll = cases[i].poll_before;
+                now->poll = cases[i].poll_now;
+                change_log_world(&l.log, a, b, &gone, (Wall){(int64_t)i + 1});
+                expect(&l, 2, cases[i].text);
+                const Departure *d = departures_newest(&gone, 1), *e = departures_newest(&gone, 0);
+                assert_true(str_eq(d->service, STR("s1")));
+                assert_true(str_eq(d->text, str_of(cases[i].text)));
+                assert_true(str_eq(e->reason, STR("Expired")));
+                assert_int_equal(d->at.ms, i + 1);
+                leaf_unref(a);
+                leaf_unref(b);
+        }
+        assert_null(departures_newest(&gone, 2 * LENGTH_OF(cases)));
+        /* The oldest make room. */
+        Departure d = {.service = STR("x")};
+        for (size_t i = 0; i < DEPARTURES_MAX + 1; i++) {
+                d.port = (uint16_t)i;
+                departures_add(&gone, &d);
+        }
+        assert_int_equal(departures_newest(&gone, 0)->port, DEPARTURES_MAX);
+        assert_int_equal(departures_newest(&gone, DEPARTURES_MAX - 1)->port, 1);
+        assert_null(departures_newest(&gone, DEPARTURES_MAX));
+        departures_done(&gone);
 }
 
 static void many_are_cut(void **state)
@@ -169,6 +219,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(endpoints_join_and_leave),
+                cmocka_unit_test(who_left_is_remembered),
                 cmocka_unit_test(many_are_cut),
                 cmocka_unit_test(what_is_not_programmed_is_told_once),
         };

@@ -336,6 +336,27 @@ static void put_other_gateways(JsonWriter *w, const AdminView *v)
         json_array_end(w);
 }
 
+/* Endpoints that left, newest first. */
+static void put_departures(JsonWriter *w, const Departures *gone)
+{
+        const Departure *d;
+        json_key_array_begin(w, STR("departures"));
+        for (size_t i = 0; (d = departures_newest(gone, i)) != NULL; i++) {
+                json_object_begin(w);
+                put_time(w, STR("at"), d->at);
+                json_key_str(w, STR("namespace"), d->gateway.namespace);
+                json_key_str(w, STR("gateway"), d->gateway.name);
+                json_key_str(w, STR("tailnet"), d->tailnet);
+                json_key_str(w, STR("name"), d->service);
+                json_key_str(w, STR("tailscaleIP"), d->address);
+                json_key_u64(w, STR("port"), d->port);
+                json_key_str(w, STR("reason"), d->reason);
+                json_key_str(w, STR("text"), d->text);
+                json_object_end(w);
+        }
+        json_array_end(w);
+}
+
 static void put_process(JsonWriter *w, const AdminView *v)
 {
         json_key_str(w, STR("version"), STR(TSGW_VERSION));
@@ -376,6 +397,7 @@ void state_page(const AdminView *v, Buf *out)
                 put_gateway(&w, v, g);
         json_array_end(&w);
         put_other_gateways(&w, v);
+        put_departures(&w, &v->facts->departures);
         json_object_end(&w);
         buf_add_char(out, '\n');
 }

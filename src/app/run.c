@@ -131,7 +131,8 @@ static void on_world(void *owner, const World *world)
         Run *r = owner;
         Report *report = NULL;
         Snapshot *fresh = snapshot_new(world, r->snapshot, &report);
-        change_log_world(&r->log, r->snapshot != NULL ? snapshot_world(r->snapshot) : NULL, world);
+        change_log_world(&r->log, r->snapshot != NULL ? snapshot_world(r->snapshot) : NULL, world,
+                         &r->facts.departures, loop_wall(r->loop));
         change_log_report(&r->log, r->report, report);
         leaf_unref(r->report);
         snapshot_unref(r->snapshot);

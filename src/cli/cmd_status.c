@@ -156,6 +156,19 @@ static void put_left_out(Page *p, const Tree *root)
         columns_print(&c, "Left out", p->out);
 }
 
+static void put_departures(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "AT|TAILNET|SERVICE|ADDRESS|PORT|REASON|TEXT");
+        TREE_FOREACH (d, tree_get(root, STR("departures")))
+                columns_row(&c,
+                            (Str[]){text_of(d, STR("at")), tree_get_str(d, STR("tailnet")),
+                                    tree_get_str(d, STR("name")),
+                                    tree_get_str(d, STR("tailscaleIP")), text_of(d, STR("port")),
+                                    tree_get_str(d, STR("reason")), tree_get_str(d, STR("text"))});
+        columns_print(&c, "Left lately", p->out);
+}
+
 static void put_gateways(Page *p, const Tree *root)
 {
         CLEANUP(columns_done) Columns c;
@@ -213,6 +226,7 @@ static bool show(Arena *arena, const Tree *answer, Buf *out)
         put_routes(&p, answer);
         put_endpoints(&p, answer);
         put_left_out(&p, answer);
+        put_departures(&p, answer);
         put_gateways(&p, answer);
         put_answer_gaps(&p, answer);
         return !p.wrong;

@@ -64,6 +64,7 @@ void facts_done(Facts *f)
                 leaf_unref(f->hooks[i].gaps);
         records_done(hooks_of(f));
         records_done(tailnets_of(f));
+        departures_done(&f->departures);
         facts_init(f);
 }
 

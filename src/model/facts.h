@@ -10,6 +10,8 @@
 #include "base/metric.h"
 #include "model/answer_gap.h"
 #include "model/binding_spec.h"
+#include "model/departure.h"
+#include "model/probe_fact.h"
 
 /* The last PostTranslateModify calls of one Gateway. */
 typedef struct HookFact {
@@ -114,6 +116,7 @@ typedef struct Facts {
         DirFact resources, gateway_resources;
         WriteFact generated;
         WebhookFact webhooks;
+        Departures departures;
         Wall started;
 } Facts;
 

@@ -429,6 +429,28 @@ static bool tell_left_out(Explain *x)
         return false;
 }
 
+/* Among the endpoints that left; the last of those that would have had the URL. */
+static bool tell_departed(Explain *x)
+{
+        const Departure *d;
+        for (size_t i = 0;
+             x->facts != NULL && (d = departures_newest(&x->facts->departures, i)) != NULL; i++) {
+                const GatewaySpec *spec =
+                        table_find(x->world->gateways, &d->gateway, gateway_spec_find);
+                const TailnetEntry *entry = find_entry(spec, d->tailnet);
+                if (entry == NULL || !would_answer(x, spec, entry, d->service))
+                        continue;
+                char at[WALL_TEXT];
+                tell_tailnet(x, d->gateway, entry);
+                step(x, "device", false,
+                     arena_printf(&x->arena, "%.*s (%.*s) left at %s: %.*s: %.*s",
+                                  STR_FMT(d->service), STR_FMT(d->address), wall_format(d->at, at),
+                                  STR_FMT(d->reason), STR_FMT(d->text)));
+                return true;
+        }
+        return false;
+}
+
 /* What could have had the URL: a host that is almost right shows beside the pattern, and a list
  * that is old or was never had may be why the device is not known. */
 static void tell_entries(Explain *x)
@@ -497,7 +519,7 @@ void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Bu
         const RouteReport *row = understood ? find_row(&x) : NULL;
         if (row != NULL)
                 tell_row(&x, row);
-        else if (!tell_left_out(&x))
+        else if (!tell_left_out(&x) && !tell_departed(&x))
                 tell_entries(&x);
         json_array_end(&x.json);
         bool answers = row != NULL && !x.stopped;

@@ -184,6 +184,32 @@ static void hold_gap(HookFact *h, const AnswerGap *gap, size_t times)
 }
 
 /* What the last answer was without, with its reason, where it is this. */
+static void an_endpoint_that_left(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(WORLD, NULL);
+        Facts facts;
+        facts_init(&facts);
+        Departure d = {.at = {INT64_C(1795384300000)},
+                       .gateway = {STR("demo"), STR("ours")},
+                       .tailnet = STR("corp"),
+                       .service = STR("web"),
+                       .address = STR("100.64.0.9"),
+                       .reason = STR("Missing"),
+                       .text = STR("the tailnet's list lacked it for 3 polls in a row")};
+        departures_add(&facts.departures, &d);
+        d.service = STR("api"); /* it is back */
+        departures_add(&facts.departures, &d);
+        check_says(&f, &facts, "http://web.ts.local/",
+                   "device: web (100.64.0.9) left at 2026-11-22T21:51:40Z: Missing: the tailnet's "
+                   "list lacked it for 3 polls");
+        check_says(&f, &facts, "http://x/t/web/y", "device: web (100.64.0.9) left at");
+        check_says(&f, &facts, "http://other.ts.local/", "no service has this host");
+        check_says(&f, &facts, "http://api.ts.local/", "\"device\",\"ok\":true");
+        facts_done(&facts);
+        fixture_done(&f);
+}
+
 static void what_the_answer_was_without(void **state)
 {
         (void)state;
@@ -309,6 +335,7 @@ int main(void)
                 cmocka_unit_test(a_path_in_a_users_host),
                 cmocka_unit_test(what_is_not_in_force_is_told),
                 cmocka_unit_test(what_the_answer_was_without),
+                cmocka_unit_test(an_endpoint_that_left),
                 cmocka_unit_test(a_device_that_was_left_out),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
