@@ -11,7 +11,6 @@
 #include "model/answer_gap.h"
 #include "model/binding_spec.h"
 #include "model/departure.h"
-#include "model/probe_fact.h"
 
 /* The last PostTranslateModify calls of one Gateway. */
 typedef struct HookFact {
