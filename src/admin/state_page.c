@@ -109,6 +109,13 @@ static Str sync_name(const TailnetState *s, const SourceFact *f, Wall now)
         return is_old ? STR("Stale") : STR("Failing");
 }
 
+static Str source_of(const TailnetSpec *t)
+{
+        if (t->file_path.n > 0)
+                return t->file_path;
+        return tailnet_spec_is_local(t) ? t->local_socket : t->api_url;
+}
+
 static void put_tailnet(JsonWriter *w, const AdminView *v, const TailnetSpec *t)
 {
         const TailnetState *s =
@@ -117,7 +124,7 @@ static void put_tailnet(JsonWriter *w, const AdminView *v, const TailnetSpec *t)
         const SourceFact *f = fact != NULL ? tailnet_fact_presence(fact) : NULL;
         json_object_begin(w);
         put_object_key(w, t->meta.key);
-        json_key_str(w, STR("source"), t->file_path.n > 0 ? t->file_path : t->api_url);
+        json_key_str(w, STR("source"), source_of(t));
         json_key_str(w, STR("sync"), sync_name(s, f, v->now));
         json_key_u64(w, STR("devices"), s != NULL ? s->n_devices : 0);
         json_key_str(w, STR("magicDNSSuffix"), s != NULL ? s->suffix : (Str){0});

@@ -244,3 +244,9 @@ bool tailnet_spec_same(const void *a, const void *b)
 
         return object_meta_same(&x->meta, &y->meta) && schema_same(&tailnet_spec_schema, x, y);
 }
+
+bool tailnet_spec_is_local(const TailnetSpec *s)
+{
+        return s->local_socket.n > 0 && s->file_path.n == 0 && s->secret_name.n == 0 &&
+               s->credentials_env.n == 0 && s->client_id.n == 0 && s->token_file.n == 0;
+}

@@ -15,18 +15,11 @@ static bool is_tailscale(const TailnetSpec *spec)
         return str_eq_fold(value_url_host(spec->api_url), STR("api.tailscale.com"));
 }
 
-/* A Secret that is named and not there is a reason to fail, not to ask somebody else. */
-static bool names_credentials(const TailnetSpec *spec)
-{
-        return spec->secret_name.n > 0 || spec->credentials_env.n > 0 || spec->client_id.n > 0 ||
-               spec->token_file.n > 0;
-}
-
 TailnetSource *tailnet_source_open(const TailnetSourceInput *in, Err *err)
 {
         if (in->spec->file_path.n > 0)
                 return device_file_open(in);
-        if (in->spec->local_socket.n > 0 && !names_credentials(in->spec))
+        if (tailnet_spec_is_local(in->spec))
                 return tailnet_source_open_local(in, err);
         if (is_tailscale(in->spec))
                 return api_v2_open(in, "tailscale-v2", err);
