@@ -165,9 +165,12 @@ Candidate *candidate_of(const CandidateRules *rules, const Device *d, Arena *are
         Str service, host;
 
         if (candidate_service_id(d->node_id, &service, &host)) {
-                IGNORE(refuse(ret, STR("BadNodeID"),
-                              STR("its node id begins as a Tailscale Service's")),
-                       "told");
+                *ret = (Refusal){STR("BadNodeID"),
+                                 STR("its node id begins as a Tailscale Service's")};
+                return NULL;
+        }
+        if (rules->self_node.n > 0 && str_eq(d->node_id, rules->self_node)) {
+                *ret = (Refusal){STR("OwnNode"), STR("our own tailscaled is never taken")};
                 return NULL;
         }
         return judge(rules, &s, scratch, &c, ret) ? keep(&c, arena) : NULL;
@@ -224,8 +227,7 @@ Candidate *candidate_of_service(const CandidateRules *rules, const TailnetServic
         Candidate c = {0};
 
         if (!has_good_name(s)) {
-                IGNORE(refuse(ret, STR("BadName"), STR("it is no name of a Tailscale Service")),
-                       "told");
+                *ret = (Refusal){STR("BadName"), STR("it is no name of a Tailscale Service")};
                 return NULL;
         }
         return judge(rules, &subject, scratch, &c, ret) ? keep_with_device(&c, arena) : NULL;

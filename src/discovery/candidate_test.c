@@ -170,6 +170,19 @@ static void a_device_made_again_takes_its_name_over(void **state)
         assert_int_equal(f->view->held.n, 5);
 }
 
+static void our_own_tailscaled_is_never_taken(void **state)
+{
+        Fixture *f = *state;
+
+        ANSWER(f, 1, 2);
+        assert_string_equal(services(f), "d1 d2");
+        f->state.self_node = STR("1");
+        answer_with(f, LEAVES(device(1, "d1"), device(2, "1")));
+        assert_string_equal(endpoints(f), "1:80/HTTP@100.64.0.2 defaultPort\n");
+        assert_string_equal(left_out(f), "d1 OwnNode: our own tailscaled is never taken\n");
+        assert_int_equal(f->view->held.n, 0);
+}
+
 static void a_node_id_of_a_service_is_no_devices(void **state)
 {
         Fixture *f = *state;
@@ -411,18 +424,26 @@ static void an_odd_service_is_told(void **state)
                 {.name = STR("svc:a/b"), .label = STR("a/b"), .ip4 = STR("100.100.1.1")},
                 {.name = STR("svc:--"), .label = STR("--"), .ip4 = STR("100.100.1.1")},
                 {.name = STR("svc:nowhere"), .label = STR("nowhere")},
+                {.name = STR("svc:hostless"), .label = STR("hostless"), .hosts_known = true},
+                {.name = STR("svc:excluded"), .label = STR("excluded"), .hosts_known = true},
         };
         const void *leaves[LENGTH_OF(odd)];
         Fixture *f = *state;
 
         for (size_t i = 0; i < LENGTH_OF(odd); i++)
                 leaves[i] = tailnet_service_new(&odd[i]);
+        f->entry.discovery.exclude_patterns = LIST(STR("excl*"));
         tell_services(f, leaves, LENGTH_OF(odd));
         answer(f, NULL, 0);
         assert_string_equal(left_out(f), " BadName: it is no name of a Tailscale Service\n"
                                          "-- BadName: no DNS label can be made of its name\n"
                                          "a/b BadName: it is no name of a Tailscale Service\n"
-                                         "nowhere NoAddress: it has no address\n"
+                                         "excluded Excluded: excludePatterns[0] excl* matches\n"
+                                         "hostless NoServiceHost: it has no address of its "
+                                         "own, and no device of the list is an approved and "
+                                         "ready host of it\n"
+                                         "nowhere NoAddress: it has no address of its own, and "
+                                         "its hosts are not known\n"
                                          "web BadName: it is no name of a Tailscale Service\n");
         assert_int_equal(table_n(f->view->endpoints), 0);
 }
@@ -526,6 +547,7 @@ int main(void)
                 TEST(members_are_held_like_any_other),
                 TEST(a_renamed_device_is_one_edit),
                 TEST(a_device_made_again_takes_its_name_over),
+                TEST(our_own_tailscaled_is_never_taken),
                 TEST(a_node_id_of_a_service_is_no_devices),
                 TEST(a_service_is_one_endpoint_a_port),
                 TEST(filters_apply_to_services),

@@ -158,16 +158,28 @@ static void judge_service_at(Work *w, const TailnetService *s, const Device *hos
 /* A Service without an address of its own is where its hosts are. */
 static void judge_service(Work *w, const TailnetService *s)
 {
-        if (s->ip4.n > 0 || s->ip6.n > 0 || s->hosts.n == 0) {
+        size_t n = 0;
+
+        if (s->ip4.n > 0 || s->ip6.n > 0 || !candidate_selects_service(&w->rules, s, &w->scratch)) {
                 judge_service_at(w, s, NULL);
                 return;
         }
         for (size_t i = 0; i < s->hosts.n; i++) {
                 const Device *host = table_find(w->rules.devices, &s->hosts.at[i], device_find);
 
-                if (host != NULL)
-                        judge_service_at(w, s, host);
+                if (host == NULL)
+                        continue;
+                judge_service_at(w, s, host);
+                n++;
         }
+        if (n == 0)
+                leave_out(w, s->name, s->label,
+                          (Refusal){s->hosts_known ? STR("NoServiceHost") : STR("NoAddress"),
+                                    s->hosts_known
+                                            ? STR("it has no address of its own, and no device of "
+                                                  "the list is an approved and ready host of it")
+                                            : STR("it has no address of its own, and its hosts "
+                                                  "are not known")});
 }
 
 static void judge_services(Work *w)
@@ -645,6 +657,7 @@ EntryView *discover_entry(const DiscoverInput *given)
         w.rules = (CandidateRules){
                 .entry = in->entry,
                 .own_nodes = in->own_nodes,
+                .self_node = in->state != NULL ? in->state->self_node : (Str){0},
                 .suffix = in->state != NULL ? in->state->suffix : (Str){0},
                 .devices = w.has_list ? in->state->devices : NULL,
                 .now = clock_of(in, w.has_list),

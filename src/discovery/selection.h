@@ -28,6 +28,7 @@ typedef enum SelectionOf {
         SELECTION_OF_SERVICE,
 } SelectionOf;
 
+/* The first question that refuses tells why; where none does, what matched is told. */
 Verdict selection_judge(const DiscoveryRules *rules, StrList own_nodes, const Device *d,
                         SelectionOf of, Arena *arena);
 /* The first of groups[] that the device is in, or -1. */

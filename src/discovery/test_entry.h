@@ -205,7 +205,7 @@ static inline EntryView *through_cache(const EntryView *v)
                 buf_reset(&text);
                 render_endpoints(v, STR("x-0"), at + i, part, &text);
                 if (!manifest_read(&set, STR("x-0.yaml"), buf_str(&text), &faults))
-                        fail_msg("%s", faults.at[0].text);
+                        fail_msg("%.*s", STR_FMT(faults.at[0].text));
                 i += part;
         } while (i < n);
         return discover_from_cache(
