@@ -10,6 +10,7 @@
 #include "base/metric.h"
 #include "model/answer_gap.h"
 #include "model/binding_spec.h"
+#include "model/probe_fact.h"
 #include "model/departure.h"
 
 /* The last PostTranslateModify calls of one Gateway. */
@@ -112,6 +113,8 @@ typedef struct Facts {
         TailnetFact *tailnets; /* sorted by key; owned */
         size_t n_tailnets;
         HookCounters counters;
+        const ProbeFact *const *probes; /* sorted; the prober's, gone with it */
+        size_t n_probes;
         DirFact resources, gateway_resources;
         WriteFact generated;
         WebhookFact webhooks;

@@ -31,7 +31,11 @@ static const EnumName modes[] = {{"Proxy", CONNECT_PROXY}, {"Direct", CONNECT_DI
 static const EnumName retries[] = {
         {"AtMostOnce", RETRY_AT_MOST_ONCE}, {"AtLeastOnce", RETRY_AT_LEAST_ONCE}, {NULL, 0}};
 
-static const EnumName probe_types[] = {{"None", 0}, {"TCP", 1}, {"HTTP", 2}, {NULL, 0}};
+static const EnumName probe_types[] = {{"None", PROBE_NONE},
+                                       {"TCP", PROBE_TCP},
+                                       {"TLS", PROBE_TLS},
+                                       {"HTTP", PROBE_HTTP},
+                                       {NULL, 0}};
 
 static const EnumName operators[] = {
         {"In", 0}, {"NotIn", 1}, {"Exists", 2}, {"DoesNotExist", 3}, {NULL, 0}};
@@ -105,14 +109,48 @@ static const Field selector_fields[] = {
 
 static const Schema selector = SCHEMA(selector_fields, .size = 0);
 
+static void after_probes(Decoder *d, const Tree *node, void *out)
+{
+        const ProbeRules *p = out;
+
+        if (node != NULL && p->timeout.ns > p->interval.ns)
+                decode_fault(d, node->at, "timeout is longer than interval, expected at most that");
+}
+
 static const Field probe_fields[] = {
-        {.name = "type", .type = FIELD_ENUM, .names = probe_types},
-        {.name = "interval", .type = FIELD_SPAN, .min = 1000, .max = DAY_MS},
-        {.name = "timeout", .type = FIELD_SPAN, .min = 100, .max = DAY_MS},
-        {.name = "failures", .type = FIELD_INT, .min = 1, .max = 100},
+        {.name = "type",
+         .type = FIELD_ENUM,
+         FIELD_TO(ProbeRules, type),
+         .fallback = "None",
+         .names = probe_types},
+        {.name = "interval",
+         .type = FIELD_SPAN,
+         FIELD_TO(ProbeRules, interval),
+         .min = 1000,
+         .max = DAY_MS,
+         .fallback = "30s"},
+        {.name = "timeout",
+         .type = FIELD_SPAN,
+         FIELD_TO(ProbeRules, timeout),
+         .min = 100,
+         .max = DAY_MS,
+         .fallback = "2s"},
+        {.name = "failures",
+         .type = FIELD_INT,
+         FIELD_TO(ProbeRules, failures),
+         .min = 1,
+         .max = 100,
+         .fallback = "3"},
+        {.name = "successes",
+         .type = FIELD_INT,
+         FIELD_TO(ProbeRules, successes),
+         .min = 1,
+         .max = 100,
+         .fallback = "1"},
 };
 
-static const Schema probes = SCHEMA(probe_fields, .size = 0);
+static const Schema probes =
+        SCHEMA(probe_fields, .size = sizeof(ProbeRules), .after = after_probes);
 
 static void after_discovery(Decoder *d, const Tree *node, void *out)
 {
@@ -158,7 +196,10 @@ static const Field discovery_fields[] = {
          FIELD_COUNT_TO(DiscoveryRules, n_ports),
          .schema = &port_rule},
         {.name = "defaultPort", .type = FIELD_OBJECT, .kept = true, .schema = &default_port},
-        {.name = "probes", .type = FIELD_OBJECT, .schema = &probes},
+        {.name = "probes",
+         .type = FIELD_OBJECT,
+         FIELD_TO(DiscoveryRules, probes),
+         .schema = &probes},
 };
 
 static const Schema discovery =

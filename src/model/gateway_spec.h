@@ -21,6 +21,22 @@ typedef struct GroupRule {
         Str tag;     /* or empty; exactly one of both */
 } GroupRule;
 
+typedef enum ProbeType {
+        PROBE_NONE,
+        PROBE_TCP,  /* a connection can be made */
+        PROBE_TLS,  /* and a TLS handshake, whatever the certificate */
+        PROBE_HTTP, /* and any HTTP answer comes; of an endpoint that speaks no HTTP a connection */
+} ProbeType;
+
+/* Our own look at endpoints, for people; traffic goes by Envoy's checks. */
+typedef struct ProbeRules {
+        ProbeType type;     /* None */
+        Span interval;      /* 30 s */
+        Span timeout;       /* 2 s; at most the interval */
+        unsigned failures;  /* 3: in a row, to be unhealthy */
+        unsigned successes; /* 1: in a row, to be healthy again */
+} ProbeRules;
+
 typedef struct DiscoveryRules {
         bool enabled; /* true */
         StrList patterns, exclude_patterns;
@@ -32,6 +48,7 @@ typedef struct DiscoveryRules {
         size_t n_ports;
         uint16_t default_port; /* 0: none */
         Protocol default_protocol;
+        ProbeRules probes;
 } DiscoveryRules;
 
 typedef enum HostHeader {

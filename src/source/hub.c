@@ -14,6 +14,7 @@
 #include "source/cache.h"
 #include "source/dir_source.h"
 #include "source/held_log.h"
+#include "source/prober.h"
 #include "source/proxy_names.h"
 #include "source/tailnet_poll.h"
 #include "source/world_build.h"
@@ -27,6 +28,7 @@ struct Hub {
         TailnetPoll **polls; /* sorted by key */
         size_t n_polls;
         ProxyNames *proxies;
+        Prober *prober;
         const Table *approved; /* of EntryView, for the next build; or NULL */
         const World *world;
         Timer hold_off, first_sync;
@@ -154,6 +156,8 @@ static void publish(Hub *h, const World *w)
                 log_info(h->in.log, "world complete", LOG_INT("generation", w->generation));
         held_log(h->in.log, before, w);
         if (w != before)
+                prober_update(h->prober, w);
+        if (w != before)
                 h->in.fn(h->in.owner, w);
         leaf_unref(before);
 }
@@ -229,6 +233,11 @@ Hub *hub_open(const HubInput *in)
         timer_init(&h->hold_off, in->loop, on_hold_off);
         timer_init(&h->first_sync, in->loop, on_first_sync);
         h->proxies = proxy_names_open(in->loop, in->log, on_proxies, h);
+        h->prober = prober_open(&(ProberInput){.loop = in->loop,
+                                               .log = in->log,
+                                               .http = in->http,
+                                               .facts = in->facts,
+                                               .seed = in->seed});
         h->bindings = table_new(NULL, 0, binding_spec_order);
         h->cache = in->cache != NULL ? cache_read(in->cache, in->log) : table_new(NULL, 0, NULL);
         h->resources = open_directory(h, in->resources, &in->facts->resources);
@@ -332,6 +341,7 @@ Hub *hub_close(Hub *h)
                 tailnet_poll_close(h->polls[i]);
         mem_free(h->polls);
         h->proxies = proxy_names_close(h->proxies);
+        h->prober = prober_close(h->prober);
         h->resources = dir_source_close(h->resources);
         h->gateway_resources = dir_source_close(h->gateway_resources);
         table_unref(h->cache);
