@@ -3,7 +3,7 @@
 """`make bench`: figures of this machine, printed and written into bench/README.md.
 
     bench/run.py                  everything
-    bench/run.py hook memory …    some of: hook memory churn snapshot (README.md is then left alone)
+    bench/run.py hook memory …    some of: hook memory churn snapshot resync (README.md is then left alone)
     TSGW_BUILD=DIR                build folder (default: build, a build without sanitizers)
 
 What is compared with what, and why, stands in bench/README.md.
@@ -32,6 +32,7 @@ ROUTES = 1000
 ROUNDS = 5            # each server is called in turn, so that load of the machine meets all alike
 CALLS = {"ours": 100, "copy": 100, "decode": 20}  # of a round
 WARMUP = 5
+RESYNCS = 3           # of each kind
 TICKS = os.sysconf("SC_CLK_TCK")
 WAIT_SECONDS = 60
 BEGIN, END = "<!-- figures: written by bench/run.py -->", "<!-- end of figures -->"
@@ -337,16 +338,60 @@ def churn():
 
 
 def snapshot():
-    out = ["| endpoints | bytes of ours | first of all | discovery p50 / p99 | Snapshot p50 / p99 / max | its CPU time, mean |", "|---|---|---|---|---|---|"]
+    out = ["| endpoints | bytes of ours | first of all | | p50 / p99 / max | CPU time p50 / p99 / max | the longest: time, CPU time, times preempted |",
+           "|---|---|---|---|---|---|---|"]
     for n in (100, 1000, 5000):
         r = bench_program("snapshot_bench", str(n), "300")
-        d, s = r["discovery"], r["snapshot"]
-        out.append(f"| {n:,} | {r['bytes']:,} | {r['first_ms']:.1f} ms | {d['p50']:.2f} / {d['p99']:.2f} ms "
-                   f"| {s['p50']:.2f} / {s['p99']:.2f} / {s['max']:.2f} ms | {r['snapshot_cpu_mean']:.2f} ms |")
+        for name, what in (("discovery", "discovery"), ("snapshot", "Snapshot")):
+            wall, cpu, worst = r[name]["wall"], r[name]["cpu"], r[name]["worst"]
+            head = f"| {n:,} | {r['bytes']:,} | {r['first_ms']:.1f} ms " if name == "discovery" else "| | | "
+            out.append(f"{head}| {what} | {triple(wall)} ms | {triple(cpu)} ms "
+                       f"| {worst['wall']:.2f} ms, {worst['cpu']:.2f} ms, {worst['preempted']} |")
     return ["### One changed endpoint", "", *out]
 
 
-PARTS = {"hook": hook, "memory": memory, "churn": churn, "snapshot": snapshot}
+def triple(times):
+    return f"{times['p50']:.2f} / {times['p99']:.2f} / {times['max']:.2f}"
+
+
+LOADS = """
+import json, resource, sys, time
+with open(sys.argv[1], "rb") as f:
+    text = f.read()
+before, at = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+answer = json.loads(text)
+print(json.dumps({"ms": 1000 * (time.process_time() - at), "kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before}))
+"""
+
+
+def resync_table(r):
+    out = ["| answer | CPU time | of it parse / table / discovery and World / Snapshot | made anew: devices / endpoints / packed | RssAnon at most |",
+           "|---|---|---|---|---|"]
+    for name, what in (("first", "the first"), ("same", "nothing changed"), ("changed", "1 % changed")):
+        c = r[name]
+        out.append(f"| {what} | {c['cpu']:,.0f} ms | {c['parse']:,.0f} / {c['table']:,.0f} / {c['world']:,.0f} / {c['snapshot']:,.0f} ms "
+                   f"| {c['devices']:,} / {c['endpoints']:,} / {c['packs']:,} | {c['peak_kib'] / 1024:.1f} MiB |")
+    return out
+
+
+def resync():
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
+        ten = bench_program("resync", "50000", "10", str(RESYNCS), folder)
+        one = bench_program("resync", "100000", "1", str(RESYNCS), folder)
+        loads = json.loads(subprocess.run([sys.executable, "-c", LOADS, os.path.join(folder, "answer.json")], check=True,
+                                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout)
+    return ["### Resync of a long list", "",
+            f"One tailnet of {one['devices']:,} devices, an answer of {one['changed']['bytes']:,} bytes; the pattern `api-*` takes {one['selected']:,}. "
+            f"{one['moved']:,} devices have another address when 1 % changed, of which {one['both']} are taken. Once all is read "
+            f"{one['kept_kib'] / 1024:.1f} MiB are kept.", "", *resync_table(one), "",
+            f"For comparison, the same bytes: yajl with callbacks that do nothing {one['bare_ms']:,.0f} ms; Python's `json.loads` {loads['ms']:,.0f} ms "
+            f"and {loads['kib'] / 1024:,.0f} MiB.", "",
+            f"Ten tailnets of {ten['devices'] // 10:,} devices, one answer of each, {ten['changed']['bytes']:,} bytes together; {ten['selected']:,} are taken, "
+            f"{ten['moved']:,} move, {ten['both']} of those that are taken. Kept: {ten['kept_kib'] / 1024:.1f} MiB. yajl alone: {ten['bare_ms']:,.0f} ms.", "",
+            *resync_table(ten)]
+
+
+PARTS = {"hook": hook, "memory": memory, "churn": churn, "snapshot": snapshot, "resync": resync}
 
 
 def machine():

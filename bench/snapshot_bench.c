@@ -1,38 +1,87 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long a new Snapshot takes where one of N endpoints changed, and what of it is discovery.
+ * How long a new Snapshot takes where one of N endpoints changed, and how long the next World
+ * before it.
  *
  *   snapshot_bench N ROUNDS    prints one JSON object; times in milliseconds
+ *
+ * Of each the time that passed and the CPU time of this thread: where they differ the machine did
+ * something else. Of the round that took longest, how often the thread lost its CPU and how many
+ * pages it touched first, are told too.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "bench_world.h"
-#include "io/clock.h"
+#include "process.h"
 
 enum {
         DEVICES_MAX = 20000,
         ROUNDS_MAX = 100000
 };
 
-static double now_ms(void)
+typedef struct Moment {
+        double wall, cpu;
+        struct rusage used;
+} Moment;
+
+typedef struct Series {
+        double *wall, *cpu; /* owned */
+        size_t n;
+        Moment worst; /* differences, of the round of the longest wall time */
+} Series;
+
+static void series_init(Series *s, size_t rounds)
 {
-        return (double)clock_system.mono(clock_system.ctx).ns / 1e6;
+        *s = (Series){.wall = mem_new_array(rounds, sizeof(double)),
+                      .cpu = mem_new_array(rounds, sizeof(double))};
 }
 
-static int by_value(const void *a, const void *b)
+static void series_done(Series *s)
 {
-        double x = *(const double *)a, y = *(const double *)b;
-        return (x > y) - (x < y);
+        mem_free(s->wall);
+        mem_free(s->cpu);
 }
 
-static void print_times(const char *what, double *took, size_t n, const char *end)
+static Moment look(void)
 {
-        qsort(took, n, sizeof *took, by_value);
-        printf("\"%s\": {\"p50\": %.4f, \"p99\": %.4f, \"max\": %.4f}%s", what, took[n / 2],
-               took[(n - 1) * 99 / 100], took[n - 1], end);
+        Moment m = {0};
+        INSIST(getrusage(RUSAGE_THREAD, &m.used) == 0);
+        m.cpu = process_cpu_ms();
+        m.wall = process_wall_ms();
+        return m;
+}
+
+static void note(Series *s, const Moment *from, const Moment *to)
+{
+        double wall = to->wall - from->wall;
+        s->wall[s->n] = wall;
+        s->cpu[s->n++] = to->cpu - from->cpu;
+        if (wall < s->worst.wall)
+                return;
+        s->worst.wall = wall;
+        s->worst.cpu = to->cpu - from->cpu;
+        s->worst.used.ru_nivcsw = to->used.ru_nivcsw - from->used.ru_nivcsw;
+        s->worst.used.ru_minflt = to->used.ru_minflt - from->used.ru_minflt;
+}
+
+static void print_times(const char *what, double *took, size_t n)
+{
+        printf("\"%s\": {\"p50\": %.4f, \"p99\": %.4f, \"max\": %.4f}", what,
+               process_quantile(took, n, 0.5), process_quantile(took, n, 0.99),
+               process_quantile(took, n, 1));
+}
+
+static void print_series(const char *what, const Series *s)
+{
+        printf(", \"%s\": {", what);
+        print_times("wall", s->wall, s->n);
+        printf(", ");
+        print_times("cpu", s->cpu, s->n);
+        printf(", \"worst\": {\"wall\": %.4f, \"cpu\": %.4f, \"preempted\": %ld, \"faults\": "
+               "%ld}}",
+               s->worst.wall, s->worst.cpu, s->worst.used.ru_nivcsw, s->worst.used.ru_minflt);
 }
 
 int main(int argc, char **argv)
@@ -43,32 +92,33 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: snapshot_bench DEVICES ROUNDS\n");
                 return 2;
         }
-        CLEANUP(mem_cleanup) double *discovery = mem_new_array(rounds, sizeof *discovery);
-        CLEANUP(mem_cleanup) double *snapshot = mem_new_array(rounds, sizeof *snapshot);
+        Series discovery, snapshot;
+        series_init(&discovery, rounds);
+        series_init(&snapshot, rounds);
         BenchWorld b;
-        double start = now_ms();
+        double start = process_wall_ms();
         bench_world_init(&b, n, n);
-        double first = now_ms() - start;
-        clock_t used = 0;
+        double first = process_wall_ms() - start;
         for (size_t i = 0; i < rounds; i++) {
                 bench_world_move(&b, i * 7919 % n, (uint32_t)(n + i + 1));
-                start = now_ms();
+                Moment before = look();
                 bench_world_poll(&b);
-                double between = now_ms();
-                clock_t at = clock();
+                Moment between = look();
                 bench_world_translate(&b);
-                used += clock() - at;
-                snapshot[i] = now_ms() - between;
-                discovery[i] = between - start;
+                Moment after = look();
+                note(&discovery, &before, &between);
+                note(&snapshot, &between, &after);
         }
         const GatewayReport *g = b.report->gateways->at[0];
         printf("{\"endpoints\": %zu, \"hosts\": %llu, \"bytes\": %llu, \"rounds\": %zu, "
-               "\"first_ms\": %.3f, "
-               "\"snapshot_cpu_mean\": %.4f, ",
+               "\"first_ms\": %.3f",
                (size_t)n, (unsigned long long)g->hosts, (unsigned long long)g->bytes,
-               (size_t)rounds, first, 1000.0 * (double)used / CLOCKS_PER_SEC / (double)rounds);
-        print_times("discovery", discovery, rounds, ", ");
-        print_times("snapshot", snapshot, rounds, "}\n");
+               (size_t)rounds, first);
+        print_series("discovery", &discovery);
+        print_series("snapshot", &snapshot);
+        printf("}\n");
         bench_world_done(&b);
+        series_done(&discovery);
+        series_done(&snapshot);
         return 0;
 }
