@@ -28,7 +28,9 @@ typedef struct DeviceCallInput {
         void *owner;
 } DeviceCallInput;
 
+/* Never NULL: what is wrong with the request is told by fn, too. */
 DeviceCall *device_call_open(const DeviceCallInput *in) MUST_USE;
+/* As it was given. */
 void *device_call_owner(const DeviceCall *c);
 /* Nothing is delivered after. NULL is welcome. Returns NULL. */
 DeviceCall *device_call_close(DeviceCall *c);

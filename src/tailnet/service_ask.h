@@ -45,7 +45,9 @@ typedef struct ServiceAskCredential {
         Str scopes;           /* that it has, where that is told; else empty */
 } ServiceAskCredential;
 
+/* Asks for nothing yet. */
 ServiceAsk *service_ask_new(const ServiceAskInput *in) MUST_USE;
+/* As it was given. */
 void *service_ask_owner(const ServiceAsk *s);
 /* Begins; none is under way. False where nothing is to be asked now: there are no Services here, it
  * was denied lately, or the server wants to be left alone for a while. */

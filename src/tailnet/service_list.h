@@ -15,6 +15,7 @@ enum {
 
 typedef struct ServiceList ServiceList;
 
+/* Of nothing yet. */
 ServiceList *service_list_new(void) MUST_USE;
 /* NULL is welcome. Returns NULL. */
 ServiceList *service_list_free(ServiceList *l);

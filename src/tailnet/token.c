@@ -200,7 +200,7 @@ static void on_done(HttpRequest *r, const HttpResult *result)
         Token *t = http_request_owner(r);
         ApiAsked asked = {request_of(t), t->url, {t->secret, t->told}};
         TokenResult told = {.status = result->status, .retry_after = result->retry_after};
-        TokenAnswer a;
+        TokenAnswer a = {0};
 
         if (api_error_check(&asked, result, &told.err)) {
                 if (token_read(buf_str(&t->in), &a, &told.err))
@@ -382,7 +382,7 @@ static bool choose(const TailnetCredentials *c, TokenKind *ret, Err *err)
 Token *token_open(const TokenInput *in, Err *err)
 {
         const TailnetCredentials *c = &in->credentials;
-        TokenKind kind;
+        TokenKind kind = TOKEN_API_KEY;
         Token *t;
 
         if (!choose(c, &kind, err))

@@ -63,6 +63,7 @@ typedef struct TokenInput {
 /* The first of these that is whole: an OAuth client, a workload's identity, an API key. NULL
  * "CredentialMissing" without any, "BadCredential" for what is too long. */
 Token *token_open(const TokenInput *in, Err *err) MUST_USE;
+/* As it was given. */
 void *token_owner(const Token *t);
 /* What to call the API with now, borrowed until the next token_ask, token_drop or token_close;
  * NULL: token_ask. */
