@@ -48,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         INSIST(cut_tells == tells || !ok);
         arena_init(&arena, 0);
         root = json_read(&arena, text, NULL, NULL);
-        if (root != NULL && root->type == TREE_OBJECT) {
+        /* Before it yajl takes more for white space than JSON has. */
+        if (root != NULL && root->type == TREE_OBJECT && text.p[0] == '{') {
                 INSIST(ok);
                 INSIST(tells || !has_reason(root) || str_find(text, '\\') >= 0);
         }
