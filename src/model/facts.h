@@ -52,7 +52,8 @@ typedef struct SourceFact {
         Wall next;      /* poll; 0: one is in flight */
         double seconds; /* that the last answer took */
         uint64_t bytes, devices, invalid;
-        char reason[ERR_REASON_MAX]; /* of the last failure; empty where the last was good */
+        char invalid_text[ERR_TEXT_MAX]; /* why the first of them is, or empty */
+        char reason[ERR_REASON_MAX];     /* of the last failure; empty where the last was good */
         char error[ERR_TEXT_MAX];
 } SourceFact;
 

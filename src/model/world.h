@@ -99,6 +99,8 @@ typedef struct World {
 } World;
 
 int tailnet_state_order(const void *a, const void *b);
+/* Does all agree but what moves with every good poll: its number and its time? */
+bool tailnet_state_same(const void *a, const void *b);
 /* `key` is an ObjectKey *. */
 int tailnet_state_find(const void *key, const void *leaf);
 int entry_view_order(const void *a, const void *b);

@@ -9,6 +9,7 @@ enum {
         PACE_BACKOFF_MAX_S = 300,
         PACE_TRIGGER_APART_S = 5, /* two triggered polls */
         PACE_TRIGGERS_PER_HOUR = 120,
+        PACE_LOCAL_APART_MS = 200, /* two polls of a tailscaled: it is ours, and counts nothing */
 };
 
 /* A small generator (xorshift64*) for jitter only; the state is never 0. */

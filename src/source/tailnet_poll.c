@@ -1,66 +1,76 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Presence is one source's to say: the primary's (control server or file), or the tailscaled's
+ * where that is the only one. A tailscaled beside a primary adds what merge.h says, and its news
+ * are a reason to ask the primary early.
+ *
  * Invariants:
- * 1. `state` changes only when something changed that others see: devices, sync state, error. What
- * moves with every poll (last sync, counts) is a Fact. The number of good answers is the exception:
- * discovery's guard counts polls by it, so a good answer always makes a new state leaf.
- * 2. A failure keeps the devices Table of the last good answer.
+ * 1. There is an asker for each source of the spec, at least one.
+ * 2. `state` changes only when something changed that others see (devices, sync state, error, …) or
+ * a poll was counted. What moves with every poll (last sync, counts) is a Fact.
+ * 3. The removal guard counts by state->poll, so that moves by good answers of the source that
+ * presence comes from, once a pollInterval at most: a bus that chatters must not confirm a removal
+ * within a second.
+ * 4. A failure removes no device.
  */
 #include "source/tailnet_poll.h"
 
 #include "base/mem.h"
+#include "discovery/merge.h"
+#include "source/asker.h"
 #include "source/pace.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 struct TailnetPoll {
         TailnetPollInput in;
         const TailnetSpec *spec;
         const SecretSpec *secret; /* may be NULL */
-        TailnetSource *source;    /* NULL: what the spec asks for cannot be opened; tried again */
-        Timer timer;
-        Chance chance;
-        Pace pace;
-        Mono not_before; /* a server that names a Retry-After is not asked earlier, whatever the
-                            trigger */
-        bool again;      /* a trigger came during a poll, which may have looked before it */
+        Asker *askers[SOURCE_ROLES];
+        const Table *netmap; /* the last good one beside a primary, or NULL */
+        uint64_t poll;       /* good answers of the source of presence that were counted */
+        Mono counted;        /* when the last of them was */
         const TailnetState *state;
 };
 
-static SourceFact *fact_of(TailnetPoll *p)
+/* ---- what is known ---- */
+
+/* Never NULL. */
+static Asker *presence_of(const TailnetPoll *p)
 {
-        TailnetFact *f = facts_tailnet(p->in.facts, p->spec->meta.key);
-        INSIST(f != NULL); /* whoever opens polls keeps to FACTS_TAILNETS_MAX */
-        f->sources[SOURCE_PRIMARY].name = p->spec->file_path.n > 0 ? "file" : "api";
-        return &f->sources[SOURCE_PRIMARY];
+        Asker *primary = p->askers[SOURCE_PRIMARY];
+        return primary != NULL ? primary : p->askers[SOURCE_LOCAL];
 }
 
-static Str object_text(ObjectKey key, char *buf, size_t room)
+/* The tailscaled beside a primary, or NULL. */
+static Asker *beside_of(const TailnetPoll *p)
 {
-        IGNORE(snprintf(buf, room, "%.*s/%.*s", STR_FMT(key.namespace), STR_FMT(key.name)),
-               "cut at its size");
-        return str_of(buf);
+        return p->askers[SOURCE_PRIMARY] != NULL ? p->askers[SOURCE_LOCAL] : NULL;
 }
 
-static void schedule_at(TailnetPoll *p, Mono at)
+static Table *merged(const TailnetPoll *p)
 {
-        Span in = mono_since(at, loop_now(p->in.loop));
-        fact_of(p)->next = (Wall){loop_wall(p->in.loop).ms + in.ns / 1000000};
-        timer_set(&p->timer, at);
+        const Asker *first = presence_of(p), *beside = beside_of(p);
+        return merge_devices(&(MergeInput){
+                .primary = asker_answer(first)->devices,
+                .primary_good = asker_is_good(first),
+                .local = beside != NULL ? asker_answer(beside)->devices : NULL,
+                .local_good = beside != NULL && asker_is_good(beside),
+                .before = p->state != NULL ? p->state->devices : NULL,
+        });
 }
 
-static void schedule(TailnetPoll *p, Span in)
-{
-        schedule_at(p, mono_add(loop_now(p->in.loop), in));
-}
-
-/* The suffix that most full names of the tailnet's own devices end in is not guessed: the first one
- * by order is it. */
-static Str found_suffix(const TailnetSpec *spec, const Table *devices)
+/* The suffix that is given; else that which an answer tells; else what the full name of the first
+ * device of the tailnet's own (by order) ends in. */
+static Str found_suffix(const TailnetSpec *spec, const TailnetAnswer *first,
+                        const TailnetAnswer *beside, const Table *devices)
 {
         if (spec->magic_dns_suffix.n > 0)
                 return spec->magic_dns_suffix;
+        if (first->suffix[0] != '\0')
+                return str_of(first->suffix);
+        if (beside->suffix[0] != '\0')
+                return str_of(beside->suffix);
         TABLE_FOREACH (Device, d, devices) {
                 ptrdiff_t dot = str_find(d->name, '.');
                 if (!d->external && dot > 0)
@@ -69,143 +79,145 @@ static Str found_suffix(const TailnetSpec *spec, const Table *devices)
         return (Str){0};
 }
 
-typedef struct Outcome {
-        SyncState sync;
-        const Table *devices; /* may be NULL */
-        uint64_t poll;
-        const Err *err; /* of a failure, or NULL */
-} Outcome;
-
-static void set_state(TailnetPoll *p, const Outcome *o)
+/* What both warn of, in `buf`. */
+static Str warning_of(const TailnetAnswer *first, const TailnetAnswer *beside, char *buf,
+                      size_t room)
 {
-        const TailnetSpec *spec = p->spec;
-        Str suffix = found_suffix(spec, o->devices);
-        Str reason = str_of(o->err != NULL ? o->err->reason : "");
-        Str text = str_of(o->err != NULL ? o->err->text : "");
-        size_t room = leaf_room_str(spec->meta.key.namespace) + leaf_room_str(spec->meta.key.name) +
-                      leaf_room_str(suffix) + leaf_room_str(reason) + leaf_room_str(text);
-        TailnetState *s = leaf_new(sizeof *s, room, tailnet_state_drop);
-        s->key.namespace = leaf_str(&s->leaf, spec->meta.key.namespace);
-        s->key.name = leaf_str(&s->leaf, spec->meta.key.name);
-        s->sync = o->sync;
-        s->last_sync = fact_of(p)->last_sync;
+        bool both = first->warning[0] != '\0' && beside->warning[0] != '\0';
+        IGNORE(snprintf(buf, room, "%s%s%s", first->warning, both ? "; " : "", beside->warning),
+               "room for both");
+        return str_of(buf);
+}
+
+static TailnetState *make_state(const TailnetPoll *p)
+{
+        static const TailnetAnswer nothing = {0};
+        const Asker *presence = presence_of(p), *other = beside_of(p);
+        const TailnetAnswer *first = asker_answer(presence);
+        const TailnetAnswer *beside = other != NULL ? asker_answer(other) : &nothing;
+        const Table *devices = merged(p);
+        ObjectKey key = p->spec->meta.key;
+        Str suffix = found_suffix(p->spec, first, beside, devices);
+        Str reason = str_of(asker_error(presence)->reason);
+        Str text = str_of(asker_error(presence)->text);
+        Str self_node = str_of(first->self_node[0] != '\0' ? first->self_node : beside->self_node);
+        char buf[sizeof first->warning + sizeof beside->warning + 2];
+        Str warning = warning_of(first, beside, buf, sizeof buf);
+        Str scopes = str_of(first->scopes);
+        TailnetState *s = leaf_new(sizeof *s,
+                                   leaf_room_str(key.namespace) + leaf_room_str(key.name) +
+                                           leaf_room_str(suffix) + leaf_room_str(reason) +
+                                           leaf_room_str(text) + leaf_room_str(self_node) +
+                                           leaf_room_str(scopes) + leaf_room_str(warning),
+                                   tailnet_state_drop);
+        bool is_good = asker_is_good(presence);
+        s->key.namespace = leaf_str(&s->leaf, key.namespace);
+        s->key.name = leaf_str(&s->leaf, key.name);
+        s->sync = devices == NULL ? SYNC_NEVER : is_good ? SYNC_DONE : SYNC_STALE;
+        s->partial = !is_good;
+        s->last_sync = asker_last_sync(presence);
         s->error_reason = leaf_str(&s->leaf, reason);
         s->error_text = leaf_str(&s->leaf, text);
-        s->n_devices = table_n(o->devices);
-        s->poll = o->poll;
+        s->n_devices = table_n(devices);
+        s->poll = p->poll;
         s->suffix = leaf_str(&s->leaf, suffix);
-        s->devices = table_ref(o->devices);
+        s->self_node = leaf_str(&s->leaf, self_node);
+        s->scopes = leaf_str(&s->leaf, scopes);
+        s->warning = leaf_str(&s->leaf, warning);
+        s->devices = devices;
+        s->services = table_ref(first->services != NULL ? first->services : beside->services);
+        return s;
+}
+
+/* ---- what was heard ---- */
+
+/* Is this good answer one for the guard? No natural poll comes sooner than nine tenths of the
+ * interval after the one before. */
+static bool count(TailnetPoll *p)
+{
+        Mono now = loop_now(p->in.loop);
+        Span apart = {p->spec->poll_interval.ns - p->spec->poll_interval.ns / 10};
+        if (p->poll > 0 && mono_before(now, mono_add(p->counted, apart)))
+                return false;
+        p->counted = now;
+        p->poll++;
+        return true;
+}
+
+/* A tailscaled hears of a new machine in a moment, and its control server will tell of it. */
+static void hear_netmap(TailnetPoll *p, const Asker *local)
+{
+        const Table *now = asker_answer(local)->devices;
+        if (!asker_is_good(local) || local != beside_of(p))
+                return;
+        if (merge_has_news(p->netmap, now))
+                asker_trigger(p->askers[SOURCE_PRIMARY]);
+        table_unref(p->netmap);
+        p->netmap = table_ref(now);
+}
+
+static void on_asked(Asker *a)
+{
+        TailnetPoll *p = asker_owner(a);
+        bool is_counted = a == presence_of(p) && asker_is_good(a) && count(p);
+        hear_netmap(p, a);
+        const TailnetState *now = make_state(p);
+        if (p->state != NULL && !is_counted && tailnet_state_same(p->state, now)) {
+                leaf_unref(now);
+                return;
+        }
         leaf_unref(p->state);
-        p->state = s;
-}
-
-static void on_good(TailnetPoll *p, const TailnetAnswer *a)
-{
-        SourceFact *f = fact_of(p);
-        bool was_bad = f->failures_in_a_row > 0 || p->state == NULL;
-        f->last_sync = loop_wall(p->in.loop);
-        f->failures_in_a_row = 0;
-        f->devices = a->devices->n;
-        f->invalid = a->n_invalid;
-        f->reason[0] = f->error[0] = '\0';
-        bool changed = p->state == NULL || p->state->devices != a->devices;
-        set_state(p, &(Outcome){SYNC_DONE, a->devices, (p->state != NULL ? p->state->poll : 0) + 1,
-                                NULL});
-        char name[600];
-        if (was_bad || changed)
-                log_info(p->in.log, "tailnet synced",
-                         LOG_STR("tailnet", object_text(p->spec->meta.key, name, sizeof name)),
-                         LOG_INT("devices", a->devices->n), LOG_INT("invalid", a->n_invalid),
-                         LOG_INT("bytes", a->bytes));
-        schedule(p, pace_interval(p->spec->poll_interval, &p->chance));
-}
-
-static void on_bad(TailnetPoll *p, const Err *err, Span retry_after)
-{
-        SourceFact *f = fact_of(p);
-        f->failures++;
-        f->failures_in_a_row++;
-        IGNORE(snprintf(f->reason, sizeof f->reason, "%s", err->reason), "same size");
-        IGNORE(snprintf(f->error, sizeof f->error, "%s", err->text), "same size");
-        const Table *devices = p->state != NULL ? p->state->devices : NULL;
-        Outcome o = {devices != NULL ? SYNC_STALE : SYNC_NEVER, devices,
-                     p->state != NULL ? p->state->poll : 0, err};
-        set_state(p, &o);
-        Span wait = pace_backoff(f->failures_in_a_row, retry_after, &p->chance);
-        char name[600];
-        log_warn(p->in.log, "tailnet not synced, what was good stays in force",
-                 LOG_STR("tailnet", object_text(p->spec->meta.key, name, sizeof name)),
-                 LOG_CSTR("reason", err->reason), LOG_CSTR("error", err->text),
-                 LOG_INT("failures", f->failures_in_a_row), LOG_INT("next_ms", wait.ns / 1000000));
-        schedule(p, wait);
-}
-
-static void on_answer(TailnetSource *s, TailnetAnswer *a)
-{
-        TailnetPoll *p = tailnet_source_owner(s);
-        SourceFact *f = fact_of(p);
-        f->polls++;
-        f->last_attempt = loop_wall(p->in.loop);
-        f->seconds = a->seconds;
-        f->bytes = a->bytes;
-        if (a->devices != NULL)
-                on_good(p, a);
-        else
-                on_bad(p, &a->err, a->retry_after);
-        a->devices = table_unref(a->devices);
-        p->not_before = mono_add(loop_now(p->in.loop), a->retry_after);
-        if (p->again)
-                tailnet_poll_trigger(p);
-        p->again = false;
+        p->state = now;
         p->in.fn(p);
 }
 
-static void on_changed(TailnetSource *s)
+/* ---- which are asked ---- */
+
+static bool is_wanted(const TailnetSpec *s, SourceRole role)
 {
-        tailnet_poll_trigger(tailnet_source_owner(s));
+        if (role == SOURCE_LOCAL)
+                return s->local_socket.n > 0;
+        return s->local_socket.n == 0 || s->file_path.n > 0 || s->secret_name.n > 0 ||
+               s->credentials_env.n > 0 || s->client_id.n > 0;
 }
 
-static bool open_source(TailnetPoll *p, Err *err)
+static TailnetOpenFn *open_of(const TailnetPollInput *in, SourceRole role)
 {
-        Secret *from_env = NULL;
-        const Secret *key = p->secret != NULL ? p->secret->api_key : NULL;
-        if (p->spec->credentials_env.n > 0) {
-                const char *value = getenv(p->spec->credentials_env.p);
-                if (value != NULL)
-                        from_env = secret_new(str_of(value));
-                key = from_env;
-        }
-        TailnetOpenFn *open = p->in.open != NULL ? p->in.open : tailnet_source_open;
-        p->source = open(
-                &(TailnetSourceInput){
-                        .loop = p->in.loop,
-                        .log = p->in.log,
-                        .http = p->in.http,
-                        .spec = p->spec,
-                        .credentials = {.api_key = key},
-                        .devices = p->state != NULL ? p->state->devices : NULL,
-                        .fn = on_answer,
-                        .changed = on_changed,
-                        .owner = p,
-                },
-                err);
-        secret_free(from_env);
-        return p->source != NULL;
+        if (role == SOURCE_LOCAL)
+                return in->open_local != NULL ? in->open_local : tailnet_source_open_local;
+        return in->open != NULL ? in->open : tailnet_source_open;
 }
 
-static void on_timer(Timer *t)
+static Asker *open_asker(TailnetPoll *p, SourceRole role, const SecretSpec *secret)
 {
-        TailnetPoll *p = CONTAINER_OF(t, TailnetPoll, timer);
-        Err err = {0};
-        if (p->source == NULL && !open_source(p, &err)) {
-                fact_of(p)->polls++;
-                fact_of(p)->last_attempt = loop_wall(p->in.loop);
-                on_bad(p, &err, p->spec->poll_interval);
-                p->in.fn(p);
-                return;
+        AskerInput in = {
+                .loop = p->in.loop,
+                .log = p->in.log,
+                .http = p->in.http,
+                .facts = p->in.facts,
+                .role = role,
+                .open = open_of(&p->in, role),
+                .seed = p->in.seed + role,
+                .fn = on_asked,
+                .owner = p,
+        };
+        return asker_open(&in, p->spec, secret);
+}
+
+static void update_askers(TailnetPoll *p)
+{
+        for (SourceRole role = 0; role < SOURCE_ROLES; role++) {
+                Asker **a = &p->askers[role];
+                const SecretSpec *secret = role == SOURCE_PRIMARY ? p->secret : NULL;
+                if (!is_wanted(p->spec, role))
+                        *a = asker_close(*a);
+                else if (*a == NULL)
+                        *a = open_asker(p, role, secret);
+                else
+                        asker_update(*a, p->spec, secret);
         }
-        fact_of(p)->next = (Wall){0};
-        tailnet_source_poll(p->source);
+        if (beside_of(p) == NULL)
+                p->netmap = table_unref(p->netmap);
 }
 
 TailnetPoll *tailnet_poll_open(const TailnetPollInput *in, const TailnetSpec *spec,
@@ -215,9 +227,7 @@ TailnetPoll *tailnet_poll_open(const TailnetPollInput *in, const TailnetSpec *sp
         p->in = *in;
         p->spec = leaf_ref(spec);
         p->secret = leaf_ref(secret);
-        chance_init(&p->chance, in->seed);
-        timer_init(&p->timer, in->loop, on_timer);
-        timer_set(&p->timer, loop_now(in->loop));
+        update_askers(p);
         return p;
 }
 
@@ -230,34 +240,21 @@ void tailnet_poll_update(TailnetPoll *p, const TailnetSpec *spec, const SecretSp
 {
         if (p->spec == spec && p->secret == secret)
                 return;
-        Mono at = loop_now(p->in.loop);
-        /* What another server said does not hold for this one. */
-        if (str_eq(p->spec->api_url, spec->api_url) && mono_before(at, p->not_before))
-                at = p->not_before;
-        else
-                p->not_before = (Mono){0};
         const TailnetSpec *old_spec = p->spec;
         const SecretSpec *old_secret = p->secret;
         p->spec = leaf_ref(spec);
         p->secret = leaf_ref(secret);
+        update_askers(p);
         leaf_unref(old_spec);
         leaf_unref(old_secret);
-        p->source = tailnet_source_close(p->source);
-        p->again = false;
-        schedule_at(p, at);
 }
 
 void tailnet_poll_trigger(TailnetPoll *p)
 {
-        if (p->source != NULL && tailnet_source_is_polling(p->source)) {
-                p->again = true;
-                return;
+        for (SourceRole role = 0; role < SOURCE_ROLES; role++) {
+                if (p->askers[role] != NULL)
+                        asker_trigger(p->askers[role]);
         }
-        Mono at = pace_trigger(&p->pace, loop_now(p->in.loop));
-        if (mono_before(at, p->not_before))
-                at = p->not_before;
-        if (!timer_is_set(&p->timer) || mono_before(at, p->timer.at))
-                schedule_at(p, at);
 }
 
 const TailnetSpec *tailnet_poll_spec(const TailnetPoll *p)
@@ -274,9 +271,10 @@ TailnetPoll *tailnet_poll_close(TailnetPoll *p)
 {
         if (p == NULL)
                 return NULL;
-        timer_clear(&p->timer);
-        p->source = tailnet_source_close(p->source);
+        for (SourceRole role = 0; role < SOURCE_ROLES; role++)
+                asker_close(p->askers[role]);
         facts_forget_tailnet(p->in.facts, p->spec->meta.key);
+        table_unref(p->netmap);
         leaf_unref(p->state);
         leaf_unref(p->spec);
         leaf_unref(p->secret);

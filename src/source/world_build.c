@@ -49,15 +49,6 @@ static bool is_same_view(const void *a, const void *b)
         return a == b;
 }
 
-/* What moves with every good poll (its number, its time) makes no new World. */
-static bool is_same_state(const void *x, const void *y)
-{
-        const TailnetState *a = x, *b = y;
-        return a->sync == b->sync && a->devices == b->devices &&
-               str_eq(a->error_reason, b->error_reason) && str_eq(a->error_text, b->error_text) &&
-               str_eq(a->suffix, b->suffix);
-}
-
 static Table *states_of(const WorldInput *in)
 {
         size_t n = table_n(in->tailnet_states);
@@ -65,7 +56,7 @@ static Table *states_of(const WorldInput *in)
         for (size_t i = 0; i < n; i++)
                 leaves[i] = leaf_ref(in->tailnet_states->at[i]);
         return table_update(in->before->tailnet_states, leaves, n, tailnet_state_order,
-                            is_same_state);
+                            tailnet_state_same);
 }
 
 static Table *entries_of(const WorldInput *in)
