@@ -18,11 +18,16 @@
 
 #include <stdio.h>
 
+enum {
+        DEAF_POLLS_MAX = 3 /* good polls without notifications before that is told */
+};
+
 typedef struct LocalSource {
         TailnetSource source;
         Bus *bus; /* NULL where nobody wants to know */
         HttpRequest *request;
         LocalStatus *status;
+        unsigned n_deaf;      /* good polls in a row without a stream of notifications */
         Timer rest;           /* a notification waits for it */
         Mono rested;          /* earlier than this nothing is told */
         Err parse;            /* why on_body said no */
@@ -132,9 +137,9 @@ static void on_services(HttpRequest *r, const HttpResult *result)
         l->answer.bytes += result->bytes;
         l->answer.seconds += span_seconds(result->took);
         if (local_api_check(result, path_of(l), &err) &&
-            service_list_read_local(list, result->body, &err))
+            service_list_read_local(list, result->body, &err)) {
                 take_services(l, list);
-        else if (result->status != 404) {
+        } else if (result->status != 404) {
                 err_prefix(&err, "Tailscale Services are not known");
                 warn(&l->answer, err.text);
         }
@@ -156,6 +161,16 @@ static void ask_services(LocalSource *l)
                                        });
 }
 
+/* The daemon answers; a stream that is only late is nothing to tell of. */
+static void look_at_bus(LocalSource *l)
+{
+        l->n_deaf = bus_is_live(l->bus) ? 0 : l->n_deaf + 1;
+        if (l->n_deaf > DEAF_POLLS_MAX)
+                warn(&l->answer, "tailscaled does not tell of changes, they are seen when it is "
+                                 "polled");
+        bus_daemon_is_there(l->bus);
+}
+
 static void on_status(HttpRequest *r, const HttpResult *result)
 {
         LocalSource *l = http_request_owner(r);
@@ -173,7 +188,7 @@ static void on_status(HttpRequest *r, const HttpResult *result)
                 return;
         }
         if (l->bus != NULL)
-                bus_daemon_is_there(l->bus);
+                look_at_bus(l);
         ask_services(l);
 }
 

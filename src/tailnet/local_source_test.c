@@ -384,6 +384,22 @@ static void the_deadline_is_one_for_both_requests(void **state)
         assert_string_equal(f->last.err.reason, "Timeout");
 }
 
+static void a_daemon_without_notifications_says_so_once_it_lasts(void **state)
+{
+        Fixture *f = *state;
+
+        f->server.paths[AT_BUS] =
+                (ScriptPath){"/localapi/v0/watch-ipn-bus?",
+                             "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", SCRIPT_KEEP, 0};
+        for (unsigned i = 0; i < 4; i++)
+                assert_int_equal(strstr(ask(f)->warning, "does not tell") != NULL, i == 3);
+        f->server.paths[AT_BUS].answer = BUS;
+        f->server.paths[AT_BUS].end = SCRIPT_STALL;
+        ask(f);
+        until(f, &f->n_changed, 1);
+        assert_string_equal(ask(f)->warning, "");
+}
+
 /* A daemon that takes its time is not kept busy by what it tells itself. */
 static void what_takes_long_is_done_less_often(void **state)
 {
@@ -530,6 +546,7 @@ int main(void)
                 TEST(a_socket_that_cannot_be_had),
                 TEST(what_cannot_be_opened_says_why),
                 TEST(the_deadline_is_one_for_both_requests),
+                TEST(a_daemon_without_notifications_says_so_once_it_lasts),
                 TEST(what_takes_long_is_done_less_often),
                 TEST(closed_in_every_state_nothing_is_told),
                 TEST(closed_inside_its_deliveries),
