@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* First byte: how long the pieces are; the rest: a list of Tailscale Services, and once more as a
- * list of hosts. However it is cut, the same comes out, and each keeps its promises. */
+ * list of hosts, and as what a tailscaled tells. However it is cut, the same comes out, and each
+ * keeps its promises. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,24 +11,29 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static Table *take(ServiceList *l)
+{
+        size_t n;
+        CLEANUP(mem_cleanup) const void **leaves = service_list_take(l, &n);
+        Table *t = table_new(leaves, n, tailnet_service_order);
+
+        INSIST(t->n == n);
+        return t;
+}
+
 static Table *parse(Str body, size_t piece)
 {
         ServiceList *l = service_list_new();
-        CLEANUP(mem_cleanup) const void **leaves = NULL;
         Table *t = NULL;
         Err err = {0};
         bool ok = true;
-        size_t n;
 
         for (size_t i = 0; ok && i < body.n; i += piece)
                 ok = service_list_feed(l, str_sub(body, i, piece), &err);
         ok = ok && service_list_finish(l, &err);
         INSIST(ok == (err.kind == ERR_NONE));
-        if (ok) {
-                leaves = service_list_take(l, &n);
-                t = table_new(leaves, n, tailnet_service_order);
-                INSIST(t->n == n);
-        }
+        if (ok)
+                t = take(l);
         service_list_free(l);
         return t;
 }
@@ -64,6 +70,23 @@ static void read_hosts(Str body)
         leaf_unref(s);
 }
 
+static void read_local(Str body)
+{
+        ServiceList *l = service_list_new();
+        Err err = {0};
+        bool ok = service_list_read_local(l, body, &err);
+
+        INSIST(ok == (err.kind == ERR_NONE));
+        if (ok) {
+                Table *t = take(l);
+
+                TABLE_FOREACH (TailnetService, s, t)
+                        check_service(s);
+                table_unref(t);
+        }
+        service_list_free(l);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         if (size == 0)
@@ -79,5 +102,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         table_unref(whole);
         table_unref(cut);
         read_hosts(body);
+        read_local(body);
         return 0;
 }
