@@ -177,8 +177,7 @@ static bool is_wanted(const TailnetSpec *s, SourceRole role)
 {
         if (role == SOURCE_LOCAL)
                 return s->local_socket.n > 0;
-        return s->local_socket.n == 0 || s->file_path.n > 0 || s->secret_name.n > 0 ||
-               s->credentials_env.n > 0 || s->client_id.n > 0;
+        return !tailnet_spec_is_local(s);
 }
 
 static TailnetOpenFn *open_of(const TailnetPollInput *in, SourceRole role)

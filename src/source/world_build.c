@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "discovery/discover.h"
+#include "source/own_nodes.h"
 
 /* The user's own TailscaleEndpoints of one entry, a run of borrowed pointers in `at`. */
 static size_t statics_of(const Table *endpoints, const GatewaySpec *g, Str tailnet,
@@ -30,11 +31,16 @@ static EntryView *entry_of(const WorldInput *in, const GatewaySpec *g, const Tai
 {
         EntryKey key = {g->meta.key, e->name};
         ObjectKey tailnet = {g->meta.key.namespace, e->tailnet_name};
+        const TailnetSpec *spec = table_find(in->tailnets, &tailnet, tailnet_spec_find);
+        const TailnetState *state = table_find(in->tailnet_states, &tailnet, tailnet_state_find);
+        OwnNodes own;
+        own_nodes_find(e, spec, state, &own);
         DiscoverInput d = {
                 .gateway = g,
                 .entry = e,
-                .tailnet = table_find(in->tailnets, &tailnet, tailnet_spec_find),
-                .state = table_find(in->tailnet_states, &tailnet, tailnet_state_find),
+                .tailnet = spec,
+                .state = state,
+                .own_nodes = {own.at, own.n},
                 .statics = scratch,
                 .n_statics = statics_of(in->endpoints, g, e->name, scratch),
                 .before = before_of(in, &key),
@@ -74,6 +80,16 @@ static Table *entries_of(const WorldInput *in)
         return table_update(in->before->entries, views, n, entry_view_order, is_same_view);
 }
 
+/* Not where all that is known is what a tailscaled can reach, and the control server has not
+ * answered yet: it may know more, and a first answer that lacks a host would take it from Envoy. */
+static bool is_known(const WorldInput *in, const EntryView *v)
+{
+        ObjectKey key = {v->gateway.namespace, v->source};
+        const TailnetState *s = table_find(in->tailnet_states, &key, tailnet_state_find);
+        bool is_first = s != NULL && s->partial && s->last_sync.ms == 0 && s->devices != NULL;
+        return v->known && (v->from_cache || !is_first);
+}
+
 static bool is_complete(const WorldInput *in, const Table *entries)
 {
         if (!in->resources_read)
@@ -83,7 +99,7 @@ static bool is_complete(const WorldInput *in, const Table *entries)
         if (!in->proxies_resolved)
                 return false;
         TABLE_FOREACH (EntryView, v, entries) {
-                if (!v->known)
+                if (!is_known(in, v))
                         return false;
         }
         return true;

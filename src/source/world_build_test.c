@@ -112,8 +112,16 @@ static bool build(Fixture *f)
         return is_new;
 }
 
-/* The tailnet was asked once more. */
-static void answer(Fixture *f, SyncState sync, const Table *devices)
+/* The state of the tailnet, for the next build. */
+static void set_state(Fixture *f, TailnetState *s)
+{
+        const void *leaf = s;
+        table_unref(f->states);
+        f->states = table_new(&leaf, 1, tailnet_state_order);
+        f->in.tailnet_states = f->states;
+}
+
+static TailnetState *new_state(Fixture *f, SyncState sync, const Table *devices)
 {
         TailnetState *s = leaf_new(sizeof *s, 64, tailnet_state_drop);
         s->key = (ObjectKey){STR("team"), STR("corp")};
@@ -122,10 +130,22 @@ static void answer(Fixture *f, SyncState sync, const Table *devices)
         s->last_sync = (Wall){INT64_C(1795381081000) + (int64_t)f->polls};
         s->devices = table_ref(devices);
         s->n_devices = table_n(devices);
-        const void *leaf = s;
-        table_unref(f->states);
-        f->states = table_new(&leaf, 1, tailnet_state_order);
-        f->in.tailnet_states = f->states;
+        return s;
+}
+
+/* The tailnet was asked once more. */
+static void answer(Fixture *f, SyncState sync, const Table *devices)
+{
+        set_state(f, new_state(f, sync, devices));
+}
+
+/* Its control server did not answer, a tailscaled did. */
+static void answer_in_part(Fixture *f, const Table *devices)
+{
+        TailnetState *s = new_state(f, SYNC_STALE, devices);
+        s->partial = true;
+        s->last_sync = (Wall){0};
+        set_state(f, s);
 }
 
 static Table *one_device(void)
@@ -198,6 +218,63 @@ static void a_cache_completes_it(void **state)
         assert_true(f->world->complete);
         assert_true(entry(f)->known);
         leaf_unref(first);
+}
+
+/* It serves what a tailscaled sees, and waits for what the control server may know beside it. */
+static void what_a_tailscaled_sees_does_not_complete_it(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, "other", "", "corp");
+        answer_in_part(f, devices);
+        build(f);
+        assert_int_equal(table_n(entry(f)->endpoints), 1);
+        assert_false(f->world->complete);
+        f->in.waited = true;
+        build(f);
+        assert_true(f->world->complete);
+}
+
+/* The cache has what it may lack. */
+static void a_cache_and_a_tailscaled_complete_it(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        CLEANUP(leaf_cleanup) Table *empty = table_new(NULL, 0, device_order);
+        read_manifests(f, "other", "", "corp");
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        const EntryView *v = entry(f);
+        EntryView *cached = leaf_new(sizeof *cached, 256, entry_view_drop);
+        cached->gateway = v->gateway;
+        cached->tailnet = v->tailnet;
+        cached->source = leaf_str(&cached->leaf, v->source);
+        cached->known = cached->from_cache = true;
+        cached->endpoints = table_ref(v->endpoints);
+        const void *leaf = cached;
+        CLEANUP(leaf_cleanup) Table *cache = table_new(&leaf, 1, entry_view_order);
+        CLEANUP(leaf_cleanup) const World *first = f->world;
+        f->world = world_new_empty();
+        f->in.cache = cache;
+        answer_in_part(f, empty);
+        build(f);
+        assert_true(f->world->complete);
+        assert_int_equal(table_n(entry(f)->endpoints), 1);
+}
+
+/* The tailscaled that tells is a proxy of ours, and no device of the tailnet's. */
+static void our_own_node_is_never_taken(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        read_manifests(f, "other", "", "corp");
+        TailnetState *s = new_state(f, SYNC_DONE, devices);
+        s->self_node = STR("1");
+        set_state(f, s);
+        build(f);
+        assert_int_equal(table_n(entry(f)->endpoints), 0);
+        const LeftOut *l = table_at(entry(f)->left_out, 0);
+        assert_true(str_eq(l->reason, STR("OwnNode")));
 }
 
 static void a_proxy_without_an_address_keeps_it_incomplete(void **state)
@@ -320,6 +397,9 @@ int main(void)
                 TEST(a_tailnet_that_never_answered_keeps_it_incomplete_until_waited),
                 TEST(an_answer_completes_it),
                 TEST(a_cache_completes_it),
+                TEST(what_a_tailscaled_sees_does_not_complete_it),
+                TEST(a_cache_and_a_tailscaled_complete_it),
+                TEST(our_own_node_is_never_taken),
                 TEST(a_proxy_without_an_address_keeps_it_incomplete),
                 TEST(complete_is_for_ever),
                 TEST(polls_without_news_make_no_world),
