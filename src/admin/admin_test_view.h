@@ -27,6 +27,8 @@ typedef struct TestView {
         Facts facts;
         GrpcServerCounters grpc;
         AdminView view;
+        ProbeFact probe;
+        const ProbeFact *probes[1]; /* of the one endpoint */
 } TestView;
 
 /* Ends strings and lines, is no UTF-8, and looks like what is around it. */
@@ -170,6 +172,27 @@ static inline Report *view_hostile_report(ObjectKey key, Str name)
         return r;
 }
 
+/* The one endpoint is probed. */
+static inline void view_probe(TestView *t)
+{
+        const EntryView *v = t->world->entries->at[0];
+        const Endpoint *e = v->endpoints->at[0];
+        t->probe = (ProbeFact){.gateway = v->gateway,
+                               .tailnet = v->tailnet,
+                               .service = e->service,
+                               .ip = e->ip,
+                               .port = e->port,
+                               .protocol = e->protocol,
+                               .verdict = PROBE_UNHEALTHY,
+                               .failed = 3,
+                               .last = {INT64_C(1795384390000)},
+                               .since = {INT64_C(1795384390000)}};
+        snprintf(t->probe.error, sizeof t->probe.error, "%.*s", STR_FMT(e->service));
+        t->probes[0] = &t->probe;
+        t->facts.probes = t->probes;
+        t->facts.n_probes = 1;
+}
+
 static inline void view_make_hostile(TestView *t)
 {
         Str name = STR(HOSTILE);
@@ -186,6 +209,7 @@ static inline void view_make_hostile(TestView *t)
         view_set(&t->world->entries, view_entries(key, name, name));
         t->report = view_hostile_report(key, name);
         view_facts(&t->facts, key, key, name);
+        view_probe(t);
 }
 
 static inline void view_make_full(TestView *t)
@@ -197,6 +221,7 @@ static inline void view_make_full(TestView *t)
         t->world->resources_read = t->world->complete = true;
         t->snapshot = snapshot_new(t->world, NULL, &t->report);
         view_facts(&t->facts, tailnet, (ObjectKey){STR("demo"), STR("gw")}, STR("r1"));
+        view_probe(t);
 }
 
 static inline void test_view_open(TestView *t, ViewKind kind)

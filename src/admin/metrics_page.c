@@ -133,6 +133,32 @@ static void put_views(const AdminView *v, Buf *out)
         }
 }
 
+/* ---- what probes found ---- */
+
+static void put_probes(const AdminView *v, Buf *out)
+{
+        static const char healthy[] = "tailscale_gateway_probe_healthy";
+        static const char total[] = "tailscale_gateway_probes_total";
+        exposition_family(out, healthy, "gauge",
+                          "1 where our own probes say that the endpoint is healthy, 0 where not.");
+        for (size_t i = 0; i < v->facts->n_probes; i++) {
+                const ProbeFact *f = v->facts->probes[i];
+                char buf[KEY_TEXT], port[8];
+                IGNORE(snprintf(port, sizeof port, "%u", (unsigned)f->port), "a port fits");
+                Label labels[] = {{"tailscale_gateway", key_text(f->gateway, buf, sizeof buf)},
+                                  {"tailnet", f->tailnet},
+                                  {"service", f->service},
+                                  {"address", f->ip},
+                                  {"port", str_of(port)}};
+                if (f->verdict != PROBE_UNKNOWN)
+                        exposition_u64(out, healthy, labels, LENGTH_OF(labels),
+                                       f->verdict == PROBE_HEALTHY);
+        }
+        exposition_family(out, total, "counter", "Probes of endpoints that ended, by result.");
+        exposition_u64(out, total, &(Label){"result", STR("ok")}, 1, v->facts->probes_ok);
+        exposition_u64(out, total, &(Label){"result", STR("failed")}, 1, v->facts->probes_failed);
+}
+
 /* ---- what translate decided ---- */
 
 typedef struct EntryRow {
@@ -331,6 +357,7 @@ void metrics_page(const AdminView *v, Buf *out)
         put_tailnets(v, out);
         put_webhooks(v, out);
         put_views(v, out);
+        put_probes(v, out);
         put_entries(v, out);
         put_revisions(v, out, "tailscale_gateway_revision_wanted_info",
                       "The revision that is wanted.", false);

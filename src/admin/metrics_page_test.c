@@ -21,7 +21,7 @@ enum {
         PAGE_MAX = 1 << 20,
         FAMILIES_MAX = 200,
         SAMPLES_MAX = 1000,
-        LABELS_MAX = 4,
+        LABELS_MAX = 5,
 };
 
 typedef struct Family {

@@ -145,7 +145,24 @@ static void put_tailnet(JsonWriter *w, const AdminView *v, const TailnetSpec *t)
         json_object_end(w);
 }
 
-static void put_endpoint(JsonWriter *w, const Endpoint *e)
+/* What our own probes found, where the endpoint is probed. */
+static void put_probe(JsonWriter *w, const ProbeFact *f)
+{
+        if (f == NULL)
+                return;
+        json_key_object_begin(w, STR("probe"));
+        json_key_str(w, STR("verdict"), probe_verdict_name(f->verdict));
+        put_time(w, STR("since"), f->since);
+        put_time(w, STR("last"), f->last);
+        json_key_u64(w, STR("ok"), f->ok);
+        json_key_u64(w, STR("failed"), f->failed);
+        json_key(w, STR("seconds"));
+        json_double(w, f->seconds);
+        json_key_str(w, STR("error"), str_of(f->error));
+        json_object_end(w);
+}
+
+static void put_endpoint(JsonWriter *w, const Endpoint *e, const ProbeFact *probe)
 {
         json_object_begin(w);
         json_key_str(w, STR("name"), e->service);
@@ -162,6 +179,7 @@ static void put_endpoint(JsonWriter *w, const Endpoint *e)
         json_strlist(w, e->tags);
         json_key_bool(w, STR("static"), e->origin == ENDPOINT_STATIC);
         json_key_bool(w, STR("held"), e->held);
+        put_probe(w, probe);
         json_object_end(w);
 }
 
@@ -222,7 +240,7 @@ static void put_entry(JsonWriter *w, const AdminView *v, const EntryView *e, Row
         put_held(w, &e->held);
         json_key_array_begin(w, STR("endpoints"));
         TABLE_FOREACH (Endpoint, x, e->endpoints)
-                put_endpoint(w, x);
+                put_endpoint(w, x, facts_find_probe(v->facts, e->gateway, e->tailnet, x));
         json_array_end(w);
         json_key_array_begin(w, STR("leftOut"));
         TABLE_FOREACH (LeftOut, l, e->left_out)

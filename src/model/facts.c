@@ -178,3 +178,27 @@ void facts_forget_tailnet(Facts *f, ObjectKey tailnet)
 {
         f->n_tailnets = forget(tailnets_of(f), tailnet);
 }
+
+const ProbeFact *facts_find_probe(const Facts *f, ObjectKey gateway, Str tailnet, const Endpoint *e)
+{
+        const ProbeFact key = {.gateway = gateway,
+                               .tailnet = tailnet,
+                               .service = e->service,
+                               .ip = e->ip,
+                               .port = e->port,
+                               .protocol = e->protocol};
+        size_t from = 0, to = f->n_probes;
+
+        while (from < to) {
+                size_t middle = from + (to - from) / 2;
+                int c = probe_fact_cmp(&key, f->probes[middle]);
+
+                if (c == 0)
+                        return f->probes[middle];
+                if (c < 0)
+                        to = middle;
+                else
+                        from = middle + 1;
+        }
+        return NULL;
+}

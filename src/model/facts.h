@@ -10,8 +10,9 @@
 #include "base/metric.h"
 #include "model/answer_gap.h"
 #include "model/binding_spec.h"
-#include "model/probe_fact.h"
 #include "model/departure.h"
+#include "model/endpoint.h"
+#include "model/probe_fact.h"
 
 /* The last PostTranslateModify calls of one Gateway. */
 typedef struct HookFact {
@@ -116,6 +117,7 @@ typedef struct Facts {
         HookCounters counters;
         const ProbeFact *const *probes; /* sorted; the prober's, gone with it */
         size_t n_probes;
+        uint64_t probes_ok, probes_failed; /* of all endpoints, also those that are gone */
         DirFact resources, gateway_resources;
         WriteFact generated;
         WebhookFact webhooks;
@@ -130,6 +132,9 @@ void facts_done(Facts *f);
 HookFact *facts_hook(Facts *f, ObjectKey eg_gateway);
 /* The record, or NULL where there is none. */
 const HookFact *facts_find_hook(const Facts *f, ObjectKey eg_gateway);
+/* What probes of that endpoint of one tailnets[] entry found, or NULL: it is not probed. */
+const ProbeFact *facts_find_probe(const Facts *f, ObjectKey gateway, Str tailnet,
+                                  const Endpoint *e);
 /* The same for a TailscaleTailnet. */
 TailnetFact *facts_tailnet(Facts *f, ObjectKey tailnet);
 const TailnetFact *facts_find_tailnet(const Facts *f, ObjectKey tailnet);

@@ -88,6 +88,10 @@ static void on_done(HttpRequest *r, const HttpResult *result)
         Prober *p = x->prober;
         bool ok = asks_http(x) ? result->status != 0 : result->err.kind == ERR_NONE;
         say_error(x, ok ? "" : result->err.text);
+        if (ok)
+                p->in.facts->probes_ok++;
+        else
+                p->in.facts->probes_failed++;
         x->fact.seconds = span_seconds(result->took);
         bool changed = probe_state_add(&x->fact, &x->rules, ok, loop_wall(p->in.loop));
         if (changed)

@@ -200,9 +200,41 @@ static void tell_health(Explain *x, const Endpoint *e, size_t *told)
                           STR_FMT(e->health_text)));
 }
 
+typedef struct Probed {
+        size_t n, unhealthy;
+        const ProbeFact *worst; /* one that is unhealthy, or the last */
+} Probed;
+
+static void count_probe(const Explain *x, const RouteReport *r, const Endpoint *e, Probed *probed)
+{
+        const ProbeFact *f =
+                x->facts != NULL ? facts_find_probe(x->facts, r->gateway, r->tailnet, e) : NULL;
+        if (f == NULL || f->verdict == PROBE_UNKNOWN)
+                return;
+        probed->n++;
+        probed->unhealthy += f->verdict == PROBE_UNHEALTHY;
+        if (probed->worst == NULL || f->verdict == PROBE_UNHEALTHY)
+                probed->worst = f;
+}
+
+/* Envoy's own checks decide; where all of ours fail, they most likely do, too. */
+static void tell_probes(Explain *x, const Probed *probed)
+{
+        if (probed->n == 0)
+                return;
+        const ProbeFact *f = probed->worst;
+        step(x, "probe", probed->unhealthy < probed->n,
+             arena_printf(
+                     &x->arena, "%zu of %zu endpoints are healthy by our own probes%s%.*s%s%s",
+                     probed->n - probed->unhealthy, probed->n, probed->unhealthy > 0 ? "; " : "",
+                     STR_FMT(probed->unhealthy > 0 ? f->ip : (Str){0}),
+                     probed->unhealthy > 0 ? ": " : "", probed->unhealthy > 0 ? f->error : ""));
+}
+
 static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
 {
         size_t n = 0, offline = 0, held = 0, told = 0;
+        Probed probed = {0};
         TABLE_FOREACH (Endpoint, e, v != NULL ? v->endpoints : NULL) {
                 if (!str_eq(e->service, r->service) || e->port != r->port ||
                     e->protocol != r->protocol)
@@ -218,6 +250,7 @@ static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
                                           STR_FMT(e->port_source)));
                 }
                 tell_health(x, e, &told);
+                count_probe(x, r, e, &probed);
                 offline += str_eq(e->health, STR("Offline"));
                 held += e->held;
         }
@@ -232,6 +265,7 @@ static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
                                   held == 0 ? ""
                                             : ", kept by the removal guard though the tailnet's "
                                               "list lacks it"));
+        tell_probes(x, &probed);
 }
 
 /* Whether a request with this URL can get to the listener at all. Its port is shown and not

@@ -271,6 +271,36 @@ static void what_is_not_in_force_is_told(void **state)
         fixture_done(&f);
 }
 
+/* Traffic goes by Envoy's checks, but where all of ours fail the reader should know. */
+static void probes_are_told(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(WORLD, NULL);
+        const RouteReport *r = f.report->routes->at[0];
+        ProbeFact probe = {.gateway = r->gateway,
+                           .tailnet = STR("corp"),
+                           .service = STR("api"),
+                           .ip = STR("100.64.0.1"),
+                           .port = 8080,
+                           .protocol = PROTOCOL_HTTP,
+                           .error = "the proxy answered 500"};
+        const ProbeFact *probes[] = {&probe};
+        Facts facts;
+        facts_init(&facts);
+        check_says(&f, &facts, "http://api.ts.local/", "endpoint");
+        facts.probes = probes;
+        facts.n_probes = 1;
+        probe.verdict = PROBE_HEALTHY;
+        check_says(&f, &facts, "http://api.ts.local/", "1 of 1 endpoints are healthy");
+        probe.verdict = PROBE_UNHEALTHY;
+        check_says(&f, &facts, "http://api.ts.local/",
+                   "0 of 1 endpoints are healthy by our own probes; 100.64.0.1: the proxy answered "
+                   "500");
+        check_says(&f, &facts, "http://api.ts.local/", "\"answers\":false");
+        facts_done(&facts);
+        fixture_done(&f);
+}
+
 /* As discovery leaves a device out. */
 static void a_device_that_was_left_out(void **state)
 {
@@ -336,6 +366,7 @@ int main(void)
                 cmocka_unit_test(what_is_not_in_force_is_told),
                 cmocka_unit_test(what_the_answer_was_without),
                 cmocka_unit_test(an_endpoint_that_left),
+                cmocka_unit_test(probes_are_told),
                 cmocka_unit_test(a_device_that_was_left_out),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
