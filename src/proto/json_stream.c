@@ -26,7 +26,7 @@ struct JsonStream {
         JsonStreamPart only;
         const JsonStreamPart *parts, *part;
         size_t n_parts;
-        bool seen[JSON_STREAM_PARTS_MAX];
+        bool seen[JSON_STREAM_PARTS_MAX], was_null[JSON_STREAM_PARTS_MAX];
         void *ctx;
         Arena arena; /* of the one element */
         TreeBuilder builder;
@@ -146,8 +146,10 @@ static bool begin_part(JsonStream *s, TreeType type, Str text, size_t end)
         *seen = true;
         if (s->part->take == JSON_STREAM_WHOLE)
                 return element_value(s, type, text, end);
-        if (s->part->take != JSON_STREAM_ELEMENTS && type == TREE_NULL)
+        if (s->part->take != JSON_STREAM_ELEMENTS && type == TREE_NULL) {
+                s->was_null[s->part - s->parts] = true;
                 return true;
+        }
         if (type != expected[s->part->take])
                 return fail(s, ERR_INVALID, "InvalidJson", "the named member is no list", end);
         s->in_list = true;
@@ -327,6 +329,11 @@ bool json_stream_finish(JsonStream *s, Err *err)
 bool json_stream_has(const JsonStream *s, size_t part)
 {
         return s->seen[part];
+}
+
+bool json_stream_was_null(const JsonStream *s, size_t part)
+{
+        return s->was_null[part];
 }
 
 size_t json_stream_count(const JsonStream *s)

@@ -58,6 +58,8 @@ bool json_stream_feed(JsonStream *s, Str bytes, Err *err) MUST_USE;
 bool json_stream_finish(JsonStream *s, Err *err) MUST_USE;
 /* Was that part there so far, be it empty? */
 bool json_stream_has(const JsonStream *s, size_t part);
+/* Was it there as null? */
+bool json_stream_was_null(const JsonStream *s, size_t part);
 /* Elements delivered so far, of all parts. */
 size_t json_stream_count(const JsonStream *s);
 

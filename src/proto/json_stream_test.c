@@ -236,6 +236,7 @@ static void read_parts(Str text, size_t piece, size_t room, Buf *ret)
                 ok = json_stream_feed(s, str_sub(text, at, piece), &err);
         ok = ok && json_stream_finish(s, &err);
         assert_true(!ok || json_stream_has(s, 1));
+        assert_int_equal(json_stream_was_null(s, 0), str_find_str(text, STR("\"Some\":null")) >= 0);
         if (ok)
                 buf_add_str(ret, buf_str(&p.buf));
         else

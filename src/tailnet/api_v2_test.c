@@ -371,10 +371,72 @@ static void services_come_with_their_hosts(void **state)
                   API_OK("{\"vipServices\":[" SERVICE("web", "\"tcp:443\"") "]}"));
         ask_later(f);
         assert_string_equal(services(f), "web=n2");
-        api_route(&f->w, "GET " T "/services ", API_OK("{\"vipServices\":null}"));
+        api_route(&f->w, "GET " T "/services ", API_OK("{\"vipServices\":[]}"));
         ask_later(f);
         assert_string_equal(services(f), "");
         assert_non_null(f->last.services);
+}
+
+/* Null may be how an empty list is written, or a fault. */
+static void null_is_believed_in_the_end(void **state)
+{
+        Fixture *f = *state;
+
+        api_route(&f->w, GET_DEVICES, DEVICES);
+        api_route(&f->w, "GET " T "/services ", API_OK("{\"vipServices\":null}"));
+        api_route(&f->w, "GET " T "/services/", HOSTS("n1"));
+        open_key(f);
+        assert_string_equal(ask(f)->warning, "");
+        assert_string_equal(services(f), "");
+        for (int i = 0; i < 2; i++) {
+                api_route(&f->w, "GET " T "/services ",
+                          API_OK("{\"vipServices\":[" SERVICE("web", "") "]}"));
+                ask_later(f);
+                api_route(&f->w, "GET " T "/services ", API_OK("{\"vipServices\":null}"));
+                for (int n = 1; n < SERVICE_ASK_NULL_POLLS; n++) {
+                        assert_non_null(strstr(ask_later(f)->warning, "the list is null"));
+                        assert_string_equal(services(f), "web=n1");
+                }
+        }
+        assert_string_equal(ask_later(f)->warning, "");
+        assert_string_equal(services(f), "");
+}
+
+/* Garbage takes no Service away that was known. */
+static void a_service_that_is_garbled_stays(void **state)
+{
+        static const struct {
+                const char *list, *services;
+        } cases[] = {
+                {"{\"name\":\"svc:b\",\"addrs\":7}," SERVICE("d", ""), "b=n1 d=n1"},
+                {"{\"name\":\"svc:b\",\"addrs\":[\"x\"]}," SERVICE("d", ""), "b=n1 d=n1"},
+                {"{\"name\":\"svc:b\"}," SERVICE("d", ""), "b=n1 d=n1"},
+                {SERVICE("a", "") ",{\"name\":\"svc:d\",\"addrs\":[\"100.90.0.1\"],\"ports\":{}}",
+                 "a=n1 d=n1"},
+                {SERVICE("a", "") ",{\"name\":\"svc:d\",\"addrs\":[\"100.90.0.1\"],\"tags\":1}",
+                 "a=n1 d=n1"},
+                {"{\"name\":\"svc:b\",\"addrs\":7}," SERVICE("b", "") "," SERVICE("a", ""),
+                 "a=n1 b=n1"},
+                {"{\"name\":\"svc:b\",\"addrs\":[]}," SERVICE("e", ""), "e=n1"},
+                {"{\"name\":\"svc:x\",\"addrs\":7}," SERVICE("c", ""), "c=n1"},
+        };
+        Fixture *f = *state;
+
+        api_route(&f->w, GET_DEVICES, DEVICES);
+        api_route(&f->w, "GET " T "/services/", HOSTS("n1"));
+        open_key(f);
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                api_route(&f->w, "GET " T "/services ",
+                          API_OK("{\"vipServices\":[" SERVICE("d", "") "," SERVICE("b", "") "]}"));
+                ask_later(f);
+                assert_string_equal(services(f), "b=n1 d=n1");
+                snprintf(f->scripted[0], TEXT_MAX, API_OK("{\"vipServices\":[%s]}"), cases[i].list);
+                api_route(&f->w, "GET " T "/services ", f->scripted[0]);
+                ask_later(f);
+                assert_string_equal(services(f), cases[i].services);
+                assert_true(
+                        str_starts(str_of(f->last.warning), STR("1 Tailscale Services cannot")));
+        }
 }
 
 static void the_older_path_is_remembered(void **state)
@@ -444,7 +506,7 @@ static void services_never_fail_the_devices(void **state)
                  "Tailscale Services are not found: "},
                 {"", "Tailscale Services are not found: "},
                 {API_OK("{\"vipServices\":[7," SERVICE("web", "") "]}"),
-                 "1 Tailscale Services are left out, the first is Service \"\": its name"},
+                 "1 Tailscale Services cannot be understood, the first is Service \"\": its name"},
         };
         Fixture *f = *state;
 
@@ -845,6 +907,8 @@ int main(void)
                 TEST(on_401_once_more_and_not_twice),
                 TEST(all_of_a_poll_has_one_deadline),
                 TEST(services_come_with_their_hosts),
+                TEST(null_is_believed_in_the_end),
+                TEST(a_service_that_is_garbled_stays),
                 TEST(the_older_path_is_remembered),
                 TEST(a_server_without_services_is_left_alone),
                 TEST(services_never_fail_the_devices),

@@ -46,6 +46,7 @@ struct ServiceAsk {
         uint64_t *asked;    /* owned; of each in `known` */
         uint64_t turn;      /* calls for hosts so far */
         Refusal list, hosts;
+        unsigned n_nulls; /* polls in a row that had null for the list */
         char warning[SERVICE_ASK_WARNING_MAX + 1];
         Mono window; /* end of the interval that `n_calls` counts in */
         unsigned n_calls;
@@ -274,20 +275,56 @@ static const TailnetService *with_known_hosts(ServiceAsk *s, const TailnetServic
         return whole;
 }
 
+/* Both are sorted by name: who is listed, and who is known and garbled in this list. */
+static void merge_known(ServiceAsk *s, const void **listed, size_t n_listed)
+{
+        size_t n_known = table_n(s->known), i = 0, k = 0;
+
+        s->leaves = mem_new_array(n_listed + n_known, sizeof(*s->leaves));
+        s->asked_now = mem_new_array(n_listed + n_known, sizeof(*s->asked_now));
+        while (i < n_listed || k < n_known) {
+                const TailnetService *known = k < n_known ? table_at(s->known, k) : NULL;
+                int c = i == n_listed   ? 1
+                        : known == NULL ? -1
+                                        : tailnet_service_order(listed[i], known);
+
+                if (c <= 0) {
+                        s->leaves[s->n] = with_known_hosts(s, listed[i++], &s->asked_now[s->n]);
+                        s->n++;
+                } else if (service_list_has_garbled(s->parse, known->name)) {
+                        s->asked_now[s->n] = s->asked[k];
+                        s->leaves[s->n++] = leaf_ref(known);
+                }
+                k += c >= 0;
+        }
+}
+
 static void take_list(ServiceAsk *s)
 {
+        CLEANUP(mem_cleanup) const void **listed = NULL;
         const char *why;
         uint64_t n_invalid = service_list_invalid(s->parse, &why);
+        size_t n;
 
         if (n_invalid > 0)
-                warn(s, "%llu Tailscale Services are left out, the first is %s",
+                warn(s, "%llu Tailscale Services cannot be understood, the first is %s",
                      (unsigned long long)n_invalid, why);
-        s->leaves = service_list_take(s->parse, &s->n);
-        s->asked_now = mem_new_array(s->n, sizeof(*s->asked_now));
-        for (size_t i = 0; i < s->n; i++)
-                s->leaves[i] = with_known_hosts(s, s->leaves[i], &s->asked_now[i]);
+        listed = service_list_take(s->parse, &n);
+        merge_known(s, listed, n);
         end_request(s);
         begin_hosts(s);
+}
+
+/* A list that is null where there were Services is believed after a while. */
+static bool is_believed(ServiceAsk *s, Err *err)
+{
+        if (!service_list_was_null(s->parse) || table_n(s->known) == 0) {
+                s->n_nulls = 0;
+                return true;
+        }
+        return ++s->n_nulls >= SERVICE_ASK_NULL_POLLS ||
+               err_set(err, ERR_INVALID, "InvalidJson", "the list is null, and there were %zu",
+                       table_n(s->known));
 }
 
 static void ask_list(ServiceAsk *s);
@@ -328,7 +365,7 @@ static void on_list_done(HttpRequest *r, const HttpResult *result)
                 return;
         }
         if (err.kind == ERR_NONE && api_error_check(&asked, result, &err) &&
-            service_list_finish(s->parse, &err)) {
+            service_list_finish(s->parse, &err) && is_believed(s, &err)) {
                 take_list(s);
                 return;
         }

@@ -21,6 +21,9 @@ enum {
         SERVICE_ASK_NONE_SECONDS = 3600,
         /* After 401 or 403, unless the token is another: rights are given by people. */
         SERVICE_ASK_DENIED_SECONDS = 300,
+        /* Null for a list where there were Services may be how an empty one is written, or a fault:
+         * so many polls in a row must say it. */
+        SERVICE_ASK_NULL_POLLS = 3,
         SERVICE_ASK_WARNING_MAX = 255,
 };
 

@@ -33,6 +33,8 @@ struct ServiceList {
         const Keys *keys;
         const void **leaves; /* owned, each with one reference */
         size_t n, room, n_seen;
+        const void **garbled; /* owned, each with one reference; of them the name alone */
+        size_t n_garbled;
         uint64_t n_invalid;
         char why[200];
 };
@@ -68,6 +70,13 @@ static const Tree *list_of(const Tree *object, Str key)
         const Tree *node = tree_get(object, key);
 
         return node != NULL && node->type == TREE_ARRAY ? node : NULL;
+}
+
+static bool is_other_than_list(const Tree *object, Str key)
+{
+        const Tree *node = tree_get(object, key);
+
+        return node != NULL && node->type != TREE_NULL && node->type != TREE_ARRAY;
 }
 
 static StrList read_texts(const Tree *array, size_t max, Arena *arena, bool are_tags)
@@ -118,15 +127,19 @@ static Str lower(Arena *arena, Str s)
         return str_make(p, s.n);
 }
 
-/* NULL, or what is wrong with it. */
+/* NULL, or what is wrong with it; the name is there where that is good. */
 static const char *read_service(const Tree *e, const Keys *keys, Arena *arena, TailnetService *ret)
 {
         char expected[EXPECTED_MAX];
 
         ret->name = lower(arena, clean(tree_get_str(e, keys->name), TEXT_MAX));
         ret->label = str_sub(ret->name, 4, SIZE_MAX);
-        if (!str_starts(ret->name, STR("svc:")) || !check_label(ret->label, expected))
+        if (!str_starts(ret->name, STR("svc:")) || !check_label(ret->label, expected)) {
+                ret->label = (Str){0};
                 return "its name is not svc: and a DNS label";
+        }
+        if (is_other_than_list(e, keys->ports) || is_other_than_list(e, keys->tags))
+                return "its ports or tags are no list";
         read_addresses(list_of(e, keys->addrs), arena, ret);
         if (ret->ip4.n == 0 && ret->ip6.n == 0)
                 return "no usable address";
@@ -145,6 +158,17 @@ static void count_invalid(ServiceList *l, Str name, const char *why)
                        "cut at its size");
 }
 
+static void note_garbled(ServiceList *l, const Tree *e, const TailnetService *s)
+{
+        const Tree *addrs = list_of(e, l->keys->addrs);
+
+        /* To have no address at all is no garbage. */
+        if (s->label.n == 0 || (addrs != NULL && addrs->n == 0))
+                return;
+        l->garbled = mem_resize(l->garbled, (l->n_garbled + 1) * sizeof(*l->garbled));
+        l->garbled[l->n_garbled++] = tailnet_service_new(&(TailnetService){.name = s->name});
+}
+
 static bool on_service(void *ctx, const Tree *e, Err *err)
 {
         ServiceList *l = ctx;
@@ -160,6 +184,7 @@ static bool on_service(void *ctx, const Tree *e, Err *err)
         wrong = read_service(e, l->keys, &arena, &s);
         if (wrong != NULL) {
                 count_invalid(l, s.name, wrong);
+                note_garbled(l, e, &s);
         } else {
                 if (l->n == l->room) {
                         l->room = l->room > 0 ? l->room * 2 : LIST_ROOM_MIN;
@@ -206,7 +231,10 @@ ServiceList *service_list_free(ServiceList *l)
         json_stream_free(l->stream);
         for (size_t i = 0; i < l->n; i++)
                 leaf_unref(l->leaves[i]);
+        for (size_t i = 0; i < l->n_garbled; i++)
+                leaf_unref(l->garbled[i]);
         mem_free(l->leaves);
+        mem_free(l->garbled);
         return mem_free(l);
 }
 
@@ -263,6 +291,8 @@ static void drop_duplicates(ServiceList *l)
 static bool finish(ServiceList *l, Err *err)
 {
         drop_duplicates(l);
+        if (l->n_garbled > 0)
+                qsort(l->garbled, l->n_garbled, sizeof(*l->garbled), cmp_leaves);
         if (l->n == 0 && l->n_seen > 0)
                 return err_set(err, ERR_INVALID, "InvalidService",
                                "none of %zu Services can be understood: %s", l->n_seen, l->why);
@@ -310,6 +340,24 @@ const void **service_list_take(ServiceList *l, size_t *ret_n)
         return TAKE(l->leaves);
 }
 
+bool service_list_was_null(const ServiceList *l)
+{
+        return json_stream_was_null(l->stream, 0) || json_stream_was_null(l->stream, 1);
+}
+
+static int find_garbled(const void *key, const void *leaf)
+{
+        const Str *name = key;
+
+        return str_cmp(*name, (*(const TailnetService *const *)leaf)->name);
+}
+
+bool service_list_has_garbled(const ServiceList *l, Str name)
+{
+        return l->n_garbled > 0 &&
+               bsearch(&name, l->garbled, l->n_garbled, sizeof(*l->garbled), find_garbled) != NULL;
+}
+
 uint64_t service_list_invalid(const ServiceList *l, const char **ret_why)
 {
         *ret_why = l->why;
@@ -318,22 +366,42 @@ uint64_t service_list_invalid(const ServiceList *l, const char **ret_why)
 
 /* --- hosts --- */
 
+/* A name, and the two that decide; what stands there that is no text is garbage. */
+static bool is_understood(const Tree *host, Str *ret_id)
+{
+        const Tree *approval = tree_get(host, STR("approvalLevel"));
+        const Tree *configured = tree_get(host, STR("configured"));
+
+        *ret_id = clean(tree_get_str(host, STR("stableNodeID")), TEXT_MAX);
+        return ret_id->n > 0 && approval != NULL && approval->type == TREE_STRING &&
+               (configured == NULL || configured->type == TREE_STRING);
+}
+
 static bool serves(const Tree *host)
 {
         return str_starts(tree_get_str(host, STR("approvalLevel")), STR("approved:")) &&
                str_eq(tree_get_str(host, STR("configured")), STR("ready"));
 }
 
-static TailnetService *with_hosts(const TailnetService *of, const Tree *array, Arena *arena)
+static TailnetService *with_hosts(const TailnetService *of, const Tree *array, Arena *arena,
+                                  Err *err)
 {
-        Str *at = arena_new_array(arena, TAILNET_SERVICE_HOSTS_MAX, sizeof(*at));
+        Str *at = arena_new_array(arena, TAILNET_SERVICE_HOSTS_MAX, sizeof(*at)), id;
+        size_t n = 0, n_understood = 0;
         TailnetService s = *of;
-        size_t n = 0;
 
-        TREE_FOREACH (host, array)
-                if (serves(host))
-                        n = insert(at, n, TAILNET_SERVICE_HOSTS_MAX,
-                                   clean(tree_get_str(host, STR("stableNodeID")), TEXT_MAX));
+        TREE_FOREACH (host, array) {
+                bool understood = is_understood(host, &id);
+
+                n_understood += understood;
+                if (understood ? serves(host) : strlist_has(of->hosts, id))
+                        n = insert(at, n, TAILNET_SERVICE_HOSTS_MAX, id);
+        }
+        if (array->n > 0 && n_understood == 0) {
+                err_set(err, ERR_INVALID, "InvalidHost", "none of %zu hosts can be understood",
+                        array->n);
+                return NULL;
+        }
         s.hosts_known = true;
         s.hosts = (StrList){at, n};
         s.n_hosts = array->n;
@@ -349,8 +417,11 @@ TailnetService *service_list_read_hosts(const TailnetService *of, Str body, Err 
         arena_init(&arena, HOSTS_MEMORY_MAX);
         doc = json_read(&arena, body, NULL, err);
         hosts = tree_get(doc, STR("hosts"));
-        if (hosts != NULL && (hosts->type == TREE_ARRAY || hosts->type == TREE_NULL))
-                s = with_hosts(of, hosts, &arena);
+        if (hosts != NULL && hosts->type == TREE_NULL && of->hosts.n > 0)
+                err_set(err, ERR_INVALID, "InvalidJson", "\"hosts\" is null, and there were %zu",
+                        of->hosts.n);
+        else if (hosts != NULL && (hosts->type == TREE_ARRAY || hosts->type == TREE_NULL))
+                s = with_hosts(of, hosts, &arena, err);
         else if (doc != NULL)
                 err_set(err, ERR_INVALID, "InvalidJson", "no list \"hosts\" in it");
         arena_done(&arena);

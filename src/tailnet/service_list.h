@@ -31,9 +31,15 @@ bool service_list_read_local(ServiceList *l, Str body, Err *err) MUST_USE;
 /* After a good end: leaves of TailnetService by name, each name once; the caller takes them over
  * (leaf_unref each, mem_free the array, which is never NULL). Their hosts are not known. */
 const void **service_list_take(ServiceList *l, size_t *ret_n) MUST_USE;
+/* Was it null that stood for the list? */
+bool service_list_was_null(const ServiceList *l);
+/* Was there one of that name ("svc:web") that could not be understood? It says nothing about who
+ * was known, least of all that he is gone. */
+bool service_list_has_garbled(const ServiceList *l, Str name);
 /* How many were left out, and why the first one was ("" where none was). */
 uint64_t service_list_invalid(const ServiceList *l, const char **ret_why);
 
 /* `{"hosts": [{"stableNodeID", "approvalLevel", "configured"}]}` read into a new leaf like `of`,
- * with its hosts known. NULL: it is no such list. */
+ * with its hosts known; who serves by `of`, and is garbled here, serves still. NULL: it is no such
+ * list, it has some of which none can be understood, or it is null where some served. */
 TailnetService *service_list_read_hosts(const TailnetService *of, Str body, Err *err) MUST_USE;

@@ -95,7 +95,7 @@ static void lists_as_they_come(void **state)
                  "svc:web web 100.70.0.7 fd7a:115c:a1e0::7  \n"
                  "-1 Service \"svc:web\": another one has this name"},
                 {"{\"vipServices\":[{\"name\":\"svc:Web\",\"addrs\":[\"100.70.0.9\",\"100.70.0.7\","
-                 "\"x\",7,null,[]],\"ports\":\"tcp:443\",\"tags\":[\"x\",7,\"tag:\"]}]}",
+                 "\"x\",7,null,[]],\"ports\":null,\"tags\":[\"x\",7,\"tag:\"]}]}",
                  "svc:web web 100.70.0.7   \n"},
                 {"{\"vipServices\":[" API ",\"ports\":[7,\"\",\"tcp:\\n1\",\" tcp:2 \"]}]}",
                  "svc:api api 100.70.0.8  tcp:2 \n"},
@@ -185,8 +185,12 @@ static void hosts_that_serve(void **state)
                 {"{\"hosts\":[]}", "0 "},
                 {"{\"hosts\":null,\"more\":1}", "0 "},
                 {"{\"hosts\":[7,null,[],{\"stableNodeID\":7,\"approvalLevel\":[],"
+                 "\"configured\":{}}," UP("n1") "]}",
+                 "5 n1"},
+                {"{\"hosts\":[7,null,[],{\"stableNodeID\":7,\"approvalLevel\":[],"
                  "\"configured\":{}}]}",
-                 "4 "},
+                 NULL},
+                {"{\"hosts\":[\"a\"]}", NULL},
                 {"{\"hosts\":{}}", NULL},
                 {"{\"hosts\":\"n1\"}", NULL},
                 {"{}", NULL},
@@ -213,6 +217,44 @@ static void hosts_that_serve(void **state)
                 print_list(&b, s->hosts);
                 assert_true(str_eq(buf_str(&b), str_of(cases[i].want)));
                 assert_true(s->hosts_known && str_eq(s->label, STR("web")));
+                buf_done(&b);
+                leaf_unref(s);
+        }
+}
+
+/* Garbage takes nobody away who served before. */
+static void hosts_that_are_garbled_stay(void **state)
+{
+        static const struct {
+                const char *body, *want; /* NULL: an error */
+        } cases[] = {
+                {"{\"hosts\":[{\"stableNodeID\":\"n1\",\"approvalLevel\":7}," UP("n2") "]}",
+                 "n1,n2"},
+                {"{\"hosts\":[{\"stableNodeID\":\"n1\",\"approvalLevel\":\"approved:auto\","
+                 "\"configured\":true}," UP("n2") "]}",
+                 "n1,n2"},
+                {"{\"hosts\":[{\"stableNodeID\":\"n3\",\"approvalLevel\":7}," UP("n2") "]}", "n2"},
+                {"{\"hosts\":[" HOST("n1", "approved:auto", "no") "," UP("n2") "]}", "n2"},
+                {"{\"hosts\":[]}", ""},
+                {"{\"hosts\":null}", NULL},
+                {"{\"hosts\":[{\"stableNodeID\":\"n1\"}]}", NULL},
+        };
+        static const Str before[] = {STR_INIT("n1"), STR_INIT("n9")};
+        const TailnetService of = {
+                .name = STR("svc:web"), .hosts_known = true, .hosts = {before, LENGTH_OF(before)}};
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                Err err = {0};
+                TailnetService *s = service_list_read_hosts(&of, str_of(cases[i].body), &err);
+                Buf b;
+
+                assert_int_equal(s != NULL, cases[i].want != NULL);
+                if (s == NULL)
+                        continue;
+                buf_init(&b, TEXT_MAX);
+                print_list(&b, s->hosts);
+                assert_true(str_eq(buf_str(&b), str_of(cases[i].want)));
                 buf_done(&b);
                 leaf_unref(s);
         }
@@ -252,6 +294,7 @@ int main(void)
                 cmocka_unit_test(what_cannot_be_understood_is_counted),
                 cmocka_unit_test(a_list_has_a_cap),
                 cmocka_unit_test(hosts_that_serve),
+                cmocka_unit_test(hosts_that_are_garbled_stay),
                 cmocka_unit_test(hosts_have_a_cap),
         };
 
