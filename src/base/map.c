@@ -24,9 +24,9 @@ void map_done(Map *m)
 }
 
 /* The slot that holds `key`, or the free one where it would go. */
-static size_t seek(const MapSlot *slots, size_t room, Str key)
+static size_t seek(const HashKey *hash, const MapSlot *slots, size_t room, Str key)
 {
-        size_t i = (size_t)str_hash(key) & (room - 1);
+        size_t i = (size_t)hash_str(hash, key) & (room - 1);
 
         while (slots[i].value != NULL && !str_eq(slots[i].key, key))
                 i = (i + 1) & (room - 1);
@@ -38,9 +38,11 @@ static void grow(Map *m)
         size_t room = m->room > 0 ? m->room * 2 : ROOM_MIN;
         MapSlot *slots = mem_new_array(room, sizeof(MapSlot));
 
+        if (m->room == 0)
+                m->key = hash_key_new();
         for (size_t i = 0; i < m->room; i++) {
                 if (m->slots[i].value != NULL)
-                        slots[seek(slots, room, m->slots[i].key)] = m->slots[i];
+                        slots[seek(&m->key, slots, room, m->slots[i].key)] = m->slots[i];
         }
         mem_free(m->slots);
         m->slots = slots;
@@ -55,7 +57,7 @@ void *map_put(Map *m, Str key, void *value)
         INSIST(value != NULL);
         if (m->n + 1 > m->room - m->room / 4)
                 grow(m);
-        slot = &m->slots[seek(m->slots, m->room, key)];
+        slot = &m->slots[seek(&m->key, m->slots, m->room, key)];
         was = slot->value;
         if (was == NULL)
                 m->n++;
@@ -65,7 +67,7 @@ void *map_put(Map *m, Str key, void *value)
 
 void *map_get(const Map *m, Str key)
 {
-        return m->n > 0 ? m->slots[seek(m->slots, m->room, key)].value : NULL;
+        return m->n > 0 ? m->slots[seek(&m->key, m->slots, m->room, key)].value : NULL;
 }
 
 void *map_remove(Map *m, Str key)
@@ -75,12 +77,12 @@ void *map_remove(Map *m, Str key)
 
         if (m->n == 0)
                 return NULL;
-        hole = seek(m->slots, m->room, key);
+        hole = seek(&m->key, m->slots, m->room, key);
         was = m->slots[hole].value;
         if (was == NULL)
                 return NULL;
         for (size_t i = (hole + 1) & mask; m->slots[i].value != NULL; i = (i + 1) & mask) {
-                size_t home = (size_t)str_hash(m->slots[i].key) & mask;
+                size_t home = (size_t)hash_str(&m->key, m->slots[i].key) & mask;
 
                 /* It may move to the hole unless its home lies behind the hole. */
                 if (((i - home) & mask) >= ((i - hole) & mask)) {

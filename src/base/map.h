@@ -2,10 +2,11 @@
 #pragma once
 /*
  * Map: from Str to pointer, by hash; for look-up only. Nothing that leaves the process may follow
- * its order, so it has no iteration except map_each, whose caller must sort.
+ * its order, so it has no iteration except map_each, whose caller must sort. Each map hashes by a
+ * random key of its own, so its order is another each time, and keys may come from the outside.
  */
 
-#include "base/str.h"
+#include "base/hash.h"
 
 typedef struct MapSlot {
         Str key; /* borrowed: must live as long as the entry */
@@ -15,6 +16,7 @@ typedef struct MapSlot {
 typedef struct Map {
         MapSlot *slots; /* owned; power of two */
         size_t n, room;
+        HashKey key; /* set with the first slots */
 } Map;
 
 void map_init(Map *m);

@@ -78,5 +78,6 @@ size_t str_distance(Str a, Str b);
 /* The member of `known` nearest to `s` within a third of its length (at least 1), else empty: for
  * "did you mean". */
 Str str_nearest(Str s, const Str *known, size_t n);
-/* FNV-1a, for hash maps only: never for anything that leaves the process. */
+/* FNV-1a: anybody can compute it, so it is for fingerprints and jitter, and not for tables whose
+ * keys come from the outside (hash.h); never for anything that leaves the process. */
 uint64_t str_hash(Str s);

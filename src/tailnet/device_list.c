@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 enum {
@@ -25,6 +26,7 @@ struct DeviceList {
         uint32_t *places;     /* owned; by hash of the id, open addressing: 1 + where it stands in
                                  `before`, or 0 */
         size_t n_places;      /* a power of two */
+        HashKey hash;         /* of the places */
         bool *stays;        /* owned; of each of `before`: it is there, and cannot be understood */
         uint32_t *by_name;  /* owned; places in `before` sorted by name; NULL: not needed yet */
         const void **fresh; /* owned, each with one reference: devices that `before` has not */
@@ -56,7 +58,7 @@ const JsonStreamPart *device_list_part(DeviceShape shape)
 /* The place of that id, or the free one where it would go. */
 static uint32_t *seek_place(const DeviceList *l, Str id)
 {
-        size_t i = (size_t)str_hash(id);
+        size_t i = (size_t)hash_str(&l->hash, id);
 
         for (;; i++) {
                 uint32_t *place = &l->places[i & (l->n_places - 1)];
@@ -70,6 +72,7 @@ static uint32_t *seek_place(const DeviceList *l, Str id)
 /* Half of the places stay free. */
 static void note_places(DeviceList *l)
 {
+        l->hash = hash_key_new();
         l->n_places = 1;
         while (l->n_places < 2 * table_n(l->before))
                 l->n_places *= 2;
