@@ -69,14 +69,23 @@ static bool on_end(void *ctx, size_t end)
 
 const Tree *json_read(Arena *arena, Str bytes, TreeMark *ret_at, Err *err)
 {
+        static const JsonLimits limits = {JSON_BYTES_MAX, TREE_NODES_MAX};
+
+        return json_read_within(arena, bytes, &limits, ret_at, err);
+}
+
+const Tree *json_read_within(Arena *arena, Str bytes, const JsonLimits *limits, TreeMark *ret_at,
+                             Err *err)
+{
         static const JsonSaxHandler handler = {on_value, on_key, on_end};
         Reader r = {.bytes = bytes, .line = 1, .last = {1, 1}, .err = err};
         CLEANUP(json_sax_cleanup) JsonSax *sax = json_sax_new(&handler, &r);
         JsonSaxResult result;
 
         tree_builder_init(&r.builder, arena);
-        if (bytes.n > JSON_BYTES_MAX) {
-                err_set(err, ERR_LIMIT, "TooLarge", "more than %d bytes", JSON_BYTES_MAX);
+        r.builder.nodes_max = limits->nodes;
+        if (bytes.n > limits->bytes) {
+                err_set(err, ERR_LIMIT, "TooLarge", "more than %zu bytes", limits->bytes);
                 if (ret_at != NULL)
                         *ret_at = r.last;
                 return NULL;

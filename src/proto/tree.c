@@ -93,7 +93,7 @@ StrList tree_strlist(const Tree *array, Arena *arena)
 
 void tree_builder_init(TreeBuilder *b, Arena *arena)
 {
-        *b = (TreeBuilder){.arena = arena};
+        *b = (TreeBuilder){.arena = arena, .nodes_max = TREE_NODES_MAX};
 }
 
 static bool no_memory(Err *err)
@@ -101,10 +101,10 @@ static bool no_memory(Err *err)
         return err_set(err, ERR_LIMIT, "TooLarge", "the document needs too much memory");
 }
 
-static bool too_many(Err *err)
+static bool too_many(const TreeBuilder *b, Err *err)
 {
-        return err_set(err, ERR_LIMIT, "TooLarge", "more than %d values in one document",
-                       TREE_NODES_MAX);
+        return err_set(err, ERR_LIMIT, "TooLarge", "more than %zu values in one document",
+                       b->nodes_max);
 }
 
 static bool too_deep(Err *err)
@@ -155,8 +155,8 @@ bool tree_builder_value(TreeBuilder *b, TreeType type, Str text, TreeMark at, Er
         bool opens = type == TREE_ARRAY || type == TREE_OBJECT;
         Tree *node;
 
-        if (b->nodes >= TREE_NODES_MAX)
-                return too_many(err);
+        if (b->nodes >= b->nodes_max)
+                return too_many(b, err);
         if (opens && b->depth >= TREE_DEPTH_MAX)
                 return too_deep(err);
         node = arena_try(b->arena, sizeof(*node));
@@ -198,8 +198,8 @@ bool tree_builder_again(TreeBuilder *b, const Tree *value, TreeMark at, Err *err
         Extent e = extent_of(value);
         Tree *node;
 
-        if (e.nodes > TREE_NODES_MAX - b->nodes)
-                return too_many(err);
+        if (e.nodes > b->nodes_max - b->nodes)
+                return too_many(b, err);
         if (b->depth + e.height > TREE_DEPTH_MAX)
                 return too_deep(err);
         node = arena_try(b->arena, sizeof(*node));

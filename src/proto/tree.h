@@ -9,8 +9,9 @@
 #include "base/err.h"
 
 enum {
-        TREE_DEPTH_MAX = 64,        /* nesting of real manifests is below 20; bounds our stacks */
-        TREE_NODES_MAX = 256 << 10, /* one document: some 40 MiB of nodes at most */
+        TREE_DEPTH_MAX = 64, /* nesting of real manifests is below 20; bounds our stacks */
+        /* One document, unless its reader says otherwise: some 40 MiB of nodes at most. */
+        TREE_NODES_MAX = 256 << 10,
 };
 
 typedef enum TreeType {
@@ -74,13 +75,14 @@ typedef struct TreeBuilder {
                 Tree *node, *last;
         } open[TREE_DEPTH_MAX];
         unsigned depth; /* how many are open */
-        size_t nodes;
+        size_t nodes, nodes_max;
         Str key; /* of the next member; arena */
         TreeMark key_at;
         bool has_key;
         bool keys_unchecked;
 } TreeBuilder;
 
+/* At most TREE_NODES_MAX nodes; whoever reads from a peer of its own may set `nodes_max` after. */
 void tree_builder_init(TreeBuilder *b, Arena *arena);
 /* Adds a value: a scalar with its `text` (copied), or an array or object, which stays open. False
  * with ERR_LIMIT above a cap. */

@@ -144,6 +144,15 @@ static void test_caps(void **state)
                 buf_add_str(&b, STR("1,"));
         assert_null(json_read(&arena, buf_str(&b), NULL, &err));
         assert_int_equal(err.kind, ERR_LIMIT);
+        /* A reader that trusts its peer with more, and one with less. */
+        b.p[b.n - 1] = ']';
+        assert_non_null(json_read_within(&arena, buf_str(&b),
+                                         &(JsonLimits){b.n, 2 * TREE_NODES_MAX}, NULL, &err));
+        assert_null(json_read_within(&arena, buf_str(&b),
+                                     &(JsonLimits){b.n - 1, 2 * TREE_NODES_MAX}, NULL, &err));
+        assert_int_equal(err.kind, ERR_LIMIT);
+        assert_null(json_read_within(&arena, STR("[1,2]"), &(JsonLimits){5, 2}, NULL, &err));
+        assert_int_equal(err.kind, ERR_LIMIT);
         arena_done(&arena);
         /* An arena with a cap of its own. */
         arena_init(&arena, 64 << 10);
