@@ -125,7 +125,7 @@ static void test_faults(void **state)
         put(p, "b.yml", GOOD "---\nkind: TailscaleTailnet\n");
         assert_int_equal(run(p, 3, both), 1);
         snprintf(want, sizeof(want),
-                 "%s/b.yml:1:1: metadata.name: TailscaleTailnet envoy-gateway-system/t a second "
+                 "%s/b.yml:3:18: metadata.name: TailscaleTailnet envoy-gateway-system/t a second "
                  "time, expected it once: it is in %s/a.yaml:1 too\n"
                  "%s/b.yml:6:1: apiVersion: missing, expected "
                  "gateway.tailscale.com/v1alpha1\n2 files, 2 objects, 2 faults\n",

@@ -108,6 +108,7 @@ static const Kind kinds[] = {
 void manifest_set_init(ManifestSet *s)
 {
         *s = (ManifestSet){0};
+        manifest_places_init(&s->places);
 }
 
 void manifest_set_done(ManifestSet *s)
@@ -118,6 +119,7 @@ void manifest_set_done(ManifestSet *s)
                 mem_free(s->kinds[k].at);
         }
         mem_free(s->skipped_text);
+        manifest_places_done(&s->places);
         manifest_set_init(s);
 }
 
@@ -240,8 +242,11 @@ static void read_known(ManifestSet *s, const Kind *kind, const ManifestDoc *doc)
                 return;
         }
         leaf = kind->read(doc);
-        if (leaf != NULL)
-                set_add(s, kind->to, leaf);
+        if (leaf == NULL)
+                return;
+        set_add(s, kind->to, leaf);
+        if (kind->to == MANIFEST_TAILNET || kind->to == MANIFEST_GATEWAY)
+                manifest_places_note(&s->places, leaf, doc->root);
 }
 
 /* What a TailscaleTailnet's file.path names may stand beside the manifests. */

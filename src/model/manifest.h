@@ -10,6 +10,7 @@
 
 #include "base/table.h"
 #include "model/fault.h"
+#include "model/manifest_place.h"
 
 typedef enum ManifestKind {
         MANIFEST_TAILNET,    /* TailnetSpec */
@@ -35,9 +36,10 @@ typedef struct ManifestSet {
                 const void **at; /* owned, each with one reference, in the order read */
                 size_t n, room;
         } kinds[MANIFEST_KINDS];
-        size_t n_skipped;   /* documents of other kinds */
-        Str last_skipped;   /* "v1 Service": the last of them; until the set is done */
-        char *skipped_text; /* owned: the bytes of last_skipped */
+        ManifestPlaces places; /* of TailscaleTailnets and TailscaleGateways */
+        size_t n_skipped;      /* documents of other kinds */
+        Str last_skipped;      /* "v1 Service": the last of them; until the set is done */
+        char *skipped_text;    /* owned: the bytes of last_skipped */
 } ManifestSet;
 
 void manifest_set_init(ManifestSet *s);
