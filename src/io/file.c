@@ -113,6 +113,13 @@ static bool write_temporary(int dir_fd, const char *temporary, Str content, unsi
                (!sync || fsync(fd) == 0);
 }
 
+/* That a rename survives a crash is in the directory's hands. A file system that cannot sync one
+ * (EINVAL) has nothing more to give. */
+static bool sync_dir(int dir_fd)
+{
+        return fsync(dir_fd) == 0 || errno == EINVAL;
+}
+
 bool file_write_atomic(const char *dir, const char *name, Str content, unsigned mode, bool sync,
                        Err *err)
 {
@@ -134,8 +141,8 @@ bool file_write_atomic(const char *dir, const char *name, Str content, unsigned 
                 IGNORE(unlinkat(dir_fd, temporary, 0), "it may not be there");
                 return err_errno(err, saved, "%s/%s", dir, name);
         }
-        if (sync && fsync(dir_fd) != 0)
-                return err_errno(err, errno, "%s", dir);
+        if (sync && !sync_dir(dir_fd))
+                return err_errno(err, errno, "%s/%s is there, and a crash may undo it", dir, name);
         return true;
 }
 

@@ -9,8 +9,11 @@
 /* Adds a regular file (follows links) to `b`, as long as it fits under its max. ERR_LIMIT above,
  * ERR_MISSING where it is not there; then `b` holds what it held. */
 bool file_read(const char *path, Buf *b, Err *err) MUST_USE;
-/* Writes DIR/.NAME.tmp, fsyncs where `sync`, renames to DIR/NAME with exactly `mode`. The old file
- * stays where it fails. A name with a slash is ERR_INVALID. One writer to a name at a time. */
+/* Writes DIR/.NAME.tmp, fsyncs where `sync`, renames to DIR/NAME with exactly `mode`, fsyncs the
+ * directory where `sync`. Where it fails the old file stays; but where only that last step fails,
+ * the new one is there, and the text says so: what was asked for, that it survives a crash, is not
+ * had. Writing the same again is right after any failure. A name with a slash is ERR_INVALID. One
+ * writer to a name at a time. */
 bool file_write_atomic(const char *dir, const char *name, Str content, unsigned mode, bool sync,
                        Err *err) MUST_USE;
 /* ERR_MISSING where it is not there. */
