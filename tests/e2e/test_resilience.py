@@ -207,6 +207,8 @@ def test_empty_list_that_is_confirmed_removes(stack, figure):
     log = stack.gateway.process.text()
     assert re.search(r"removal held back .* confirmations=2 reason=EmptyAnswer", log)
     assert re.search(r"removal took effect .* reason=EmptyAnswer", log)
+    assert re.search(r"api-one \(\S+\) left at \S+: Missing: the tailnet's list lacked it for \d+ polls in a row",
+                     stack.gateway.explain("http://api-one.tailscale.local/"))
     stack.control.set("pass")
     poll_soon(stack)
     stack.wait_for("api-one.tailscale.local")
