@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"sort"
 	"strings"
 	"sync"
@@ -53,6 +55,7 @@ func call(flags *flag.FlagSet, args []string) error {
 	n := flags.Int("n", 1, "calls to make; more than one are timed")
 	concurrency := flags.Int("concurrency", 1, "calls at once, each on a connection of its own")
 	warmup := flags.Int("warmup", 5, "calls before the timed ones")
+	collect := flags.String("collect", "any", "when Go's collector runs in this process: between calls, outside of their time; or any time")
 	timeout := flags.Duration("timeout", 30*time.Second, "deadline of one call (not sent to the server)")
 	parse(flags, args, "target")
 	path := *name
@@ -70,7 +73,10 @@ func call(flags *flag.FlagSet, args []string) error {
 			return err
 		}
 	}
-	run := caller{*target, path, request, *timeout}
+	if *collect != "any" && (*collect != "between" || *concurrency != 1) {
+		return fmt.Errorf("-collect is any, or between where -concurrency is 1")
+	}
+	run := caller{*target, path, request, *timeout, *collect == "between"}
 	if *n == 1 {
 		*warmup = 0
 	}
@@ -90,6 +96,8 @@ type caller struct {
 	target, path string
 	request      []byte
 	timeout      time.Duration
+	// An answer is megabytes to the collector, which shares the CPUs with who is asked.
+	collectBetween bool
 }
 
 // times makes n calls, spread over connections, and returns how long each took and the last answer.
@@ -97,6 +105,9 @@ func (c caller) times(n, warmup, concurrency int) ([]time.Duration, []byte, erro
 	took := make([]time.Duration, n)
 	answers := make([][]byte, concurrency)
 	errs := make([]error, concurrency)
+	if c.collectBetween {
+		defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	}
 	var wg sync.WaitGroup
 	for w := range concurrency {
 		wg.Add(1)
@@ -109,6 +120,9 @@ func (c caller) times(n, warmup, concurrency int) ([]time.Duration, []byte, erro
 			}
 			defer conn.Close()
 			for i := w - warmup*concurrency; i < n && errs[w] == nil; i += concurrency {
+				if c.collectBetween {
+					runtime.GC()
+				}
 				start := time.Now()
 				answers[w], errs[w] = c.once(conn)
 				if i >= 0 {
