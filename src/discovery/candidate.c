@@ -33,6 +33,17 @@ Str candidate_address(const TailnetEntry *entry, Str ip, Arena *arena)
         return arena_str(arena, str_of(ip_format(&a, text)));
 }
 
+Refusal candidate_address_refusal(Str ip, Arena *scratch)
+{
+        IpAddr a;
+        bool own = ip_parse(ip, &a) && ip_is_tailscaled(&a);
+
+        return (Refusal){STR("AddressRefused"),
+                         arena_printf(scratch, "%.*s is %s nor in allowedCIDRs", STR_FMT(ip),
+                                      own ? "tailscaled's own on every machine, no device's,"
+                                          : "neither a tailnet address")};
+}
+
 bool candidate_service_id(Str node_id, Str *ret_service, Str *ret_host)
 {
         Str rest = node_id;
@@ -95,10 +106,9 @@ static bool judge_address(const TailnetEntry *entry, const Device *d, Arena *scr
         c->ip = candidate_address(entry, d->ip4, scratch);
         if (c->ip.n == 0)
                 c->ip = candidate_address(entry, d->ip6, scratch);
-        return c->ip.n > 0 ||
-               refuse(ret, STR("AddressRefused"),
-                      arena_printf(scratch, "%.*s is neither a tailnet address nor in allowedCIDRs",
-                                   STR_FMT(d->ip4.n > 0 ? d->ip4 : d->ip6)));
+        if (c->ip.n == 0)
+                *ret = candidate_address_refusal(d->ip4.n > 0 ? d->ip4 : d->ip6, scratch);
+        return c->ip.n > 0;
 }
 
 /* All strings of *c are the device's, literals, or in `scratch`. */

@@ -66,6 +66,8 @@ bool candidate_shares(const Candidate *a, const Candidate *b);
 bool candidate_is_before(const Candidate *a, const Candidate *b);
 /* May this address be dialled; canonical text in `arena`, or empty. */
 Str candidate_address(const TailnetEntry *entry, Str ip, Arena *arena);
+/* Why candidate_address says no. */
+Refusal candidate_address_refusal(Str ip, Arena *scratch);
 /* Is it the node id of an endpoint of a Service: "svc:web" at the Service's own address,
  * "svc:web/<node id>" at a host's? No device has one that begins so. *ret_host may be empty. */
 bool candidate_service_id(Str node_id, Str *ret_service, Str *ret_host);

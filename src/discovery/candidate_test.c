@@ -342,6 +342,27 @@ static void services_survive_what_devices_survive(void **state)
         assert_non_null(strstr(services(f), "b "));
 }
 
+static void an_edit_of_ports_counts_for_what_was_read_back(void **state)
+{
+        const PortRule ports[] = {{.pattern = STR("web"),
+                                   .ports = {{{1, 100}}, 1, false},
+                                   .protocol = PROTOCOL_GRPC}};
+        Fixture *f = *state;
+
+        tell_services(f, LEAVES(service("web", "100.100.1.1", LIST(STR("tcp:443"), STR("tcp:80"))),
+                                service("free", "100.100.1.2", LIST(STR("do-not-validate")))));
+        ANSWER(f, 1);
+        restart(f);
+        f->entry.discovery.ports = ports;
+        f->entry.discovery.n_ports = 1;
+        f->entry.discovery.default_port = 9000;
+        evaluate(f);
+        assert_string_equal(endpoints(f), "d1:9000/HTTP@100.64.0.1 defaultPort\n"
+                                          "free:9000/HTTP@100.100.1.2 defaultPort\n"
+                                          "web:80/GRPC@100.100.1.1 service\n"
+                                          "web:443/HTTPS@100.100.1.1 service\n");
+}
+
 static void a_service_says_how_its_hosts_are(void **state)
 {
         TailnetService web = {.name = STR("svc:web"),
@@ -500,6 +521,45 @@ static void addresses_are_of_the_tailnet(void **state)
         }
 }
 
+/* An edit of the ranges counts for what was read back, too. */
+static void addresses_that_were_read_back_obey_the_ranges(void **state)
+{
+        static const Cidr lan = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10}, 104};
+        const Device d = {.node_id = STR("1"),
+                          .name = STR("x"),
+                          .short_name = STR("x"),
+                          .ip4 = STR("10.0.0.3"),
+                          .authorized = true};
+        Fixture *f = *state;
+
+        f->entry.connectivity.allowed = &lan;
+        f->entry.connectivity.n_allowed = 1;
+        answer_with(f, LEAVES(device_new(&d)));
+        restart(f);
+        evaluate(f);
+        assert_string_equal(services(f), "x");
+        f->entry.connectivity.n_allowed = 0;
+        evaluate(f);
+        assert_string_equal(services(f), "");
+}
+
+static void a_refused_address_is_told(void **state)
+{
+        Device d = {.node_id = STR("1"),
+                    .name = STR("x"),
+                    .short_name = STR("x"),
+                    .ip4 = STR("100.100.100.100"),
+                    .authorized = true};
+        Fixture *f = *state;
+
+        answer_with(f, LEAVES(device_new(&d)));
+        assert_string_equal(left_out(f), "x AddressRefused: 100.100.100.100 is tailscaled's own on "
+                                         "every machine, no device's, nor in allowedCIDRs\n");
+        d.ip4 = STR("");
+        answer_with(f, LEAVES(device_new(&d)));
+        assert_string_equal(left_out(f), "x NoAddress: it has no address\n");
+}
+
 /* --- keys --- */
 
 static void the_next_key_to_expire_is_told(void **state)
@@ -557,6 +617,9 @@ int main(void)
                 TEST(hosts_are_the_endpoints_where_there_is_no_other),
                 TEST(an_odd_service_is_told),
                 TEST(addresses_are_of_the_tailnet),
+                TEST(addresses_that_were_read_back_obey_the_ranges),
+                TEST(a_refused_address_is_told),
+                TEST(an_edit_of_ports_counts_for_what_was_read_back),
                 TEST(the_next_key_to_expire_is_told),
         };
 

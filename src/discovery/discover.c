@@ -418,15 +418,13 @@ static void add_static(Work *w, const Endpoint *e, Map *seen)
 {
         Endpoint t = *e;
         Str port = port_key(&w->arena, e->service, e->port), key;
+        Refusal why;
 
         t.ip = candidate_address(w->in->entry, e->ip, &w->arena);
         if (t.ip.n == 0) {
-                leave_out(w, e->node_id, e->service,
-                          (Refusal){STR("AddressRefused"),
-                                    arena_printf(&w->scratch,
-                                                 "static: %.*s is neither a tailnet address nor in "
-                                                 "allowedCIDRs",
-                                                 STR_FMT(e->ip))});
+                why = candidate_address_refusal(e->ip, &w->scratch);
+                why.text = arena_printf(&w->scratch, "static: %.*s", STR_FMT(why.text));
+                leave_out(w, e->node_id, e->service, why);
                 return;
         }
         key = arena_printf(&w->arena, "%.*s\n%d\n%.*s", STR_FMT(port), (int)e->protocol,

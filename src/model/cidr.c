@@ -186,14 +186,18 @@ static bool is_in(const IpAddr *a, const char *const *ranges, size_t n)
         return false;
 }
 
+bool ip_is_tailscaled(const IpAddr *a)
+{
+        static const char *const ranges[] = {"100.100.100.100", "fd7a:115c:a1e0::53"};
+
+        return is_in(a, ranges, LENGTH_OF(ranges));
+}
+
 bool ip_is_tailnet(const IpAddr *a)
 {
         static const char *const ranges[] = {"100.64.0.0/10", "fd7a:115c:a1e0::/48"};
-        /* Where tailscaled itself answers, on whatever machine: DNS, its web page, Taildrive. A
-         * proxy that is asked to connect there talks with itself. */
-        static const char *const own[] = {"100.100.100.100", "fd7a:115c:a1e0::53"};
 
-        return is_in(a, ranges, LENGTH_OF(ranges)) && !is_in(a, own, LENGTH_OF(own));
+        return is_in(a, ranges, LENGTH_OF(ranges)) && !ip_is_tailscaled(a);
 }
 
 bool ip_is_private(const IpAddr *a)

@@ -22,8 +22,11 @@ const char *ip_format(const IpAddr *a, char buf[IP_TEXT]);
 bool cidr_parse(Str s, Cidr *ret);
 /* A range of IPv6, be it ::/0, holds no address of IPv4. */
 bool cidr_has(const Cidr *c, const IpAddr *a);
-/* In 100.64.0.0/10 or fd7a:115c:a1e0::/48, the ranges of every tailnet, and none of the addresses
- * there that are tailscaled's own on each machine (100.100.100.100, fd7a:115c:a1e0::53). */
+/* 100.100.100.100 or fd7a:115c:a1e0::53: where tailscaled itself answers on whatever machine, with
+ * DNS, its web page, Taildrive. A proxy that is asked to connect there talks with itself. */
+bool ip_is_tailscaled(const IpAddr *a);
+/* In 100.64.0.0/10 or fd7a:115c:a1e0::/48, the ranges of every tailnet, and not tailscaled's own.
+ */
 bool ip_is_tailnet(const IpAddr *a);
 /* Loopback, link-local or a private range (RFC 1918, 4193, 6598): never on the public internet. */
 bool ip_is_private(const IpAddr *a);
