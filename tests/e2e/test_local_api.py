@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tailscaled of this machine as the source of its tailnet, with no credential of an API: devices of a real headscale are
-served, what tailscaled learns is in the Snapshot within a second, and a daemon that is away or logged out removes nothing."""
+served, what tailscaled learns is in the Snapshot within a second, and a daemon that is away or logged out removes nothing. Beside
+the control server it is the second opinion on who can be reached."""
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -24,13 +27,14 @@ WITHIN_SECONDS = 1.0
 
 @pytest.fixture(scope="module", autouse=True)
 def started(stack):
-    tailnet = stack.start_tailnet(["api-server", "api-old"])
+    tailnet = stack.start_tailnet(["api-server", "api-old", ("api-private", ("tag:private",))])
     stack.write_gateway("base.yaml", lib.gateway_class(), lib.gateway())
     stack.write_resources(
         "local.yaml", secret("corp-key", api_key=tailnet.headscale.api_key),
         tailnet_resource("by-bus", localAPI={"socket": tailnet.nodes["proxy-0"].socket}, proxyAddresses=tailnet.proxy_addresses(), pollInterval="60s"),
         headscale_tailnet(tailnet.headscale.url, tailnet, name="by-poll", proxyAddresses=[], pollInterval=f"{POLL_SECONDS}s"),
-        gateway_resource(tailnets=[entry("corp", "by-bus"), entry("polled", "by-poll", exclude=["proxy-*"])]))
+        headscale_tailnet(tailnet.headscale.url, tailnet, name="both", proxyAddresses=[], localAPI={"socket": tailnet.nodes["proxy-0"].socket}),
+        gateway_resource(tailnets=[entry("corp", "by-bus"), entry("polled", "by-poll"), entry("both", "both")]))
     stack.make_gateway().start()
     stack.make_eg().start()
     stack.start_envoy()
@@ -131,6 +135,35 @@ def test_a_device_that_is_deleted(stack, figure):
     """Two of them: the removal guard is not concerned with so few."""
     timed(stack, figure, "a device that is deleted", lambda: stack.tailnet.headscale.delete("api-old"),
           lambda: peer(stack, "api-old") is None, lambda t: endpoint(stack, "api-old", t) is None)
+
+
+def set_policy(stack, rule):
+    headscale = stack.tailnet.headscale
+    path = os.path.join(headscale.home, "policy.hujson")
+    with open(path, encoding="utf-8") as f:
+        policy = json.load(f)
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump({**policy, "acls": [rule]}, f)
+    headscale.process.signal(signal.SIGHUP)
+
+
+def test_a_device_that_policy_hides(stack, figure):
+    """The control server tells of it as before; that it cannot be reached only our own node knows."""
+    def health():
+        return (endpoint(stack, "api-private", "both") or {}).get("health")
+    eventually(lambda: health() == "Healthy", 10, "it is healthy")
+    moments = [Moment(lambda: peer(stack, "api-private") is None), Moment(lambda: health() == "NotVisible")]
+    set_policy(stack, {"action": "accept", "src": ["alice@"], "dst": ["alice@:*"]})
+    eventually(lambda: all(m.at for m in moments), 30, "it is said not to be visible")
+    figure(f"a device that policy hides: in the Snapshot {moments[1].at - moments[0].at:+.2f} s after tailscaled knew it")
+    assert moments[1].at - moments[0].at < WITHIN_SECONDS
+    assert "policy" in endpoint(stack, "api-private", "both")["healthText"]
+    assert "api-private" in stack.tailnet.headscale.nodes()
+    holds(lambda: health() == "NotVisible", 2, "it stays, and is said not to be visible")
+    assert endpoint(stack, "api-server", "both")["health"] == "Healthy"
+    set_policy(stack, {"action": "accept", "src": ["*"], "dst": ["*:*"]})
+    eventually(lambda: health() == "Healthy", 30, "it is healthy again")
+    eventually(lambda: endpoint(stack, "api-private"), 5, "it is back where the daemon alone is asked")
 
 
 def test_nothing_happens_while_nothing_happens(stack):
