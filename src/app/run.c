@@ -15,6 +15,7 @@
 #include "execute/generated.h"
 #include "extension/extension.h"
 #include "io/log_sink.h"
+#include "io/tls.h"
 #include "net/http_client.h"
 #include "source/hub.h"
 #include "source/webhooks.h"
@@ -380,6 +381,7 @@ int cmd_run(int argc, char **argv)
         Run r = {0};
         Err err = {0};
         int code = 2;
+        tls_wipe_freed();
         if (!config_read(&r.config, argc - 1, argv + 1, &err)) {
                 fprintf(stderr, "tailscale-gateway run: %s\ntry: tailscale-gateway run --help\n",
                         err.text);

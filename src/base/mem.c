@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static NORETURN void out_of_memory(size_t size)
 {
@@ -56,4 +58,23 @@ void *mem_free(void *p)
 {
         free(p);
         return NULL;
+}
+
+void mem_free_wiped(void *p)
+{
+        if (p != NULL)
+                explicit_bzero(p, malloc_usable_size(p));
+        free(p);
+}
+
+void *mem_resize_wiped(void *p, size_t size)
+{
+        size_t old = p != NULL ? malloc_usable_size(p) : 0;
+        void *q = size > 0 ? malloc(size) : NULL;
+
+        if (q != NULL && old > 0)
+                memcpy(q, p, old < size ? old : size);
+        if (q != NULL || size == 0)
+                mem_free_wiped(p);
+        return q;
 }

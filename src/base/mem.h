@@ -23,6 +23,13 @@ void *mem_try_resize(void *p, size_t size) MUST_USE;
 /* Frees; NULL is welcome. Always returns NULL, for `x = mem_free(x)`. */
 void *mem_free(void *p);
 
+/* For libraries that hold secrets of ours and let allocation be replaced: free and realloc that
+ * wipe what they give back, as large as it is. Both take what malloc gave, and NULL;
+ * mem_resize_wiped gives NULL where there is no memory (then `p` is still valid), and frees for a
+ * size of 0. */
+void mem_free_wiped(void *p);
+void *mem_resize_wiped(void *p, size_t size) MUST_USE;
+
 /* For CLEANUP(mem_cleanup) on any local pointer that mem_ or malloc gave. */
 static inline void mem_cleanup(void *pp)
 {

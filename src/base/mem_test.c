@@ -52,6 +52,26 @@ static void outside_sizes_are_fallible(void **state)
         mem_free(p);
 }
 
+/* That the bytes are gone is seen from outside: tests/system/test_webhooks.py. */
+static void what_is_wiped_moves_whole(void **state)
+{
+        char *p = mem_resize_wiped(NULL, 3);
+
+        (void)state;
+        assert_non_null(p);
+        memcpy(p, "abc", 3);
+        p = mem_resize_wiped(p, 100000);
+        assert_memory_equal(p, "abc", 3);
+        p = mem_resize_wiped(p, 2);
+        assert_memory_equal(p, "ab", 2);
+        volatile size_t huge = PTRDIFF_MAX;
+        assert_null(mem_resize_wiped(p, huge));
+        assert_memory_equal(p, "ab", 2);
+        assert_null(mem_resize_wiped(p, 0));
+        mem_free_wiped(NULL);
+        mem_free_wiped(mem_new(10));
+}
+
 static void ownership_moves(void **state)
 {
         CLEANUP(mem_cleanup) void *a = mem_new(1);
@@ -68,6 +88,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(gives_zeroed_memory),
                 cmocka_unit_test(resizes),
                 cmocka_unit_test(outside_sizes_are_fallible),
+                cmocka_unit_test(what_is_wiped_moves_whole),
                 cmocka_unit_test(ownership_moves),
         };
 

@@ -32,12 +32,12 @@ static bool read_all(int fd, const char *path, Buf *b, Err *err)
         char spare;
 
         for (;;) {
-                size_t left = b->max - b->n;
+                size_t left = b->max - b->n, reserved = b->room - b->n;
                 ssize_t n;
 
                 /* At the maximum one more byte shows whether the file ends there. */
-                if (left > READ_STEP)
-                        left = READ_STEP;
+                if (left > (reserved > 0 ? reserved : READ_STEP))
+                        left = reserved > 0 ? reserved : READ_STEP;
                 if (left > 0 && !buf_reserve(b, left))
                         return err_set(err, ERR_LIMIT, "OutOfMemory", "%s", path);
                 n = left > 0 ? read(fd, b->p + b->n, left) : read(fd, &spare, 1);
@@ -66,6 +66,10 @@ bool file_read(const char *path, Buf *b, Err *err)
                 return err_set(err, ERR_INVALID, "NotAFile", "%s: no regular file", path);
         if (st.st_size > 0 && (uintmax_t)st.st_size > b->max - b->n)
                 return too_large(err, path, b->max);
+        /* Its size and one: growing would leave a copy behind, perhaps of a secret. */
+        if (!buf_reserve(b, (size_t)st.st_size < b->max - b->n ? (size_t)st.st_size + 1
+                                                               : b->max - b->n))
+                return err_set(err, ERR_LIMIT, "OutOfMemory", "%s", path);
         if (!read_all(fd, path, b, err)) {
                 b->n = before;
                 return false;

@@ -161,6 +161,25 @@ static void a_size_that_the_file_does_not_tell_is_capped_as_well(void **state)
         buf_done(&b);
 }
 
+/* A buffer that grows leaves the bytes behind where it stood before. */
+static void memory_is_taken_once(void **state)
+{
+        const TestDir *d = *state;
+        static char content[200000];
+        char path[TEST_PATH];
+        Buf b;
+
+        memset(content, 'x', sizeof(content));
+        write_file(d, "a", str_make(content, sizeof(content)));
+        buf_init(&b, 1 << 20);
+        assert_true(buf_reserve(&b, sizeof(content) + 1));
+        const char *before = b.p;
+        assert_true(file_read(test_dir_join(d, "a", path), &b, NULL));
+        assert_ptr_equal(b.p, before);
+        assert_int_equal(b.n, sizeof(content));
+        buf_done(&b);
+}
+
 static void what_is_no_file_is_refused(void **state)
 {
         const TestDir *d = *state;
@@ -268,6 +287,7 @@ int main(void)
                 FILE_TEST(names_stay_inside_the_directory),
                 FILE_TEST(reads_up_to_the_maximum),
                 FILE_TEST(a_size_that_the_file_does_not_tell_is_capped_as_well),
+                FILE_TEST(memory_is_taken_once),
                 FILE_TEST(what_is_no_file_is_refused),
                 FILE_TEST(removes),
                 FILE_TEST(makes_directories),

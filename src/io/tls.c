@@ -42,6 +42,35 @@ struct TlsStream {
         Err fault;
 };
 
+/* ---- memory ---- */
+
+static void *allocate(size_t n, const char *file, int line)
+{
+        (void)file;
+        (void)line;
+        return mem_try(n);
+}
+
+static void *resize(void *p, size_t n, const char *file, int line)
+{
+        (void)file;
+        (void)line;
+        return mem_resize_wiped(p, n);
+}
+
+static void release(void *p, const char *file, int line)
+{
+        (void)file;
+        (void)line;
+        mem_free_wiped(p);
+}
+
+void tls_wipe_freed(void)
+{
+        IGNORE(CRYPTO_set_mem_functions(allocate, resize, release),
+               "then something has used it, and it goes on as it did");
+}
+
 /* ---- the server ---- */
 
 /* SSL_CTX_set_alpn_select_cb: the first of ours that the client has, too. */

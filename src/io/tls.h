@@ -14,6 +14,10 @@
 #include "base/log.h"
 #include "io/loop.h"
 
+/* From now on OpenSSL wipes whatever it frees, also for others that use it. Before its first use in
+ * the process; later it has no effect. */
+void tls_wipe_freed(void);
+
 typedef struct TlsServer TlsServer;
 
 typedef struct TlsServerInput {

@@ -16,6 +16,7 @@
  *  3. A request is told once: post_send is called once, on the way to ENDED.
  *  4. Our copies of the credential and of the form are wiped when the request leaves CARRIED.
  *  5. The deadline is ours; libcurl is given none.
+ *  6. What libcurl frees is wiped: it copies headers and forms.
  */
 #include "net/http_client.h"
 
@@ -732,11 +733,28 @@ HttpRequest *http_request_close(HttpRequest *r)
         return NULL;
 }
 
+/* For curl_global_init_mem. */
+static void *allocate_zeroed(size_t n, size_t size)
+{
+        void *p = n == 0 || size <= SIZE_MAX / n ? mem_try(n * size) : NULL;
+
+        return p != NULL ? memset(p, 0, n * size) : NULL;
+}
+
+static char *copy_text(const char *text)
+{
+        size_t size = strlen(text) + 1;
+        char *copy = mem_try(size);
+
+        return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
 HttpClient *http_client_new(Loop *loop, const char *ca_file)
 {
         HttpClient *c = mem_new(sizeof(*c));
 
-        INSIST(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+        INSIST(curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_try, mem_free_wiped, mem_resize_wiped,
+                                    copy_text, allocate_zeroed) == CURLE_OK);
         c->loop = loop;
         if (ca_file != NULL) {
                 c->ca_file = mem_new(strlen(ca_file) + 1);

@@ -5,6 +5,7 @@
     tests/system/test_webhooks.py PROGRAM [unittest's arguments]
 """
 
+import base64
 import http.client
 import json
 import os
@@ -50,10 +51,11 @@ class Hooked(runner.Running):
             self.install("good")
         for name in ("tailnet.yaml", "devices.json"):
             os.unlink(self.at(f"res/{name}"))
+        self.api_key = api.add_key()
         self.put("res/told.json", json.dumps({"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": runner.GROUP, "kind": "TailscaleTailnet", "metadata": {"name": "corp"}, "spec": {
                 "apiURL": api.url, "type": "Tailscale", "credentials": {"secretRef": {"name": "corp-key"}}, "pollInterval": "1h", "proxyAddresses": ["127.0.0.1:3128"]}},
-            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "corp-key"}, "stringData": {"api_key": api.add_key(), "webhook_secret": SECRET}}]}))
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "corp-key"}, "stringData": {"api_key": self.api_key, "webhook_secret": SECRET}}]}))
         self.context = ssl.create_default_context(cafile=CERTIFICATES.ca_file) if tls else None
 
     def start(self, wait=True):
@@ -74,6 +76,19 @@ class Hooked(runner.Running):
             return c.getresponse().status
         finally:
             c.close()
+
+    def memory(self):
+        """All writable memory of the program: what core dumps leave out, and the rest."""
+        found = {True: [], False: []}
+        with open(f"/proc/{self.proc.pid}/smaps", encoding="ascii", errors="replace") as f:
+            text = f.read()
+        with open(f"/proc/{self.proc.pid}/mem", "rb", buffering=0) as mem:
+            for start, end, flags in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw.*?^VmFlags: ([a-z0-9 ]*)$", text, re.M | re.S):
+                size = int(end, 16) - int(start, 16)
+                if size <= 1 << 30:  # above it is a sanitizer's shadow
+                    mem.seek(int(start, 16))
+                    found["dd" in flags.split()].append(mem.read(size))
+        return b"".join(found[True]), b"".join(found[False])
 
     def counted(self, result):
         return self.metric(f'tailscale_gateway_webhooks_total{{result="{result}"}}')
@@ -140,6 +155,27 @@ class Webhooks(runner.Case):
         self.assertEqual(made.counted("taken"), 1)
         self.assertEqual(len(api.asked("devices")), 2)
         self.assertEqual(made.log().count("webhook refused"), 1)  # a minute has not passed
+        self.ends_well(made)
+
+    def test_no_secret_is_where_a_core_dump_takes_it(self):
+        """Not the private key, however often it was read and used; nor what signs webhooks, nor what the control server is asked with."""
+        made, api = self.start()
+        for kind in ("expired", "good"):
+            made.install(kind)
+            made.until(lambda: bool(self.refused(made)) == (kind == "expired"), kind)
+        for n in range(3):
+            self.assertEqual(made.post(body=b"[%d]" % n), 200)
+        made.until(lambda: len(api.asked("devices")) >= 2, "the next poll")
+        api.drop_connections()
+        with open(CERTIFICATES.pair("good")[1], encoding="ascii") as f:
+            pem = f.read().splitlines()
+        der = base64.b64decode("".join(pem[1:-1]))
+        key = der[der.index(b"\x04\x20") + 2:][:32]  # RFC 5915: the second member, 32 bytes
+        kept, dumped = made.memory()
+        for what, secret in (("key", key), ("key", key[::-1]), ("key", key[8:24]), ("its file", pem[2].encode()), ("secret", SECRET.encode()), ("API key", made.api_key.encode())):
+            self.assertEqual(dumped.count(secret), 0, what)
+        self.assertTrue(key in kept or key[::-1] in kept)  # so it was looked for in the right way
+        self.assertIn(SECRET.encode(), kept)
         self.ends_well(made)
 
     def test_behind_a_proxy_on_this_machine(self):
