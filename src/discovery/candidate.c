@@ -179,10 +179,6 @@ Candidate *candidate_of(const CandidateRules *rules, const Device *d, Arena *are
                                  STR("its node id begins as a Tailscale Service's")};
                 return NULL;
         }
-        if (rules->self_node.n > 0 && str_eq(d->node_id, rules->self_node)) {
-                *ret = (Refusal){STR("OwnNode"), STR("our own tailscaled is never taken")};
-                return NULL;
-        }
         return judge(rules, &s, scratch, &c, ret) ? keep(&c, arena) : NULL;
 }
 

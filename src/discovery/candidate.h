@@ -37,7 +37,6 @@ typedef struct Candidate {
 typedef struct CandidateRules {
         const TailnetEntry *entry;
         StrList own_nodes;
-        Str self_node;        /* node id of the tailscaled that was asked, ours too; or empty */
         Str suffix;           /* of the tailnet; may be empty */
         const Table *devices; /* the list; NULL: none */
         Wall now;

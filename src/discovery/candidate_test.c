@@ -170,19 +170,6 @@ static void a_device_made_again_takes_its_name_over(void **state)
         assert_int_equal(f->view->held.n, 5);
 }
 
-static void our_own_tailscaled_is_never_taken(void **state)
-{
-        Fixture *f = *state;
-
-        ANSWER(f, 1, 2);
-        assert_string_equal(services(f), "d1 d2");
-        f->state.self_node = STR("1");
-        answer_with(f, LEAVES(device(1, "d1"), device(2, "1")));
-        assert_string_equal(endpoints(f), "1:80/HTTP@100.64.0.2 defaultPort\n");
-        assert_string_equal(left_out(f), "d1 OwnNode: our own tailscaled is never taken\n");
-        assert_int_equal(f->view->held.n, 0);
-}
-
 static void a_node_id_of_a_service_is_no_devices(void **state)
 {
         Fixture *f = *state;
@@ -607,7 +594,6 @@ int main(void)
                 TEST(members_are_held_like_any_other),
                 TEST(a_renamed_device_is_one_edit),
                 TEST(a_device_made_again_takes_its_name_over),
-                TEST(our_own_tailscaled_is_never_taken),
                 TEST(a_node_id_of_a_service_is_no_devices),
                 TEST(a_service_is_one_endpoint_a_port),
                 TEST(filters_apply_to_services),

@@ -655,7 +655,6 @@ EntryView *discover_entry(const DiscoverInput *given)
         w.rules = (CandidateRules){
                 .entry = in->entry,
                 .own_nodes = in->own_nodes,
-                .self_node = in->state != NULL ? in->state->self_node : (Str){0},
                 .suffix = in->state != NULL ? in->state->suffix : (Str){0},
                 .devices = w.has_list ? in->state->devices : NULL,
                 .now = clock_of(in, w.has_list),
