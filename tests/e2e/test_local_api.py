@@ -223,10 +223,10 @@ def test_a_daemon_that_nobody_logged_in(stack):
     assert "tailscale up" in source(stack, "stranger")["error"] and node.socket in source(stack, "stranger")["error"]
 
 
-def run(stack, name, **env):
-    """tools/run.py inside the hub, whose loopback stands for the user's machine."""
+def run(stack, name, ns=None, **env):
+    """tools/run.py inside the hub, or that namespace, whose loopback stands for the user's machine."""
     os.makedirs(f"{stack.workdir}/tmp", exist_ok=True)
-    return Process(name, [sys.executable, "-u", os.path.join(ROOT, "tools/run.py")], stack.log_dir, ns=stack.network.hub, cwd=ROOT,
+    return Process(name, [sys.executable, "-u", os.path.join(ROOT, "tools/run.py")], stack.log_dir, ns=ns or stack.network.hub, cwd=ROOT,
                    env={**SANITIZER_ENV, "TSGW_PROGRAM": program(), "TMPDIR": f"{stack.workdir}/tmp", "TAILNET": "local", "RUN_ONCE": "1", **env})
 
 
@@ -241,6 +241,23 @@ def test_make_run_serves_the_machines_own_tailnet(stack, figure):
         p.process.stop()
     proxy = f"127.0.0.1:{stack.tailnet.nodes['proxy-0'].proxy_port}"
     code, text = ended(run(stack, "run-local", TS_SOCKET=socket_of(stack), TS_OUTBOUND_HTTP_PROXY_LISTEN=proxy, DEVICE_PORT="8080"))
+    assert code == 0, text
+    assert re.search(r'"device": "api-\w+"', text), text
+    figure(re.search(r"Ready after [\d.]+ s", text).group(0))
+
+
+@pytest.mark.skipif(not os.access("/dev/net/tun", os.R_OK | os.W_OK), reason="no /dev/net/tun")
+def test_make_run_with_a_network_device(stack, figure):
+    """As on a laptop: tailscaled has a device of the kernel, Envoy connects through it, and there is nothing to set."""
+    laptop = stack.network.machine("laptop")
+    node = stack.tailnet.nodes["laptop"] = Node(stack.tailnet, "laptop", laptop)
+    node.process.argv = [a.replace("--tun=userspace-networking", "--tun=tailscale0") for a in node.process.argv]
+    node.start()
+    eventually(lambda: node.process.check() and os.path.exists(node.socket), 20, "it listens")
+    node.up = Process("up-laptop", node.cli("up", f"--login-server={stack.tailnet.headscale.url}", f"--authkey={stack.tailnet.key(())}", "--hostname=laptop",
+                                            "--accept-dns=false", "--netfilter-mode=off", "--timeout=60s"), stack.log_dir, ns=laptop, env=NODE_ENV).start()
+    node.end_join()
+    code, text = ended(run(stack, "run-laptop", ns=laptop, TS_SOCKET=node.socket, DEVICE_PORT="8080"))
     assert code == 0, text
     assert re.search(r'"device": "api-\w+"', text), text
     figure(re.search(r"Ready after [\d.]+ s", text).group(0))
