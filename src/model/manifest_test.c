@@ -70,6 +70,39 @@ static void assert_secret(const Secret *got, const char *want)
         secret_free(s);
 }
 
+/* The least interval of the API holds where the API is asked. */
+static void test_tailnet_of_a_daemon(void **state)
+{
+        static const struct {
+                const char *more;
+                bool is_local, is_fine;
+        } cases[] = {
+                {"", true, true},
+                {", credentials: {env: KEY}", false, false},
+                {", credentials: {secretRef: {name: k}}", false, false},
+                {", file: {path: x.json}", false, true},
+                {", apiURL: http://127.0.0.1:1, credentials: {env: KEY}", false, true},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                char text[400];
+
+                snprintf(text, sizeof(text),
+                         TAILNET "metadata: {name: t}\nspec: {localAPI: {socket: s.sock}, "
+                                 "pollInterval: 1s%s}\n",
+                         cases[i].more);
+                CLEANUP(read_done) Read r = read_text(text);
+
+                assert_int_equal(r.ok, cases[i].is_fine);
+                if (!r.ok)
+                        continue;
+                const TailnetSpec *t = only(&r, MANIFEST_TAILNET);
+                assert_str(t->local_socket, "dir/s.sock");
+                assert_int_equal(tailnet_spec_is_local(t), cases[i].is_local);
+        }
+}
+
 static void test_tailnet_defaults(void **state)
 {
         CLEANUP(read_done)
@@ -530,6 +563,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_tailnet_defaults),
+                cmocka_unit_test(test_tailnet_of_a_daemon),
                 cmocka_unit_test(test_tailnet_values),
                 cmocka_unit_test(test_file_beside_the_manifest),
                 cmocka_unit_test(test_gateway_defaults),

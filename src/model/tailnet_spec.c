@@ -170,7 +170,7 @@ static void after_tailnet(Decoder *d, const Tree *node, void *out)
         if (interval != NULL && s->poll_interval.ns > 0 &&
             s->poll_interval.ns < SPAN_S(TAILSCALE_POLL_S).ns &&
             str_eq_fold(value_url_host(s->api_url), STR("api.tailscale.com")) &&
-            s->file_path.n == 0) {
+            s->file_path.n == 0 && !tailnet_spec_is_local(s)) {
                 size_t where = decode_enter(d, STR("pollInterval"));
 
                 decode_unexpected(d, interval, "at least 15s for api.tailscale.com");
