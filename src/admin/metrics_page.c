@@ -6,6 +6,7 @@
 #include "admin/admin.h"
 #include "admin/exposition.h"
 #include "admin/process_info.h"
+#include "admin/tailnet_pages.h"
 
 #include <stdio.h>
 
@@ -20,74 +21,6 @@ static Str key_text(ObjectKey key, char *buf, size_t room)
 enum {
         KEY_TEXT = 600
 };
-
-/* ---- tailnets ---- */
-
-typedef struct TailnetRow {
-        const char *name, *type, *help;
-        double (*value)(const SourceFact *f);
-} TailnetRow;
-
-static double tailnet_up(const SourceFact *f)
-{
-        return f->last_sync.ms != 0 && f->failures_in_a_row == 0 ? 1 : 0;
-}
-static double tailnet_last_sync(const SourceFact *f)
-{
-        return (double)f->last_sync.ms / 1000;
-}
-static double tailnet_devices(const SourceFact *f)
-{
-        return (double)f->devices;
-}
-static double tailnet_invalid(const SourceFact *f)
-{
-        return (double)f->invalid;
-}
-static double tailnet_polls(const SourceFact *f)
-{
-        return (double)f->polls;
-}
-static double tailnet_failures(const SourceFact *f)
-{
-        return (double)f->failures;
-}
-static double tailnet_seconds(const SourceFact *f)
-{
-        return f->seconds;
-}
-
-static const TailnetRow tailnet_rows[] = {
-        {"tailscale_gateway_tailnet_up", "gauge",
-         "1 where the last poll of the control server was good.", tailnet_up},
-        {"tailscale_gateway_tailnet_last_sync_timestamp_seconds", "gauge",
-         "Time of the last good answer, 0 where there was none.", tailnet_last_sync},
-        {"tailscale_gateway_tailnet_devices", "gauge", "Devices in the last good answer.",
-         tailnet_devices},
-        {"tailscale_gateway_tailnet_invalid_devices", "gauge",
-         "Devices of the last good answer that could not be understood.", tailnet_invalid},
-        {"tailscale_gateway_tailnet_polls_total", "counter", "Polls that ended.", tailnet_polls},
-        {"tailscale_gateway_tailnet_poll_failures_total", "counter", "Polls that failed.",
-         tailnet_failures},
-        {"tailscale_gateway_tailnet_poll_duration_seconds", "gauge", "How long the last poll took.",
-         tailnet_seconds},
-};
-
-static void put_tailnets(const AdminView *v, Buf *out)
-{
-        for (size_t r = 0; r < LENGTH_OF(tailnet_rows); r++) {
-                const TailnetRow *row = &tailnet_rows[r];
-                exposition_family(out, row->name, row->type, row->help);
-                for (size_t i = 0; i < v->facts->n_tailnets; i++) {
-                        char buf[KEY_TEXT];
-                        Label label = {"tailnet",
-                                       key_text(v->facts->tailnets[i].key, buf, sizeof buf)};
-                        exposition_double(
-                                out, row->name, &label, 1,
-                                row->value(tailnet_fact_presence(&v->facts->tailnets[i])));
-                }
-        }
-}
 
 /* ---- what discovery found ---- */
 
@@ -354,7 +287,7 @@ void metrics_page(const AdminView *v, Buf *out)
         exposition_u64(out, "tailscale_gateway_ready", NULL, 0,
                        v->world->complete && v->snapshot != NULL);
         put_dirs(v, out);
-        put_tailnets(v, out);
+        tailnet_pages_metrics(v, out);
         put_webhooks(v, out);
         put_views(v, out);
         put_probes(v, out);

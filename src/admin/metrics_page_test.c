@@ -220,10 +220,10 @@ static void values_are_those_of_the_view(void **state)
         TestView t;
         Metrics *m = read_page(VIEW_FULL, &t);
         expect_sample(m, "tailscale_gateway_ready 1");
-        expect_sample(m, "tailscale_gateway_tailnet_up{tailnet=\"demo/corp\"} 0");
+        expect_sample(m, "tailscale_gateway_tailnet_up{tailnet=\"demo/corp\",source=\"api\"} 0");
         /* Not rounded: an age is computed with it. */
         expect_sample(m, "tailscale_gateway_tailnet_last_sync_timestamp_seconds{tailnet=\"demo/"
-                         "corp\"} 1795384364.321");
+                         "corp\",source=\"api\"} 1795384364.321");
         expect_sample(m, "process_start_time_seconds 1795384300");
         expect_sample(m, "tailscale_gateway_held_endpoints{tailscale_gateway=\"demo/tg\",tailnet="
                          "\"corp\"} 2");

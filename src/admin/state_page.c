@@ -4,6 +4,7 @@
  * Tables, so two pages of one state are the same but for times.
  */
 #include "admin/admin.h"
+#include "admin/tailnet_pages.h"
 #include "base/mem.h"
 #include "proto/json_writer.h"
 
@@ -92,56 +93,6 @@ static void put_dir(JsonWriter *w, Str key, const DirFact *f)
         json_key_u64(w, STR("reads"), f->reads);
         json_key_u64(w, STR("failures"), f->failures);
         json_key_str(w, STR("error"), str_of(f->error));
-        json_object_end(w);
-}
-
-static Str sync_name(const TailnetState *s, const SourceFact *f, Wall now)
-{
-        enum {
-                STALE_AFTER_MS = 24 * 3600 * 1000
-        };
-        if (s == NULL || s->sync == SYNC_NEVER)
-                return STR("NeverSynced");
-        if (s->sync == SYNC_DONE)
-                return STR("Synced");
-        bool is_old =
-                f != NULL && f->last_sync.ms != 0 && now.ms - f->last_sync.ms > STALE_AFTER_MS;
-        return is_old ? STR("Stale") : STR("Failing");
-}
-
-static Str source_of(const TailnetSpec *t)
-{
-        if (t->file_path.n > 0)
-                return t->file_path;
-        return tailnet_spec_is_local(t) ? t->local_socket : t->api_url;
-}
-
-static void put_tailnet(JsonWriter *w, const AdminView *v, const TailnetSpec *t)
-{
-        const TailnetState *s =
-                table_find(v->world->tailnet_states, &t->meta.key, tailnet_state_find);
-        const TailnetFact *fact = facts_find_tailnet(v->facts, t->meta.key);
-        const SourceFact *f = fact != NULL ? tailnet_fact_presence(fact) : NULL;
-        json_object_begin(w);
-        put_object_key(w, t->meta.key);
-        json_key_str(w, STR("source"), source_of(t));
-        json_key_str(w, STR("sync"), sync_name(s, f, v->now));
-        json_key_u64(w, STR("devices"), s != NULL ? s->n_devices : 0);
-        json_key_str(w, STR("magicDNSSuffix"), s != NULL ? s->suffix : (Str){0});
-        if (f != NULL) {
-                put_time(w, STR("lastSync"), f->last_sync);
-                put_time(w, STR("lastAttempt"), f->last_attempt);
-                put_time(w, STR("nextPoll"), f->next);
-                json_key_u64(w, STR("polls"), f->polls);
-                json_key_u64(w, STR("failures"), f->failures);
-                json_key_u64(w, STR("failuresInARow"), f->failures_in_a_row);
-                json_key_u64(w, STR("invalidDevices"), f->invalid);
-                json_key_u64(w, STR("bytes"), f->bytes);
-                json_key(w, STR("seconds"));
-                json_double(w, f->seconds);
-                json_key_str(w, STR("reason"), str_of(f->reason));
-                json_key_str(w, STR("error"), str_of(f->error));
-        }
         json_object_end(w);
 }
 
@@ -405,10 +356,7 @@ void state_page(const AdminView *v, Buf *out)
         json_writer_init(&w, out);
         json_object_begin(&w);
         put_process(&w, v);
-        json_key_array_begin(&w, STR("tailnets"));
-        TABLE_FOREACH (TailnetSpec, t, v->world->tailnets)
-                put_tailnet(&w, v, t);
-        json_array_end(&w);
+        tailnet_pages_state(v, &w);
         json_key_array_begin(&w, STR("entries"));
         TABLE_FOREACH (EntryView, e, v->world->entries)
                 put_entry(&w, v, e, &gaps);

@@ -44,17 +44,52 @@ static void put_faults(Page *p, const Tree *root)
 static void put_tailnets(Page *p, const Tree *root)
 {
         CLEANUP(columns_done) Columns c;
-        columns_init(&c, "TAILNET|SYNC|DEVICES|LAST SYNC|SOURCE|ERROR");
+        columns_init(&c, "TAILNET|SYNC|DEVICES|SERVICES|LAST SYNC|NEXT KEY EXPIRY|SUFFIX|SCOPES|"
+                         "SOURCE|WARNING");
         TREE_FOREACH (t, tree_get(root, STR("tailnets"))) {
                 Str sync = tree_get_str(t, STR("sync"));
                 p->wrong |= !str_eq(sync, STR("Synced"));
                 columns_row(&c,
                             (Str[]){slash(p, tree_get_str(t, STR("namespace")),
                                           tree_get_str(t, STR("name"))),
-                                    sync, text_of(t, STR("devices")), text_of(t, STR("lastSync")),
-                                    tree_get_str(t, STR("source")), tree_get_str(t, STR("error"))});
+                                    sync, text_of(t, STR("devices")), text_of(t, STR("services")),
+                                    text_of(t, STR("lastSync")), text_of(t, STR("nextKeyExpiry")),
+                                    tree_get_str(t, STR("magicDNSSuffix")),
+                                    tree_get_str(t, STR("scopes")), tree_get_str(t, STR("source")),
+                                    tree_get_str(t, STR("warning"))});
         }
         columns_print(&c, "Tailnets", p->out);
+}
+
+/* Why the last poll failed, or what was strange about a good one. */
+static Str fault_of(Page *p, const Tree *source)
+{
+        Str error = tree_get_str(source, STR("error"));
+        Str text = tree_get_str(source, STR("invalidText"));
+        if (error.n > 0 || text.n == 0)
+                return error;
+        return arena_printf(p->arena, "%.*s left out: %.*s",
+                            STR_FMT(text_of(source, STR("invalidDevices"))), STR_FMT(text));
+}
+
+static void put_sources(Page *p, const Tree *root)
+{
+        CLEANUP(columns_done) Columns c;
+        columns_init(&c, "TAILNET|SOURCE|SPEAKS|DEVICES|LAST SYNC|NEXT POLL|REASON|ERROR");
+        TREE_FOREACH (t, tree_get(root, STR("tailnets"))) {
+                Str tailnet =
+                        slash(p, tree_get_str(t, STR("namespace")), tree_get_str(t, STR("name")));
+                TREE_FOREACH (s, tree_get(t, STR("sources"))) {
+                        Str reason = tree_get_str(s, STR("reason"));
+                        p->wrong |= reason.n > 0;
+                        columns_row(&c,
+                                    (Str[]){tailnet, tree_get_str(s, STR("name")),
+                                            tree_get_str(s, STR("via")), text_of(s, STR("devices")),
+                                            text_of(s, STR("lastSync")),
+                                            text_of(s, STR("nextPoll")), reason, fault_of(p, s)});
+                }
+        }
+        columns_print(&c, "Sources of tailnets", p->out);
 }
 
 static Str held_text(Page *p, const Tree *entry)
@@ -223,6 +258,7 @@ static bool show(Arena *arena, const Tree *answer, Buf *out)
         Page p = {arena, out, false};
         put_faults(&p, answer);
         put_tailnets(&p, answer);
+        put_sources(&p, answer);
         put_entries(&p, answer);
         put_routes(&p, answer);
         put_endpoints(&p, answer);

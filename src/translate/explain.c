@@ -176,8 +176,14 @@ static void tell_tailnet(Explain *x, ObjectKey gateway, const TailnetEntry *entr
                      arena_printf(&x->arena, "%.*s was not asked yet", STR_FMT(name)));
         else if (s->sync == SYNC_DONE)
                 step(x, "tailnet", true,
-                     arena_printf(&x->arena, "%.*s is synced, %llu devices", STR_FMT(name),
-                                  (unsigned long long)s->n_devices));
+                     arena_printf(&x->arena, "%.*s is synced, %llu devices%s%.*s", STR_FMT(name),
+                                  (unsigned long long)s->n_devices, s->warning.n > 0 ? "; " : "",
+                                  STR_FMT(s->warning)));
+        else if (s->sync == SYNC_STALE && s->error_reason.n == 0)
+                step(x, "tailnet", known,
+                     arena_printf(&x->arena,
+                                  "%.*s has not answered yet; what its tailscaled sees serves",
+                                  STR_FMT(name)));
         else
                 step(x, "tailnet", known,
                      arena_printf(&x->arena, "%.*s: %s: %.*s: %.*s%s", STR_FMT(name),
