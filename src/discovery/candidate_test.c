@@ -350,6 +350,32 @@ static void an_edit_of_ports_counts_for_what_was_read_back(void **state)
                                           "web:443/HTTPS@100.100.1.1 service\n");
 }
 
+/* A list that is partial tells of no Service: what is held is held on, uncounted. */
+static void a_partial_list_holds_services_on(void **state)
+{
+        Fixture *f = *state;
+
+        tell_services(f, LEAVES(service("a", "100.100.1.1", LIST(STR("tcp:80")))));
+        ANSWER(f, 1);
+        tell_services(f, (const void *[]){NULL}, 0);
+        ANSWER(f, 1);
+        assert_string_equal(services(f), "a! d1");
+        f->state.partial = true;
+        tell_services(f, NULL, 0);
+        ANSWER(f, 1);
+        assert_string_equal(services(f), "a! d1");
+        assert_int_equal(f->view->held.confirmations, 1);
+        EntryView *approved = discover_approve(f->view, f->view->held.digest);
+        assert_int_equal(table_n(approved->endpoints), 1);
+        leaf_unref(approved);
+        f->state.partial = false;
+        tell_services(f, (const void *[]){NULL}, 0);
+        ANSWER(f, 1);
+        assert_int_equal(f->view->held.confirmations, 2);
+        ANSWER(f, 1);
+        assert_string_equal(services(f), "d1");
+}
+
 static void a_service_says_how_its_hosts_are(void **state)
 {
         TailnetService web = {.name = STR("svc:web"),
@@ -599,6 +625,7 @@ int main(void)
                 TEST(filters_apply_to_services),
                 TEST(a_service_has_its_name_before_devices),
                 TEST(services_survive_what_devices_survive),
+                TEST(a_partial_list_holds_services_on),
                 TEST(a_service_says_how_its_hosts_are),
                 TEST(hosts_are_the_endpoints_where_there_is_no_other),
                 TEST(an_odd_service_is_told),

@@ -305,10 +305,14 @@ static void remember_untold(Work *w)
 
         for (size_t i = 0; i < table_n(before); i++) {
                 const Endpoint *e = before->at[i];
+                Candidate *c = NULL;
 
                 if (e->origin == ENDPOINT_DISCOVERED &&
                     presence_of(w, e->node_id) == PRESENCE_NOT_TOLD)
-                        IGNORE(remember(w, i), "it stays as it is");
+                        c = remember(w, i);
+                /* What is held stays so while nobody counts. */
+                if (c != NULL)
+                        c->held = e->held && !w->tells_absence;
         }
 }
 
@@ -657,6 +661,9 @@ EntryView *discover_entry(const DiscoverInput *given)
                 .own_nodes = in->own_nodes,
                 .suffix = in->state != NULL ? in->state->suffix : (Str){0},
                 .devices = w.has_list ? in->state->devices : NULL,
+                .gateway = in->gateway->meta.key,
+                .open_ports = in->open_ports,
+                .before = in->before != NULL ? in->before->endpoints : NULL,
                 .now = clock_of(in, w.has_list),
         };
         arena_init(&w.arena, 0);
