@@ -196,6 +196,8 @@ static void poll_local(TailnetSource *s)
 {
         LocalSource *l = CONTAINER_OF(s, LocalSource, source);
 
+        /* This one sees what was waited for. */
+        timer_clear(&l->rest);
         l->parse = (Err){0};
         l->status = local_status_new(s->in.spec->magic_dns_suffix, s->in.devices);
         l->request = http_request_open(s->in.http, &(HttpRequestInput){
