@@ -19,12 +19,14 @@
 static const char *found(TailnetSpec *spec, const char *keys)
 {
         static char text[ERR_TEXT_MAX];
-        SecretSpec *s = keys != NULL ? leaf_new(sizeof *s, 0, secret_spec_drop) : NULL;
-        Secret **at[] = {s ? &s->api_key : NULL, s ? &s->client_id : NULL,
-                         s ? &s->client_secret : NULL, s ? &s->webhook_secret : NULL};
-        for (size_t i = 0; keys != NULL && i < 4; i++) {
-                if (strchr(keys, "aisw"[i]) != NULL)
-                        *at[i] = secret_new(STR("value"));
+        SecretSpec *s = NULL;
+        if (keys != NULL) {
+                s = leaf_new(sizeof *s, 0, secret_spec_drop);
+                Secret **at[] = {&s->api_key, &s->client_id, &s->client_secret, &s->webhook_secret};
+                for (size_t i = 0; i < LENGTH_OF(at); i++) {
+                        if (strchr(keys, "aisw"[i]) != NULL)
+                                *at[i] = secret_new(STR("value"));
+                }
         }
         CLEANUP(credentials_done) Credentials c = {0};
         Err err = {0};

@@ -168,6 +168,7 @@ static void on_read(Post *p)
                         err_prefix(&a.err, "%s", path_of(f));
         }
         buf_done(&b);
+        a.via = "file";
         tailnet_kind_deliver(&f->source, &a);
 }
 
