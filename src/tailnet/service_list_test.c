@@ -114,6 +114,8 @@ static void lists_as_they_come(void **state)
         }
 }
 
+#define A16 "aaaaaaaaaaaaaaaa"
+
 static void what_cannot_be_understood_is_counted(void **state)
 {
         static const char *const bad[] = {
@@ -132,9 +134,7 @@ static void what_cannot_be_understood_is_counted(void **state)
                 "{\"name\":\"svc:a\",\"addrs\":[]}",
                 "{\"name\":\"svc:a\",\"addrs\":\"100.70.0.1\"}",
                 "{\"name\":\"svc:a\",\"addrs\":[\"web.example\",{},7]}",
-                "{\"name\":\"svc:"
-                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
-                "\"addrs\":[\"100.70.0.1\"]}",
+                "{\"name\":\"svc:" A16 A16 A16 A16 "\",\"addrs\":[\"100.70.0.1\"]}",
         };
         char body[1024], got[TEXT_MAX];
 
