@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "discovery/findings.h"
+
+#include "base/mem.h"
+
+enum {
+        LEFT_WITH_REASON, /* selected, yet not made an endpoint: what a user looks for */
+        LEFT_NOT_SELECTED,
+};
+
+static void leaf_list_add(LeafList *l, const void *leaf)
+{
+        if (l->n == l->room) {
+                l->room = l->room > 0 ? l->room * 2 : 16;
+                l->at = mem_resize(l->at, l->room * sizeof(*l->at));
+        }
+        l->at[l->n++] = leaf;
+}
+
+static void leaf_list_done(LeafList *l)
+{
+        for (size_t i = 0; i < l->n; i++)
+                leaf_unref(l->at[i]);
+        mem_free(l->at);
+}
+
+void findings_init(Findings *f)
+{
+        *f = (Findings){0};
+}
+
+void findings_done(Findings *f)
+{
+        leaf_list_done(&f->endpoints);
+        for (size_t i = 0; i < FINDINGS_LEFT_CLASSES; i++)
+                leaf_list_done(&f->left[i]);
+}
+
+bool findings_add(Findings *f, const Endpoint *like)
+{
+        if (f->endpoints.n == DISCOVER_ENDPOINTS_MAX)
+                return false;
+        leaf_list_add(&f->endpoints, endpoint_new(like));
+        return true;
+}
+
+void findings_keep(Findings *f, const Endpoint *e)
+{
+        leaf_list_add(&f->endpoints, leaf_ref(e));
+}
+
+void findings_leave_out(Findings *f, Str node_id, Str name, Refusal why)
+{
+        LeafList *l = &f->left[str_eq(why.reason, STR("NotSelected")) ? LEFT_NOT_SELECTED
+                                                                      : LEFT_WITH_REASON];
+        LeftOut *left;
+
+        f->n_left++;
+        if (l->n == LEFT_OUT_MAX)
+                return;
+        left = leaf_new(sizeof(*left),
+                        leaf_room_str(node_id) + leaf_room_str(name) + leaf_room_str(why.reason) +
+                                leaf_room_str(why.text),
+                        NULL);
+        left->node_id = leaf_str(&left->leaf, node_id);
+        left->name = leaf_str(&left->leaf, name);
+        left->reason = leaf_str(&left->leaf, why.reason);
+        left->text = leaf_str(&left->leaf, why.text);
+        leaf_list_add(l, left);
+}
+
+/* Without endpoints. */
+static EntryView *new_view(ObjectKey gateway, Str tailnet, Str source, const HeldRemoval *held)
+{
+        EntryView *v = leaf_new(sizeof(*v),
+                                leaf_room_str(gateway.namespace) + leaf_room_str(gateway.name) +
+                                        leaf_room_str(tailnet) + leaf_room_str(source) +
+                                        leaf_room_str(held->digest) + leaf_room_str(held->reason),
+                                entry_view_drop);
+
+        v->gateway.namespace = leaf_str(&v->leaf, gateway.namespace);
+        v->gateway.name = leaf_str(&v->leaf, gateway.name);
+        v->tailnet = leaf_str(&v->leaf, tailnet);
+        v->source = leaf_str(&v->leaf, source);
+        v->held = *held;
+        v->held.digest = leaf_str(&v->leaf, held->digest);
+        v->held.reason = leaf_str(&v->leaf, held->reason);
+        return v;
+}
+
+/* A Table takes the references over. */
+static Table *take_endpoints(Findings *f, const Table *before)
+{
+        Table *t = table_update(before, f->endpoints.at, f->endpoints.n, endpoint_order,
+                                endpoint_same);
+
+        f->endpoints.n = 0;
+        return t;
+}
+
+EntryView *findings_view(Findings *f, ObjectKey gateway, Str tailnet, Str source)
+{
+        EntryView *v = new_view(gateway, tailnet, source, &f->held);
+
+        v->endpoints = take_endpoints(f, NULL);
+        return v;
+}
+
+/* Of those with a reason as many as there is room for, the rest of the room for the others. */
+static Table *take_left_out(Findings *f, const Table *before)
+{
+        LeafList *all = &f->left[LEFT_WITH_REASON], *rest = &f->left[LEFT_NOT_SELECTED];
+        Table *t;
+
+        for (size_t i = 0; i < rest->n; i++) {
+                if (all->n < LEFT_OUT_MAX)
+                        leaf_list_add(all, rest->at[i]);
+                else
+                        leaf_unref(rest->at[i]);
+        }
+        rest->n = 0;
+        if (all->n == 0)
+                return NULL;
+        t = table_update(before, all->at, all->n, left_out_order, left_out_same);
+        all->n = 0;
+        return t;
+}
+
+static bool held_same(const HeldRemoval *a, const HeldRemoval *b)
+{
+        return a->n == b->n && a->confirmations == b->confirmations &&
+               str_eq(a->digest, b->digest) && str_eq(a->reason, b->reason);
+}
+
+/* What a view says, before it is known whether anybody said it already. */
+static bool is_unchanged(const EntryView *before, const EntryView *now)
+{
+        return before != NULL && before->known == now->known &&
+               before->from_cache == now->from_cache && before->endpoints == now->endpoints &&
+               before->left_out == now->left_out && before->n_left_out == now->n_left_out &&
+               before->next_key_expiry.ms == now->next_key_expiry.ms &&
+               held_same(&before->held, &now->held);
+}
+
+/* What was left out, and from where the list came, is nothing that is in force. */
+static Wall last_change(const FindingsFrom *from, const EntryView *now)
+{
+        const EntryView *before = from->in->before;
+        bool same = before != NULL && before->last_sync.ms != 0 &&
+                    before->endpoints == now->endpoints && held_same(&before->held, &now->held);
+
+        if (same)
+                return before->last_sync;
+        return from->has_list ? from->in->now : (Wall){0};
+}
+
+EntryView *findings_conclude(Findings *f, const FindingsFrom *from)
+{
+        static const EntryView nothing = {0};
+        const DiscoverInput *in = from->in;
+        const EntryView *old = in->before != NULL ? in->before : &nothing;
+        const EntryView now = {
+                .known = from->has_list || !in->entry->discovery.enabled || old->known,
+                .from_cache = !from->tells_absence && old->from_cache,
+                .poll = from->tells_absence ? in->state->poll : old->poll,
+                .endpoints = take_endpoints(f, old->endpoints),
+                .left_out = take_left_out(f, old->left_out),
+                .n_left_out = f->n_left,
+                .next_key_expiry = from->has_list ? f->next_key_expiry : old->next_key_expiry,
+                .held = f->held,
+        };
+        EntryView *v;
+
+        if (is_unchanged(in->before, &now)) {
+                table_unref(now.endpoints);
+                table_unref(now.left_out);
+                return leaf_ref(in->before);
+        }
+        v = new_view(in->gateway->meta.key, in->entry->name, in->entry->tailnet_name, &now.held);
+        v->known = now.known;
+        v->from_cache = now.from_cache;
+        v->poll = now.poll;
+        v->endpoints = now.endpoints;
+        v->left_out = now.left_out;
+        v->n_left_out = now.n_left_out;
+        v->next_key_expiry = now.next_key_expiry;
+        v->last_sync = last_change(from, &now);
+        return v;
+}
