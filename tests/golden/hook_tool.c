@@ -57,8 +57,8 @@ static void print_gap(const AnswerGap *g)
         gap_text(g, &text);
         printf("left out %llu host=%.*s path=%.*s where=%.*s cluster=%.*s%s %.*s: %.*s\n",
                (unsigned long long)g->n, STR_FMT(g->host), STR_FMT(g->path), STR_FMT(g->where),
-               STR_FMT(g->cluster), g->partly ? " partly" : "",
-               STR_FMT(gap_reason_name(g->reason)), STR_FMT(buf_str(&text)));
+               STR_FMT(g->cluster), g->partly ? " partly" : "", STR_FMT(gap_reason_name(g->reason)),
+               STR_FMT(buf_str(&text)));
         buf_done(&text);
 }
 
