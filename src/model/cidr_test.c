@@ -52,29 +52,35 @@ static void test_addresses(void **state)
 }
 
 /* libc's form is the same but for ::1.2.3.4, which stands for IPv4 in no tailnet. */
+/* Groups are zero where `zeros` has a bit, else these two bytes. */
+static void check_form_of_v6(unsigned zeros, uint8_t high, uint8_t low)
+{
+        char buf[IP_TEXT], expected[IP_TEXT];
+        IpAddr a = {0};
+
+        for (unsigned i = 0; i < 8; i++) {
+                if (zeros >> i & 1)
+                        continue;
+                a.b[2 * i] = high;
+                a.b[2 * i + 1] = low;
+        }
+        assert_non_null(inet_ntop(AF_INET6, a.b, expected, sizeof(expected)));
+        if (strchr(expected, '.') == NULL)
+                assert_string_equal(ip_format(&a, buf), expected);
+        a = ip(ip_format(&a, buf));
+        assert_string_equal(ip_format(&a, expected), buf);
+}
+
 static void test_form(void **state)
 {
         static const uint8_t values[] = {0x00, 0x01, 0x0f, 0x10, 0xab};
         char buf[IP_TEXT], expected[IP_TEXT];
 
         (void)state;
-        for (unsigned zeros = 0; zeros < 256; zeros++) {
-                for (size_t v = 0; v < LENGTH_OF(values) * LENGTH_OF(values); v++) {
-                        IpAddr a = {0};
-
-                        for (unsigned i = 0; i < 8; i++) {
-                                if (zeros >> i & 1)
-                                        continue;
-                                a.b[2 * i] = values[v / LENGTH_OF(values)];
-                                a.b[2 * i + 1] = values[v % LENGTH_OF(values)];
-                        }
-                        assert_non_null(inet_ntop(AF_INET6, a.b, expected, sizeof(expected)));
-                        if (strchr(expected, '.') == NULL)
-                                assert_string_equal(ip_format(&a, buf), expected);
-                        a = ip(ip_format(&a, buf));
-                        assert_string_equal(ip_format(&a, expected), buf);
-                }
-        }
+        for (unsigned zeros = 0; zeros < 256; zeros++)
+                for (size_t v = 0; v < LENGTH_OF(values) * LENGTH_OF(values); v++)
+                        check_form_of_v6(zeros, values[v / LENGTH_OF(values)],
+                                         values[v % LENGTH_OF(values)]);
         for (unsigned i = 0; i < 256; i++) {
                 uint8_t b[4] = {(uint8_t)i, (uint8_t)(255 - i), 0, 100};
                 IpAddr a = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, b[0], b[1], b[2], b[3]}};
