@@ -19,8 +19,9 @@
 #include "net/script_server.h"
 #include "net/test_closer.h"
 
-#define LIST "{\"nodes\":[{\"id\":\"1\",\"givenName\":\"api\",\"ipAddresses\":[\"100.64.0.1\"]}]}"
-#define OK   "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+#define DEVICES "{\"devices\":[{\"nodeId\":\"1\",\"name\":\"api\",\"addresses\":[\"100.64.0.1\"]}]}"
+#define LIST    "{\"nodes\":[{\"id\":\"1\",\"givenName\":\"api\",\"ipAddresses\":[\"100.64.0.1\"]}]}"
+#define OK      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
 enum {
         TURNS_MAX = 4000
@@ -35,6 +36,14 @@ typedef enum State {
         CHANGE_IS_DUE, /* the file is another; told when the burst is over */
         STATES,
 } State;
+
+/* Kinds of sources; those with parts of their own have more states, and tests for them. */
+typedef enum Kind {
+        IN_FILE,
+        BY_AUTO, /* API v2, then API v1, in one poll or two */
+        BY_V2,   /* devices, then Services, in one poll */
+        KINDS,
+} Kind;
 
 typedef struct Fixture Fixture;
 
@@ -73,6 +82,7 @@ static void on_answer(TailnetSource *s, TailnetAnswer *answer)
         assert_ptr_equal(a->source, s);
         a->n_answers++;
         answer->devices = table_unref(answer->devices);
+        answer->services = table_unref(answer->services);
         act(a);
 }
 
@@ -101,12 +111,13 @@ static void asker_init(Fixture *f, Asker *a)
         test_dir_join(&a->dir, "devices", a->path);
 }
 
-static void asker_open(Asker *a, bool is_file)
+static void asker_open(Asker *a, Kind kind)
 {
         a->spec = leaf_new(sizeof *a->spec, 0, NULL);
         a->spec->api_url = str_of(a->url);
-        a->spec->type = TAILNET_HEADSCALE;
-        if (is_file)
+        a->spec->type = kind == BY_V2 ? TAILNET_TAILSCALE : TAILNET_HEADSCALE;
+        a->server.paths[0].target = kind == BY_V2 ? NULL : "/api/v2/";
+        if (kind == IN_FILE)
                 a->spec->file_path = str_of(a->path);
         a->n_answers = a->n_changed = 0;
         a->closes_self = false;
@@ -183,7 +194,15 @@ static void until_told(Asker *a, unsigned n)
         assert_int_equal(told(a), n);
 }
 
-static void reach(Asker *a, State s, bool is_file)
+/* The same as API v2 has it. */
+static const char *answer_for(Kind kind, const char *answer)
+{
+        if (kind == BY_V2 && strcmp(answer, OK LIST) == 0)
+                return OK DEVICES;
+        return answer;
+}
+
+static void reach(Asker *a, State s, Kind kind)
 {
         static const char *const answers[STATES] = {
                 [WAITS_FOR_HEAD] = "",
@@ -192,23 +211,23 @@ static void reach(Asker *a, State s, bool is_file)
                 [CHANGE_IS_DUE] = OK LIST,
         };
         size_t requests = a->server.n_requests;
-        asker_open(a, is_file);
+        asker_open(a, kind);
         if (s == OPENED)
                 return;
         if (answers[s] != NULL)
-                script_server_set(&a->server, answers[s],
+                script_server_set(&a->server, answer_for(kind, answers[s]),
                                   s < ANSWERED ? SCRIPT_STALL : SCRIPT_CLOSE);
         tailnet_source_poll(a->source);
         if (s == POLL_BEGAN)
                 return;
-        if (s >= ANSWERED || is_file) {
+        if (s >= ANSWERED || kind == IN_FILE) {
                 until_told(a, 1);
         } else {
                 for (int i = 0; i < TURNS_MAX && a->server.n_requests == requests; i++)
                         turns(a->f, 1);
                 turns(a->f, 6);
         }
-        if (s == CHANGE_IS_DUE && is_file) {
+        if (s == CHANGE_IS_DUE && kind == IN_FILE) {
                 write_list(a, "{\"nodes\":[]}");
                 turns(a->f, 2);
         }
@@ -223,9 +242,9 @@ static void close_asker(void *ctx)
 static void closed_in_every_state_in_every_way(void **state)
 {
         Fixture *f = *state;
-        for (unsigned i = 0; i < 2 * STATES * CLOSER_KINDS; i++) {
-                CloserKind how = i / 2 % CLOSER_KINDS;
-                reach(&f->a, (State)(i / 2 / CLOSER_KINDS), i % 2 == 0);
+        for (unsigned i = 0; i < KINDS * STATES * CLOSER_KINDS; i++) {
+                CloserKind how = i / KINDS % CLOSER_KINDS;
+                reach(&f->a, (State)(i / KINDS / CLOSER_KINDS), (Kind)(i % KINDS));
                 test_clock_advance(&f->time, SPAN_MS(60));
                 closer_play(f->loop, how, close_asker, &f->a);
                 unsigned before = told(&f->a);
@@ -240,6 +259,7 @@ typedef enum Delivery {
         BAD_LIST,
         REFUSED,
         DEADLINE,
+        V2_LIST,
         FILE_LIST,
         FILE_MISSING,
         FILE_CHANGED,
@@ -253,9 +273,10 @@ static void begin(Asker *a, Delivery d)
                 [BAD_LIST] = OK "{\"nodes\":[",
                 [REFUSED] = "HTTP/1.1 401 No\r\nConnection: close\r\n\r\n",
                 [DEADLINE] = "",
+                [V2_LIST] = OK DEVICES,
         };
         size_t requests = a->server.n_requests;
-        asker_open(a, d >= FILE_LIST);
+        asker_open(a, d >= FILE_LIST ? IN_FILE : d == V2_LIST ? BY_V2 : BY_AUTO);
         if (answers[d] != NULL)
                 script_server_set(&a->server, answers[d],
                                   d == DEADLINE ? SCRIPT_STALL : SCRIPT_CLOSE);
@@ -296,10 +317,10 @@ static void closed_inside_every_own_delivery(void **state)
 
 static void play_pair(Fixture *f, State s, Delivery d, unsigned how)
 {
-        reach(&f->b, s, how & 1);
+        reach(&f->b, s, (Kind)(how / 2));
         begin(&f->a, d);
         f->a.closes = &f->b;
-        f->a.closes_self = (how & 2) != 0;
+        f->a.closes_self = how % 2 != 0;
         finish(&f->a, d);
         assert_null(f->b.source);
         unsigned before = told(&f->b);
@@ -314,7 +335,7 @@ static void closed_in_every_state_inside_every_delivery_of_another(void **state)
 {
         for (State s = 0; s < STATES; s++) {
                 for (Delivery d = 0; d < DELIVERIES; d++) {
-                        for (unsigned how = 0; how < 4; how++)
+                        for (unsigned how = 0; how < 2 * KINDS; how++)
                                 play_pair(*state, s, d, how);
                 }
         }
