@@ -20,6 +20,7 @@ typedef struct Subject {
         SelectionOf of;
         const DeviceHealth *health; /* NULL: that of the device */
         const OwnPorts *own;        /* NULL: none */
+        const PortSpec *open;       /* found open by looking; NULL: none */
 } Subject;
 
 Str candidate_address(const TailnetEntry *entry, Str ip, Arena *arena)
@@ -133,6 +134,8 @@ static bool judge(const CandidateRules *rules, const Subject *s, Arena *scratch,
             !judge_address(rules->entry, s->device, scratch, c, ret))
                 return false;
         port_choice_of(discovery, s->device, s->own, scratch, &c->ports);
+        if (s->open != NULL && discovery->port_probing.ports.n > 0)
+                port_choice_add_open(discovery, s->device, s->open, &c->ports);
         return c->ports.n > 0 || refuse(ret, STR("NoPort"), c->ports.none);
 }
 
@@ -167,10 +170,50 @@ static Candidate *keep_with_device(const Candidate *from, Arena *arena)
         return c;
 }
 
+/* The ports of `of`'s device in the endpoints that say they come from `source`, from `at` on; those
+ * of one service stand together. `endpoints` may be NULL; the service may be empty: any. */
+static PortSpec ports_of_endpoints(const Table *endpoints, size_t at, const Endpoint *of,
+                                   Str source)
+{
+        PortSpec s = {0};
+
+        for (size_t i = at; i < table_n(endpoints) && s.n < PORT_CHOICES_MAX; i++) {
+                const Endpoint *e = endpoints->at[i];
+
+                if (of->service.n > 0 && !str_eq(e->service, of->service))
+                        break;
+                if (str_eq(e->node_id, of->node_id) && str_eq(e->port_source, source) &&
+                    !port_spec_has(&s, e->port))
+                        s.ranges[s.n++] = (PortRange){e->port, e->port};
+        }
+        return s;
+}
+
+/* Ports that looking found. Before all of them were looked at, as after a restart, those of the
+ * endpoints in force stay. */
+static PortSpec open_ports_of(const CandidateRules *rules, const Device *d)
+{
+        const OpenPortsKey key = {rules->gateway, rules->entry->name, d->node_id};
+        const OpenPorts *found = rules->open_ports != NULL
+                                         ? table_find(rules->open_ports, &key, open_ports_find)
+                                         : NULL;
+        PortSpec s = {0};
+
+        if (rules->entry->discovery.port_probing.ports.n == 0)
+                return s;
+        if (found == NULL)
+                return ports_of_endpoints(rules->before, 0, &(Endpoint){.node_id = d->node_id},
+                                          STR(PORT_SOURCE_PROBING));
+        for (; s.n < found->n; s.n++)
+                s.ranges[s.n] = (PortRange){found->ports[s.n], found->ports[s.n]};
+        return s;
+}
+
 Candidate *candidate_of(const CandidateRules *rules, const Device *d, Arena *arena, Arena *scratch,
                         Refusal *ret)
 {
-        const Subject s = {.device = d, .of = SELECTION_OF_DEVICE};
+        const PortSpec open = open_ports_of(rules, d);
+        const Subject s = {.device = d, .of = SELECTION_OF_DEVICE, .open = &open};
         Candidate c = {0};
         Str service, host;
 
@@ -239,24 +282,6 @@ Candidate *candidate_of_service(const CandidateRules *rules, const TailnetServic
         return judge(rules, &subject, scratch, &c, ret) ? keep_with_device(&c, arena) : NULL;
 }
 
-/* The ports that the Service itself had named: of its endpoints, those that say so. */
-static PortSpec ports_of_endpoints(const Table *endpoints, size_t at)
-{
-        const Endpoint *first = endpoints->at[at];
-        PortSpec s = {0};
-
-        for (size_t i = at; i < endpoints->n && s.n < PORT_CHOICES_MAX; i++) {
-                const Endpoint *e = endpoints->at[i];
-
-                if (!str_eq(e->service, first->service))
-                        break;
-                if (str_eq(e->node_id, first->node_id) && str_eq(e->port_source, STR("service")) &&
-                    !port_spec_has(&s, e->port))
-                        s.ranges[s.n++] = (PortRange){e->port, e->port};
-        }
-        return s;
-}
-
 Candidate *candidate_of_endpoints(const CandidateRules *rules, const Table *endpoints, size_t at,
                                   Arena *arena, Arena *scratch)
 {
@@ -273,13 +298,15 @@ Candidate *candidate_of_endpoints(const CandidateRules *rules, const Table *endp
                 .authorized = true,
         };
         const DeviceHealth health = {true, e->health, e->health_text};
-        const PortSpec ports = ports_of_endpoints(endpoints, at);
+        const PortSpec ports = ports_of_endpoints(endpoints, at, e, STR("service"));
+        const PortSpec open = ports_of_endpoints(endpoints, at, e, STR(PORT_SOURCE_PROBING));
         const OwnPorts own = {.at = &ports, .n = ports.n > 0};
         bool is_service = candidate_service_id(e->node_id, &service, &host);
         const Subject s = {.device = &d,
                            .of = is_service ? SELECTION_OF_SERVICE : SELECTION_OF_REMEMBERED,
                            .health = &health,
-                           .own = is_service ? &own : NULL};
+                           .own = is_service ? &own : NULL,
+                           .open = &open};
         Candidate c = {0}, *kept;
         Refusal ignored;
 

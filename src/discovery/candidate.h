@@ -37,8 +37,11 @@ typedef struct Candidate {
 typedef struct CandidateRules {
         const TailnetEntry *entry;
         StrList own_nodes;
-        Str suffix;           /* of the tailnet; may be empty */
-        const Table *devices; /* the list; NULL: none */
+        Str suffix;              /* of the tailnet; may be empty */
+        const Table *devices;    /* the list; NULL: none */
+        ObjectKey gateway;       /* the TailscaleGateway */
+        const Table *open_ports; /* of OpenPorts; NULL: nothing was looked for */
+        const Table *before;     /* endpoints in force; NULL: none */
         Wall now;
 } CandidateRules;
 

@@ -24,8 +24,9 @@ typedef struct DiscoverInput {
                                                 sorted */
         size_t n_statics;
         const EntryView
-                *before;   /* what is in force, or what was read back at start; NULL: nothing */
-        StrList own_nodes; /* node ids or short names of our own proxies, never taken */
+                *before; /* what is in force, or what was read back at start; NULL: nothing */
+        const Table *open_ports; /* of OpenPorts; NULL: nothing was looked for */
+        StrList own_nodes;       /* node ids or short names of our own proxies, never taken */
         Wall now;
 } DiscoverInput;
 

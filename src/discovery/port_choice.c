@@ -167,3 +167,20 @@ void port_choice_of(const DiscoveryRules *rules, const Device *d, const OwnPorts
                 ret->none = STR("no ports[] rule and no port tag matches, and there is no "
                                 "defaultPort");
 }
+
+void port_choice_add_open(const DiscoveryRules *rules, const Device *d, const PortSpec *open,
+                          PortChoices *ret)
+{
+        uint16_t ports[PORT_CHOICES_MAX];
+        size_t n = port_spec_take(open, ports, PORT_CHOICES_MAX);
+
+        if (ret->n > 0)
+                return;
+        for (size_t i = 0; i < n; i++)
+                if (port_spec_has(&rules->port_probing.ports, ports[i]))
+                        add(ret, ports[i], protocol_of_own(rules, d, ports[i]),
+                            STR(PORT_SOURCE_PROBING));
+        if (ret->n == 0)
+                ret->none = STR("no rule names a port, and of those of portProbing none is known "
+                                "to be open");
+}

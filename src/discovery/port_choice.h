@@ -11,11 +11,14 @@ enum {
         PORT_CHOICES_MAX = 16,
 };
 
+/* The source of a port that was found open by looking. */
+#define PORT_SOURCE_PROBING "portProbing"
+
 typedef struct PortChoice {
         uint16_t port;
         Protocol protocol;
-        Str source; /* "service", "ports[1]", "tag:http-8080", "defaultPort"; arena, the device's,
-                       or a literal */
+        Str source; /* "service", "ports[1]", "tag:http-8080", "defaultPort", "portProbing"; arena,
+                       the device's, or a literal */
 } PortChoice;
 
 /* Ports that something says of itself: a Tailscale Service's. */
@@ -40,6 +43,10 @@ typedef struct PortChoices {
  * with the port, else protocol_of_port. */
 void port_choice_of(const DiscoveryRules *rules, const Device *d, const OwnPorts *own, Arena *arena,
                     PortChoices *ret);
+/* Where no rule gave a port: those that were found open and are still among those looked for. The
+ * protocol is that of an own port. */
+void port_choice_add_open(const DiscoveryRules *rules, const Device *d, const PortSpec *open,
+                          PortChoices *ret);
 /* Reads a tag that names a port; false for any other. `tag:port-` speaks protocol_of_port. */
 bool port_choice_parse_tag(Str tag, PortChoice *ret);
 /* Into `arena`: what a Tailscale Service lists as its own. `do-not-validate` and `*` name none. */

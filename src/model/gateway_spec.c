@@ -152,6 +152,38 @@ static const Field probe_fields[] = {
 static const Schema probes =
         SCHEMA(probe_fields, .size = sizeof(ProbeRules), .after = after_probes);
 
+/* Named one by one: a scan of everything is not what this is for. */
+static void after_port_probing(Decoder *d, const Tree *node, void *out)
+{
+        const PortProbing *p = out;
+        size_t n = port_spec_count(&p->ports);
+
+        if (node == NULL || tree_get(node, STR("ports")) == NULL)
+                return;
+        if (p->ports.any || n > OPEN_PORTS_MAX)
+                decode_fault(d, node->at, "ports: %zu%s ports, expected at most %d, each named", n,
+                             p->ports.any ? " and all other" : "", OPEN_PORTS_MAX);
+}
+
+static const Field port_probing_fields[] = {
+        {.name = "ports", .type = FIELD_PORTS, .required = true, FIELD_TO(PortProbing, ports)},
+        {.name = "interval",
+         .type = FIELD_SPAN,
+         FIELD_TO(PortProbing, interval),
+         .min = 10 * 1000,
+         .max = DAY_MS,
+         .fallback = "10m"},
+        {.name = "timeout",
+         .type = FIELD_SPAN,
+         FIELD_TO(PortProbing, timeout),
+         .min = 100,
+         .max = 60 * 1000,
+         .fallback = "2s"},
+};
+
+static const Schema port_probing =
+        SCHEMA(port_probing_fields, .size = sizeof(PortProbing), .after = after_port_probing);
+
 static void after_discovery(Decoder *d, const Tree *node, void *out)
 {
         DiscoveryRules *rules = out;
@@ -196,6 +228,10 @@ static const Field discovery_fields[] = {
          FIELD_COUNT_TO(DiscoveryRules, n_ports),
          .schema = &port_rule},
         {.name = "defaultPort", .type = FIELD_OBJECT, .kept = true, .schema = &default_port},
+        {.name = "portProbing",
+         .type = FIELD_OBJECT,
+         FIELD_TO(DiscoveryRules, port_probing),
+         .schema = &port_probing},
         {.name = "probes",
          .type = FIELD_OBJECT,
          FIELD_TO(DiscoveryRules, probes),

@@ -4,6 +4,7 @@
 
 #include "base/instant.h"
 #include "model/object.h"
+#include "model/open_ports.h"
 #include "model/port_spec.h"
 #include "model/protocol.h"
 
@@ -37,6 +38,13 @@ typedef struct ProbeRules {
         unsigned successes; /* 1: in a row, to be healthy again */
 } ProbeRules;
 
+/* Looking for open ports of devices that no rule gives one; off where no port is named. */
+typedef struct PortProbing {
+        PortSpec ports; /* at most OPEN_PORTS_MAX, without `*`; n == 0: off */
+        Span interval;  /* 10 min */
+        Span timeout;   /* 2 s, for each port */
+} PortProbing;
+
 typedef struct DiscoveryRules {
         bool enabled; /* true */
         StrList patterns, exclude_patterns;
@@ -49,6 +57,7 @@ typedef struct DiscoveryRules {
         uint16_t default_port; /* 0: none */
         Protocol default_protocol;
         ProbeRules probes;
+        PortProbing port_probing;
 } DiscoveryRules;
 
 typedef enum HostHeader {

@@ -14,6 +14,7 @@
 #include "source/cache.h"
 #include "source/dir_source.h"
 #include "source/held_log.h"
+#include "source/port_scan.h"
 #include "source/prober.h"
 #include "source/proxy_names.h"
 #include "source/tailnet_poll.h"
@@ -29,6 +30,7 @@ struct Hub {
         size_t n_polls;
         ProxyNames *proxies;
         Prober *prober;
+        PortScan *port_scan;
         const Table *approved; /* of EntryView, for the next build; or NULL */
         const World *world;
         Timer hold_off, first_sync;
@@ -49,6 +51,11 @@ static void mark(Hub *h)
 static void on_poll(TailnetPoll *p)
 {
         mark(tailnet_poll_owner(p));
+}
+
+static void on_port_scan(void *owner)
+{
+        mark(owner);
 }
 
 static void on_proxies(void *owner)
@@ -155,10 +162,11 @@ static void publish(Hub *h, const World *w)
         if (w->complete && !before->complete)
                 log_info(h->in.log, "world complete", LOG_INT("generation", w->generation));
         held_log(h->in.log, before, w);
-        if (w != before)
+        if (w != before) {
                 prober_update(h->prober, w);
-        if (w != before)
+                port_scan_update(h->port_scan, w);
                 h->in.fn(h->in.owner, w);
+        }
         leaf_unref(before);
 }
 
@@ -186,6 +194,7 @@ static void on_hold_off(Timer *t)
                 .bindings = h->bindings,
                 .proxy_names = proxy_names_table(h->proxies),
                 .proxies_resolved = proxy_names_all_resolved(h->proxies),
+                .open_ports = port_scan_table(h->port_scan),
                 .approved = h->approved,
                 .resources_read = are_resources_read(h),
                 .waited = h->waited,
@@ -238,6 +247,12 @@ Hub *hub_open(const HubInput *in)
                                                .http = in->http,
                                                .facts = in->facts,
                                                .seed = in->seed});
+        h->port_scan = port_scan_open(&(PortScanInput){.loop = in->loop,
+                                                       .log = in->log,
+                                                       .http = in->http,
+                                                       .seed = in->seed,
+                                                       .fn = on_port_scan,
+                                                       .owner = h});
         h->bindings = table_new(NULL, 0, binding_spec_order);
         h->cache = in->cache != NULL ? cache_read(in->cache, in->log) : table_new(NULL, 0, NULL);
         h->resources = open_directory(h, in->resources, &in->facts->resources);
@@ -342,6 +357,7 @@ Hub *hub_close(Hub *h)
         mem_free(h->polls);
         h->proxies = proxy_names_close(h->proxies);
         h->prober = prober_close(h->prober);
+        h->port_scan = port_scan_close(h->port_scan);
         h->resources = dir_source_close(h->resources);
         h->gateway_resources = dir_source_close(h->gateway_resources);
         table_unref(h->cache);

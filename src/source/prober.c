@@ -13,13 +13,11 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "discovery/probe_state.h"
-#include "model/proxies.h"
 #include "net/http_client.h"
 #include "source/pace.h"
+#include "source/probe_way.h"
 
 enum {
-        TUNNEL_MAX = 64, /* "[IPv6]:port" */
-        URL_MAX = 96,
         ANSWER_MAX = 64 << 10, /* of a probe; the first bytes would be enough */
 };
 
@@ -27,9 +25,7 @@ typedef struct Probe {
         ProbeFact fact;
         Prober *prober;
         ProbeRules rules;
-        char tunnels[PROXIES_MAX][TUNNEL_MAX];
-        size_t n_tunnels;   /* 0: direct */
-        size_t next_tunnel; /* they are taken in turn */
+        ProbeWay way;
         Timer timer;
         Link waiting; /* prober->waiting */
         HttpRequest *request;
@@ -107,26 +103,19 @@ static void start(Probe *x)
         Prober *p = x->prober;
         bool is_tls = x->rules.type == PROBE_TLS ||
                       (x->rules.type == PROBE_HTTP && x->fact.protocol == PROTOCOL_HTTPS);
-        bool is_v6 = str_find(x->fact.ip, ':') >= 0;
-        char url[URL_MAX];
-        IGNORE(snprintf(url, sizeof url, "%s://%s%.*s%s:%u/", is_tls ? "https" : "http",
-                        is_v6 ? "[" : "", STR_FMT(x->fact.ip), is_v6 ? "]" : "",
-                        (unsigned)x->fact.port),
-               "an address and a port fit");
-        const char *tunnel = NULL;
-        if (x->n_tunnels > 0)
-                tunnel = x->tunnels[x->next_tunnel++ % x->n_tunnels];
+        char url[PROBE_URL_MAX];
         p->in_flight++;
-        x->request = http_request_open(p->in.http, &(HttpRequestInput){
-                                                           .url = url,
-                                                           .tunnel = tunnel,
-                                                           .connect_only = !asks_http(x),
-                                                           .is_probe = true,
-                                                           .deadline = x->rules.timeout,
-                                                           .max_bytes = ANSWER_MAX,
-                                                           .on_done = on_done,
-                                                           .owner = x,
-                                                   });
+        x->request = http_request_open(
+                p->in.http, &(HttpRequestInput){
+                                    .url = probe_way_url(is_tls, x->fact.ip, x->fact.port, url),
+                                    .tunnel = probe_way_next(&x->way),
+                                    .connect_only = !asks_http(x),
+                                    .is_probe = true,
+                                    .deadline = x->rules.timeout,
+                                    .max_bytes = ANSWER_MAX,
+                                    .on_done = on_done,
+                                    .owner = x,
+                            });
 }
 
 static void start_waiting(Prober *p)
@@ -193,40 +182,13 @@ static void stop(Probe *x, const char *why)
         say_error(x, why);
 }
 
-/* Why there is no way to it for a probe, or NULL. */
-static const char *find_way(Probe *x, const TailnetEntry *entry, const TailnetSpec *tailnet,
-                            const Proxies *proxies)
-{
-        ProxyAddr found[PROXIES_MAX];
-        Str unresolved;
-        x->n_tunnels = 0;
-        if (x->fact.protocol == PROTOCOL_UDP)
-                return "UDP cannot be probed";
-        if (entry->connectivity.mode == CONNECT_DIRECT)
-                return NULL;
-        StrList given = entry->connectivity.proxies;
-        if (given.n == 0 && tailnet != NULL)
-                given = tailnet->proxies;
-        size_t n = proxies_find(proxies, given, found, &unresolved);
-        for (size_t i = 0; i < n; i++) {
-                bool is_v6 = str_find(found[i].ip, ':') >= 0;
-                if (found[i].path.n > 0)
-                        continue;
-                IGNORE(snprintf(x->tunnels[x->n_tunnels++], TUNNEL_MAX, "%s%.*s%s:%u",
-                                is_v6 ? "[" : "", STR_FMT(found[i].ip), is_v6 ? "]" : "",
-                                (unsigned)found[i].port),
-                       "an address and a port fit");
-        }
-        if (x->n_tunnels > 0)
-                return NULL;
-        return n > 0 ? "no probe goes through a proxy on a unix socket" : "there is no proxy";
-}
-
 /* What a new World says of it. */
 static void update(Probe *x, const TailnetEntry *entry, const TailnetSpec *tailnet,
                    const Proxies *proxies)
 {
-        const char *why = find_way(x, entry, tailnet, proxies);
+        const char *why = probe_way_find(&x->way, entry, tailnet, proxies);
+        if (x->fact.protocol == PROTOCOL_UDP)
+                why = "UDP cannot be probed";
         x->rules = entry->discovery.probes;
         if (why != NULL)
                 stop(x, why);

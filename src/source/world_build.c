@@ -40,6 +40,7 @@ static EntryView *entry_of(const WorldInput *in, const GatewaySpec *g, const Tai
                 .entry = e,
                 .tailnet = spec,
                 .state = state,
+                .open_ports = in->open_ports,
                 .own_nodes = {own.at, own.n},
                 .statics = scratch,
                 .n_statics = statics_of(in->endpoints, g, e->name, scratch),

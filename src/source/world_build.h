@@ -13,8 +13,9 @@ typedef struct WorldInput {
         const Table *tailnet_states;
         const Table *bindings; /* of BindingSpec; NULL: not known */
         const Table *proxy_names;
-        bool proxies_resolved; /* each name was, at least once */
-        const Table *approved; /* of EntryView that replace the one before, or NULL */
+        bool proxies_resolved;   /* each name was, at least once */
+        const Table *open_ports; /* of OpenPorts, found by looking; NULL: none */
+        const Table *approved;   /* of EntryView that replace the one before, or NULL */
         bool resources_read;
         bool waited; /* HUB_FIRST_SYNC_S have passed */
         Wall now;
