@@ -163,7 +163,7 @@ static void put_routes(Page *p, const Tree *root)
 static void put_endpoints(Page *p, const Tree *root)
 {
         CLEANUP(columns_done) Columns c;
-        columns_init(&c, "TAILNET|SERVICE|ADDRESS|PORT|HEALTH|PROBE|SELECTED BY|PORT FROM");
+        columns_init(&c, "TAILNET|SERVICE|ADDRESS|PORT|HEALTH|PROBE|SELECTED BY|PORT FROM|NOTE");
         TREE_FOREACH (e, tree_get(root, STR("entries"))) {
                 TREE_FOREACH (x, tree_get(e, STR("endpoints")))
                         columns_row(&c,
@@ -173,7 +173,8 @@ static void put_endpoints(Page *p, const Tree *root)
                                             text_of(x, STR("port")), tree_get_str(x, STR("health")),
                                             tree_get_str(tree_get(x, STR("probe")), STR("verdict")),
                                             tree_get_str(x, STR("rule")),
-                                            tree_get_str(x, STR("portSource"))});
+                                            tree_get_str(x, STR("portSource")),
+                                            tree_get_str(x, STR("healthText"))});
         }
         columns_print(&c, "Endpoints", p->out);
 }

@@ -246,10 +246,13 @@ static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
                     e->protocol != r->protocol)
                         continue;
                 if (n++ == 0) {
+                        bool of_service = str_starts(e->node_id, STR("svc:"));
+                        Str name = e->short_name.n > 0 ? e->short_name : e->service;
                         step(x, "device", true,
-                             arena_printf(&x->arena, "%.*s (%.*s) was taken by %.*s",
-                                          STR_FMT(e->short_name.n > 0 ? e->short_name : e->service),
-                                          STR_FMT(e->ip), STR_FMT(e->rule)));
+                             arena_printf(&x->arena, "%s%.*s (%.*s) was taken by %.*s",
+                                          of_service ? "Tailscale Service " : "",
+                                          STR_FMT(of_service ? e->node_id : name), STR_FMT(e->ip),
+                                          STR_FMT(e->rule)));
                         step(x, "port", true,
                              arena_printf(&x->arena, "%u %.*s, by %.*s", e->port,
                                           STR_FMT(protocol_name(e->protocol)),

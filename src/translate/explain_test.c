@@ -337,12 +337,17 @@ static void what_is_said_of_an_endpoints_health(void **state)
         Fixture f = fixture_open(
                 FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", EGRESS) FIXTURE_ENDPOINTS(
                         "{name: api, tailscaleIP: 100.64.0.1, port: 8080, health: NotVisible, "
-                        "healthText: \"not to be reached; Offline: gone\"}, {name: api, "
-                        "tailscaleIP: 100.64.0.2, port: 8080, health: Healthy}"),
+                        "healthText: \"not to be reached; Offline: gone\", nodeID: \"svc:api\", "
+                        "rule: no pattern}, {name: api, tailscaleIP: 100.64.0.2, port: 8080, "
+                        "health: Healthy}"),
                 NULL);
         Told t = tell(&f, "http://api.ts.local/", NULL);
         size_t n = 0;
         TREE_FOREACH (step, tree_get(t.root, STR("steps"))) {
+                if (str_eq(tree_get_str(step, STR("what")), STR("device")))
+                        assert_true(str_eq(tree_get_str(step, STR("text")),
+                                           STR("Tailscale Service svc:api (100.64.0.1) was taken "
+                                               "by no pattern")));
                 if (!str_eq(tree_get_str(step, STR("what")), STR("health")))
                         continue;
                 n++;
