@@ -63,9 +63,9 @@ typedef struct TailnetSourceInput {
         struct HttpClient *http;
         const TailnetSpec *spec;        /* a reference is taken */
         TailnetCredentials credentials; /* copied by who keeps them */
-        const Table *services;          /* as devices below */
-        const Table *devices; /* of the last good answer, so that unchanged leaves are kept; may be
-                                 NULL. A reference is taken */
+        /* Of the last good answer of the same server, so that unchanged leaves are kept, and what
+         * is garbled or not told stays as it was; may be NULL. References are taken. */
+        const Table *devices, *services;
         TailnetSourceFn *fn;
         TailnetChangedFn *changed; /* may be NULL */
         void *owner;
