@@ -41,6 +41,7 @@ FILE_DEVICES = {"api-server": "127.0.0.11", "api-reports": "127.0.0.12", "laptop
 HEADSCALE_PORTS = {"api-server": 18480, "laptop": 18481, "api-reports": 18482}
 ANSWER_SECONDS = 60
 DEVICES_TRIED = 8
+PATIENCE_SECONDS = 15  # a device passes Envoy's health check some seconds after its route is there
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -55,6 +56,7 @@ class Session:
         self.resources, self.gateways, self.generated = self.folder("resources"), self.folder("gateway-resources"), self.folder("generated")
         self.processes, self.servers, self.tailnet, self.next = [], [], None, []
         self.devices, self.other = ["api-server"], "laptop"  # which are asked, and which is explained
+        self.is_foreign = False  # a tailnet of the user's, not one of ours
 
     def folder(self, name):
         path = os.path.join(self.home, name)
@@ -93,7 +95,7 @@ class Session:
         self.devices = local_tailscaled.devices(status)
         if not self.devices:
             raise local_tailscaled.LocalError("no other device of this tailnet is online, so there is nothing to serve")
-        self.other = self.devices[-1]
+        self.other, self.is_foreign = self.devices[-1], True
         self.copy("local")
         manifest = os.path.join(self.resources, "tailnet.yaml")
         with open(manifest, encoding="utf-8") as f:
@@ -127,27 +129,28 @@ class Session:
         return (int(status) if done.returncode == 0 and (status != "404" or from_device) else 0), body.strip()[:300]
 
     def wait_for_answer(self):
-        """The first device that answers. Whether one of a user's own tailnet serves HTTP nobody knows: then what Envoy says of the last."""
-        end, routed = time.monotonic() + ANSWER_SECONDS, None
+        """The first device that answers. Whether one of a user's own tailnet serves HTTP nobody knows: then, after a while, what Envoy says of it."""
+        end, routed, patience = time.monotonic() + ANSWER_SECONDS, None, None
         while time.monotonic() < end:
             for p in self.processes:
                 p.check()
             for device in self.devices[:DEVICES_TRIED]:
                 status, body = self.ask(device)
                 if 0 < status < 500:
-                    return device, body if status == 200 else f"status {status} {body}"
-                routed = (device, f"status {status} {body}") if status else routed
-            if routed and self.tailnet is None and not self.servers:
-                return routed
+                    return device, body if status == 200 else f"status {status} {body}", "A device of the tailnet answers through Envoy"
+                if status and routed is None:
+                    routed, patience = (device, f"status {status} {body}"), time.monotonic() + PATIENCE_SECONDS
+            if routed and self.is_foreign and time.monotonic() > patience:
+                return (*routed, "Envoy has the routes, and no device answers at that port (DEVICE_PORT)")
             time.sleep(0.1)
         raise Timeout(f"no answer within {ANSWER_SECONDS} s from: {shlex.join(self.curl(self.devices[0]))}\n" + "\n".join(p.tail(15) for p in self.processes))
 
-    def tell(self, device, answer, seconds):
+    def tell(self, device, answer, what, seconds):
         blocks = [("the same device by path", [f"curl http://127.0.0.1:{LISTENER}/tailscale/{device}/any/path?with=query"]),
                   ("what is there, and why something else is not",
                    ["build/tailscale-gateway status", f"build/tailscale-gateway explain http://{self.other}.tailscale.local/"]),
                   *self.next, ("the manifests, and what was generated from them", [f"ls {self.resources} {self.generated}/*"])]
-        print(f"\nReady after {seconds:.1f} s. A device of the tailnet answers through Envoy:\n\n  {shlex.join(self.curl(device))}\n  {answer}\n\nTry next:")
+        print(f"\nReady after {seconds:.1f} s. {what}:\n\n  {shlex.join(self.curl(device))}\n  {answer}\n\nTry next:")
         for title, lines in blocks:
             print(f"\n  # {title}")
             for line in lines:

@@ -42,8 +42,8 @@ int tailnet_spec_find(const void *key, const void *leaf);
 /* Does all that a manifest says agree? */
 bool tailnet_spec_same(const void *a, const void *b);
 
-/* Is the tailscaled of localAPI its only source? (A Secret that is named and not there does not make
- * it so.) */
+/* Is the tailscaled of localAPI its only source? (A Secret that is named and not there does not
+ * make it so.) */
 bool tailnet_spec_is_local(const TailnetSpec *s);
 
 /* What spec may hold, and where it goes. */
