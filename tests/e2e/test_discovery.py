@@ -56,8 +56,8 @@ def story(stack, api):
     stack.write_resources(
         "two.yaml", secret("corp-key", **credentials), secret("lab-key", api_key=two.headscale.api_key),
         headscale_tailnet(one.headscale.url, one, removalGuard=guard, **more),
-        headscale_tailnet(two.headscale.url, two, name="lab-tailnet", removalGuard=guard, credentials={"secretRef": {"name": "lab-key"}}),
-        gateway_resource(tailnets=[rules("corp", "corp-tailnet"), rules("lab", "lab-tailnet")]))
+        headscale_tailnet(two.headscale.url, two, name="lab-tailnet", removalGuard=guard, credentials={"secretRef": {"name": "lab-key"}}))
+    stack.write_resources("gateway.yaml", gateway_resource(tailnets=[rules("corp", "corp-tailnet"), rules("lab", "lab-tailnet")]))
     stack.make_gateway().start()
     stack.make_eg().start()
     stack.start_envoy()
@@ -253,3 +253,38 @@ def test_device_that_is_deleted_is_missed(stack, load, figure):
     figure(f"deleted: left after {took:.2f} s, {CONFIRMATIONS} polls of the guard")
     assert took >= (CONFIRMATIONS - 1) * 0.9
     until_gone(stack, "api-gone")
+
+
+def look_at_ports(made):
+    """The same entry without a port rule: what is open is found out, what answers is looked at."""
+    rule = rules("lab", "lab-tailnet")
+    del rule["serviceDiscovery"]["defaultPort"]
+    rule["serviceDiscovery"].update(portProbing={"ports": "22,8080", "interval": "10s", "timeout": "2s"},
+                                    probes={"type": "HTTP", "interval": "1s", "timeout": "1s", "failures": 2})
+    made.write_resources("gateway.yaml", gateway_resource(tailnets=[rules("corp", "corp-tailnet"), rule]))
+
+
+def test_ports_are_found_by_looking(stack, figure):
+    """With no rule that names a port: through the real proxy, at real devices, of which the open port answers."""
+    start = time.monotonic()
+    look_at_ports(stack)
+    eventually(lambda: [(e["port"], e["portSource"]) for n in OTHERS if (e := endpoint(stack, n, "lab"))] == 3 * [(8080, "portProbing")], 30,
+               "the open ports are found, and no other")
+    figure(f"open ports of 3 devices found {time.monotonic() - start:.2f} s after they were asked for")
+    for name in OTHERS:
+        stack.wait_for(host(name, "lab"))
+
+
+def test_probes_tell_a_dead_device(stack, figure):
+    """Through the same proxy; what was looked up and then falls silent keeps its host, and its probe says so."""
+    def verdict(name):
+        return endpoint(stack, name, "lab").get("probe", {}).get("verdict")
+
+    eventually(lambda: [verdict(n) for n in OTHERS] == 3 * ["Healthy"], 20, "all answer")
+    start = time.monotonic()
+    stack.tailnets[1].nodes["api-three"].process.kill()
+    eventually(lambda: verdict("api-three") == "Unhealthy", 20, "the dead one is told")
+    figure(f"killed: its probe says so after {time.monotonic() - start:.2f} s (interval 1 s, timeout 1 s, 2 failures)")
+    assert [verdict(n) for n in OTHERS[:2]] == ["Healthy", "Healthy"]
+    assert "healthy by our own probes" in stack.gateway.command("explain", host("api-three", "lab"), "--admin-address", f"tcp://127.0.0.1:{ADMIN_PORT}")
+    assert endpoint(stack, "api-three", "lab")["portSource"] == "portProbing"
