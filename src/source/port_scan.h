@@ -35,6 +35,7 @@ typedef struct PortScanInput {
         void *owner;
 } PortScanInput;
 
+/* Looks at nothing until the first World. Never NULL. */
 PortScan *port_scan_open(const PortScanInput *in) MUST_USE;
 /* Looks at the devices of this World that have no port, or one by looking, from now on; what is
  * known of those that stay is kept. */

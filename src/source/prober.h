@@ -31,6 +31,7 @@ typedef struct ProberInput {
         uint64_t seed;
 } ProberInput;
 
+/* Probes nothing until the first World. Never NULL. */
 Prober *prober_open(const ProberInput *in) MUST_USE;
 /* Probes the endpoints of this World from now on; what is known of those that stay is kept. */
 void prober_update(Prober *p, const World *world);
