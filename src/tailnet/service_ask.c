@@ -99,6 +99,11 @@ static bool is_refused(const ServiceAsk *s, const Refusal *r)
                (r->is_for_all || r->generation == s->with.generation);
 }
 
+static Span left(const ServiceAsk *s)
+{
+        return mono_since(s->until, loop_now(s->in.loop));
+}
+
 /* What a failure means for the next polls, and for people. */
 static void fail(ServiceAsk *s, Refusal *r, const char *what, const Err *err,
                  const HttpResult *result)
@@ -113,6 +118,8 @@ static void fail(ServiceAsk *s, Refusal *r, const char *what, const Err *err,
                 refuse(s, r, SPAN_S(SERVICE_ASK_DENIED_SECONDS), false);
         else if (result->retry_after.ns > 0)
                 refuse(s, r, result->retry_after, true);
+        else if (left(s).ns <= 0)
+                refuse(s, r, SPAN_S(SERVICE_ASK_SLOW_SECONDS), true);
 }
 
 /* --- the end of a request, of a poll --- */
@@ -122,11 +129,6 @@ static void end_request(ServiceAsk *s)
         s->request = http_request_close(s->request);
         s->parse = service_list_free(s->parse);
         s->url = mem_free(s->url);
-}
-
-static Span left(const ServiceAsk *s)
-{
-        return mono_since(s->until, loop_now(s->in.loop));
 }
 
 static void end_poll(ServiceAsk *s)

@@ -17,6 +17,8 @@ enum {
         SERVICE_ASK_HOST_CALLS = 10, /* in an interval, RESOURCES: one a Service would be many */
         /* For the list and all host lists: what takes longer must not hold up the devices. */
         SERVICE_ASK_SECONDS = 15,
+        /* After what took longer: devices are late once in this time, not with each poll. */
+        SERVICE_ASK_SLOW_SECONDS = 300,
         /* A server that has no Services, 404 under both names, may be a newer one by then. */
         SERVICE_ASK_NONE_SECONDS = 3600,
         /* After 401 or 403, unless the token is another: rights are given by people. */

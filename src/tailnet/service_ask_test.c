@@ -268,6 +268,14 @@ static void services_do_not_hold_devices_up(void **state)
         assert_non_null(f->last.devices);
         assert_non_null(strstr(f->last.warning, "no answer from"));
         assert_string_equal(services(f), "none");
+        /* Nor with each poll. */
+        asked(f);
+        ask_later(f);
+        assert_string_equal(asked(f), GET_DEVICES " tskey-api-k1\n");
+        assert_non_null(strstr(f->last.warning, "no answer from"));
+        api_route(&f->w, "GET " T "/services ", API_OK("{\"vipServices\":[]}"));
+        test_clock_advance(&f->w.time, SPAN_S(SERVICE_ASK_SLOW_SECONDS));
+        assert_string_equal(ask(f)->warning, "");
 }
 
 /* --- hosts --- */
