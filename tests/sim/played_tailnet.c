@@ -246,7 +246,7 @@ static void poll(TailnetSource *source)
         judge_call(p, now);
         p->server->is_busy = true;
         timer_set(&p->timer, p->server->fault == PLAYED_HANGS
-                                     ? mono_add(now, SPAN_S(TAILNET_POLL_SECONDS))
+                                     ? source->until
                                      : mono_add(now, SPAN_MS(1 + played_dice(p->tailnet->chance,
                                                                              LATENCY_MAX_MS))));
 }
