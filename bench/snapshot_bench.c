@@ -7,10 +7,12 @@
  *
  * Of each the time that passed and the CPU time of this thread: where they differ the machine did
  * something else. Of the round that took longest, how often the thread lost its CPU and how many
- * pages it touched first, are told too.
+ * pages it touched first, are told too. Between the rounds it sleeps, because who has real-time
+ * priority and takes all of a CPU is stopped for 50 ms of each second (sched(7)).
  */
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "bench_world.h"
@@ -18,7 +20,8 @@
 
 enum {
         DEVICES_MAX = 20000,
-        ROUNDS_MAX = 100000
+        ROUNDS_MAX = 100000,
+        SLEEP_OF = 4, /* a quarter of what the round took */
 };
 
 typedef struct Moment {
@@ -51,6 +54,13 @@ static Moment look(void)
         m.cpu = process_cpu_ms();
         m.wall = process_wall_ms();
         return m;
+}
+
+static void rest(const Moment *from, const Moment *to)
+{
+        double ms = (to->wall - from->wall) / SLEEP_OF;
+        struct timespec t = {(time_t)(ms / 1e3), (long)(ms * 1e6) % 1000000000};
+        IGNORE(nanosleep(&t, NULL), "shorter is good enough");
 }
 
 static void note(Series *s, const Moment *from, const Moment *to)
@@ -108,6 +118,7 @@ int main(int argc, char **argv)
                 Moment after = look();
                 note(&discovery, &before, &between);
                 note(&snapshot, &between, &after);
+                rest(&before, &after);
         }
         const GatewayReport *g = b.report->gateways->at[0];
         printf("{\"endpoints\": %zu, \"hosts\": %llu, \"bytes\": %llu, \"rounds\": %zu, "
