@@ -77,6 +77,32 @@ static void members_share_a_name(void **state)
         assert_false(endpoint_is_grouped(f->view->endpoints->at[0]));
 }
 
+/* One place is one endpoint: Envoy would give it twice the traffic, and what is written with both
+ * could not be read back. */
+static void an_address_is_in_a_group_once(void **state)
+{
+        Device again = {.node_id = STR("7"),
+                        .name = STR("web-7"),
+                        .short_name = STR("web-7"),
+                        .ip4 = STR("100.64.0.1"),
+                        .authorized = true};
+        Fixture *f = *state;
+
+        set_groups(f);
+        answer_with(f, LEAVES(device(1, "web-1"), device_new(&again)));
+        assert_string_equal(endpoints(f), "web:80/HTTP@100.64.0.1 defaultPort\n");
+        assert_string_equal(
+                left_out(f),
+                "web-7 SameAddress: another endpoint of web is 100.64.0.1, port 80, too\n");
+        restart(f);
+        evaluate(f);
+        assert_string_equal(endpoints(f), "web:80/HTTP@100.64.0.1 defaultPort\n");
+        /* Its address is somebody else's now: what is held of it goes. */
+        answer_with(f, LEAVES(device_new(&again)));
+        assert_true(str_eq(((const Endpoint *)f->view->endpoints->at[0])->node_id, STR("7")));
+        assert_int_equal(table_n(f->view->endpoints), 1);
+}
+
 static void a_group_has_its_name_alone(void **state)
 {
         Fixture *f = *state;
@@ -615,6 +641,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(members_share_a_name),
+                TEST(an_address_is_in_a_group_once),
                 TEST(a_group_has_its_name_alone),
                 TEST(an_edit_makes_and_ends_a_group),
                 TEST(members_are_held_like_any_other),

@@ -36,6 +36,7 @@ typedef struct Work {
         Arena scratch;      /* of the device at hand */
         Names names;        /* candidates: by node id, then the remembered ones */
         Map static_ports;   /* "service\nport": something that is not NULL */
+        Map places;         /* of endpoints, as place_key has it: the same */
         Findings found;
 } Work;
 
@@ -329,10 +330,16 @@ static void judge_before(Work *w)
 
 /* --- endpoints --- */
 
-static void add_static(Work *w, const Endpoint *e, Map *seen)
+/* The keys of the list in TailscaleEndpoints, which refuses a second entry of one place. */
+static Str place_key(Arena *arena, const Endpoint *e)
+{
+        return arena_printf(arena, "%.*s\n%u\n%d\n%.*s", STR_FMT(e->service), e->port,
+                            (int)e->protocol, STR_FMT(e->ip));
+}
+
+static void add_static(Work *w, const Endpoint *e)
 {
         Endpoint t = *e;
-        Str port = port_key(&w->arena, e->service, e->port), key;
         Refusal why;
 
         t.ip = candidate_address(w->in->entry, e->ip, &w->arena);
@@ -342,9 +349,7 @@ static void add_static(Work *w, const Endpoint *e, Map *seen)
                 findings_leave_out(&w->found, e->node_id, e->service, why);
                 return;
         }
-        key = arena_printf(&w->arena, "%.*s\n%d\n%.*s", STR_FMT(port), (int)e->protocol,
-                           STR_FMT(t.ip));
-        if (map_put(seen, key, w) != NULL)
+        if (map_put(&w->places, place_key(&w->arena, &t), w) != NULL)
                 return;
         t.origin = ENDPOINT_STATIC;
         t.port_source = t.rule = STR("static");
@@ -352,18 +357,14 @@ static void add_static(Work *w, const Endpoint *e, Map *seen)
         t.held = false;
         t.weight = t.weight > 0 ? t.weight : 1;
         if (findings_add(&w->found, &t))
-                map_put(&w->static_ports, port, w);
+                map_put(&w->static_ports, port_key(&w->arena, e->service, e->port), w);
 }
 
 static void add_statics(Work *w)
 {
-        Map seen;
-
-        map_init(&seen);
         for (size_t i = 0; i < w->in->n_statics; i++)
                 for (size_t j = 0; j < w->in->statics[i]->n; j++)
-                        add_static(w, w->in->statics[i]->endpoints[j], &seen);
-        map_done(&seen);
+                        add_static(w, w->in->statics[i]->endpoints[j]);
         arena_reset(&w->scratch);
 }
 
@@ -395,6 +396,13 @@ static void add_endpoint(Work *w, const Candidate *c, const PortChoice *p)
                                   arena_printf(&w->scratch,
                                                "a static endpoint has the name %.*s and port %u",
                                                STR_FMT(c->service), p->port)});
+        else if (map_put(&w->places, place_key(&w->arena, &t), w) != NULL)
+                findings_leave_out(
+                        &w->found, d->node_id, d->name,
+                        (Refusal){STR("SameAddress"),
+                                  arena_printf(&w->scratch,
+                                               "another endpoint of %.*s is %.*s, port %u, too",
+                                               STR_FMT(c->service), STR_FMT(c->ip), p->port)});
         else if (!findings_add(&w->found, &t))
                 findings_leave_out(
                         &w->found, d->node_id, d->name,
@@ -484,6 +492,7 @@ EntryView *discover_entry(const DiscoverInput *given)
         names_init(&w.names, &w.arena);
         findings_init(&w.found);
         map_init(&w.static_ports);
+        map_init(&w.places);
         add_statics(&w);
         if (in->entry->discovery.enabled) {
                 if (w.has_list) {
@@ -498,6 +507,7 @@ EntryView *discover_entry(const DiscoverInput *given)
         findings_done(&w.found);
         names_done(&w.names);
         map_done(&w.static_ports);
+        map_done(&w.places);
         arena_done(&w.scratch);
         arena_done(&w.arena);
         return v;
