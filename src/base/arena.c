@@ -210,6 +210,7 @@ Str arena_str(Arena *a, Str s)
 
 /* Writes into what is left of the newest chunk; NULL, and the chunk as before, where that is too
  * little. */
+PRINTF(2, 0)
 static char *print_into_chunk(Arena *a, const char *fmt, va_list ap, int *ret_n)
 {
         size_t left = a->room - a->used;

@@ -23,10 +23,13 @@ static int compare(const char *a, const char *b, size_t n)
 
 bool str_eq(Str a, Str b)
 {
-        /* Most that differ do so at once; the call costs more than to see that. */
-        if (a.n != b.n || (a.n > 0 && a.p[0] != b.p[0]))
+        if (a.n != b.n)
                 return false;
-        return compare(a.p, b.p, a.n) == 0;
+        if (a.n == 0)
+                return true;
+        INSIST(a.p != NULL && b.p != NULL);
+        /* Most that differ do so at once; the call costs more than to see that. */
+        return a.p[0] == b.p[0] && memcmp(a.p, b.p, a.n) == 0;
 }
 
 bool str_eq_fold(Str a, Str b)
