@@ -248,11 +248,9 @@ static void both_together_have_one_deadline(void **state)
         api_route_end(&f->w, GET_V1, "", SCRIPT_STALL);
         open_key(f);
         tailnet_source_poll(f->source);
-        while (f->w.seen < 1)
-                api_turn(&f->w);
+        api_turn_until_asked(&f->w, 1);
         test_clock_advance(&f->w.time, SPAN_S(50));
-        while (f->w.seen < 2)
-                api_turn(&f->w);
+        api_turn_until_asked(&f->w, 2);
         test_clock_advance(&f->w.time, SPAN_S(10));
         api_turn_until(&f->w, &f->n_answers, 1);
         assert_string_equal(f->last.err.reason, "Timeout");
@@ -289,9 +287,7 @@ static void reach(Fixture *f, State s)
         if (s == POLL_BEGAN)
                 return;
         seen += s == WAITS_AND_KNOWN ? 3 : s == WAITS_FOR_V1 ? 2 : 1;
-        for (int i = 0; i < API_TURNS_MAX && f->w.seen < seen; i++)
-                api_turn(&f->w);
-        assert_int_equal(f->w.seen, seen);
+        api_turn_until_asked(&f->w, seen);
 }
 
 static void close_source(void *ctx)

@@ -128,6 +128,14 @@ static inline void api_turn_until(ApiWorld *w, const unsigned *n, unsigned to)
         INSIST(*n == to);
 }
 
+/* Until it was asked `to` times in all. */
+static inline void api_turn_until_asked(ApiWorld *w, size_t to)
+{
+        for (int i = 0; i < API_TURNS_MAX && w->seen < to; i++)
+                api_turn(w);
+        INSIST(w->seen == to);
+}
+
 /* What was asked since the last time, one line each. */
 static inline const char *api_asked(ApiWorld *w, char *ret, size_t room)
 {

@@ -136,8 +136,7 @@ static void on_401_once_more_and_not_twice(void **state)
         api_route(&f->w, "POST ", TOKEN("t2", "3600", "devices:core:read"));
         before = f->n_answers;
         tailnet_source_poll(f->source);
-        for (size_t seen = f->w.seen; f->w.seen < seen + 2;)
-                api_turn(&f->w);
+        api_turn_until_asked(&f->w, f->w.seen + 2);
         api_route(&f->w, GET_DEVICES, DEVICES);
         api_turn_until(&f->w, &f->n_answers, before + 1);
         assert_non_null(f->last.devices);
@@ -170,11 +169,9 @@ static void all_of_a_poll_has_one_deadline(void **state)
         api_route_end(&f->w, GET_DEVICES, "", SCRIPT_STALL);
         open_oauth(f);
         tailnet_source_poll(f->source);
-        while (f->w.seen < 1)
-                api_turn(&f->w);
+        api_turn_until_asked(&f->w, 1);
         test_clock_advance(&f->w.time, SPAN_S(40));
-        while (f->w.seen < 2)
-                api_turn(&f->w);
+        api_turn_until_asked(&f->w, 2);
         test_clock_advance(&f->w.time, SPAN_S(19));
         for (int i = 0; i < 5; i++)
                 api_turn(&f->w);
@@ -252,9 +249,7 @@ static void reach(Fixture *f, State s)
         tailnet_source_poll(f->source);
         if (s == POLL_BEGAN)
                 return;
-        for (int i = 0; i < API_TURNS_MAX && f->w.seen < seen + n; i++)
-                api_turn(&f->w);
-        assert_int_equal(f->w.seen, seen + n);
+        api_turn_until_asked(&f->w, seen + n);
         for (int i = 0; (s == HALF_THE_DEVICES || s == HALF_THE_SERVICES) && i < 6; i++)
                 api_turn(&f->w);
 }

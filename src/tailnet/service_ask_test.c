@@ -260,8 +260,7 @@ static void services_do_not_hold_devices_up(void **state)
         api_route_end(&f->w, "GET " T "/services ", "", SCRIPT_STALL);
         open_key(f);
         tailnet_source_poll(f->source);
-        while (f->w.seen < 2)
-                api_turn(&f->w);
+        api_turn_until_asked(&f->w, 2);
         assert_int_equal(f->n_answers, 0);
         test_clock_advance(&f->w.time, SPAN_S(SERVICE_ASK_SECONDS));
         api_turn_until(&f->w, &f->n_answers, 1);

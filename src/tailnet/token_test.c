@@ -445,8 +445,7 @@ static void a_silent_server_has_a_deadline(void **state)
         api_route_end(&f->w, "POST /", "", SCRIPT_STALL);
         open_oauth(f);
         token_ask(f->token, SPAN_S(60));
-        for (int i = 0; i < API_TURNS_MAX && f->w.seen == 0; i++)
-                api_turn(&f->w);
+        api_turn_until_asked(&f->w, 1);
         test_clock_advance(&f->w.time, SPAN_S(60));
         api_turn_until(&f->w, &f->n_told, 1);
         assert_string_equal(f->last.err.reason, "Timeout");
