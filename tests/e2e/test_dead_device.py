@@ -5,6 +5,7 @@ Envoy checks a service that had traffic every 5 s, one that had none every 60 s.
 is not brought forward by the first request, so the traffic here begins a minute before the deaths.
 """
 
+import json
 import time
 
 import pytest
@@ -65,14 +66,23 @@ def deaths(stack):
     return loads, death, first
 
 
+def timed_out(envoy, service):
+    """What Envoy itself says of the requests to a service that it gave up: seconds of each."""
+    lines = [json.loads(line) for line in envoy.process.text().splitlines() if line.startswith("{") and '"response_code":504' in line]
+    return [entry["duration"] / 1000 for entry in lines if f"/{service}/" in entry["upstream_cluster"]]
+
+
 @pytest.mark.parametrize("name", ["api-killed", "api-silent"])
-def test_dead_device_under_traffic(deaths, figure, name):
+def test_dead_device_under_traffic(stack, deaths, figure, name):
     loads, death, _ = deaths
     after = [r for r in loads[name].results if r[0] >= death + 0.5]
     failed = [r for r in after if r[2] != 200]
     assert failed and max(r[1] for r in failed) <= FIRST_SECONDS + 1, max(failed, key=lambda r: r[1])
     last = max((r[0] for r in after if r[1] > AT_ONCE), default=death)
     figure(f"worst {max(r[1] for r in after):.1f} s, the last slow request began {last - death:.1f} s after the death")
+    given_up = timed_out(stack.envoys[0], name)
+    if given_up:
+        figure(f"by Envoy's access log {len(given_up)} requests were given up after {min(given_up):.3f} to {max(given_up):.3f} s")
     late = [r for r in after if r[0] >= death + SEEN_WITH_TRAFFIC]
     assert late and all(r[1] <= AT_ONCE and r[2] == 503 for r in late), [r for r in late if r[1] > AT_ONCE or r[2] != 503][:5]
 
