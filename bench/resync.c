@@ -118,9 +118,11 @@ static void write_answer(Bench *x, size_t tailnet, unsigned moved)
 static Table *read_answer(Bench *x, const Table *before, Cost *c)
 {
         static char piece[PIECE];
+        double start = process_cpu_ms();
         DeviceList *list = device_list_new(DEVICE_SHAPE_TAILSCALE, STR(""), before);
         JsonStream *stream =
                 json_stream_new_parts(device_list_part(DEVICE_SHAPE_TAILSCALE), 1, list);
+        c->table += lap(&start);
         int fd = open(x->path, O_RDONLY | O_CLOEXEC);
         INSIST(fd >= 0);
         TailnetAnswer answer = {0};
