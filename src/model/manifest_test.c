@@ -408,6 +408,8 @@ static void test_envoy_gateways_kinds(void **state)
         assert_str(g->listeners[1].hostname, "*.example.com");
         assert_int_equal(g->listeners[1].from, ROUTES_FROM_SAME);
         assert_int_equal(g->listeners[2].protocol, PROTOCOL_NONE);
+        assert_int_equal(g->listeners[0].kinds, EG_ADMITS_BOTH);
+        assert_int_equal(g->listeners[0].bad_kind.n, 0);
         route = only(&r, MANIFEST_EG_ROUTE);
         assert_str(route->kind, "HTTPRoute");
         assert_int_equal(route->hostnames.n, 1);
@@ -417,6 +419,37 @@ static void test_envoy_gateways_kinds(void **state)
         assert_str(route->parents[0].section_name, "http");
         assert_int_equal(route->parents[0].port, 80);
         assert_str(route->parents[1].gateway.namespace, "app");
+}
+
+static void test_whom_a_listener_admits(void **state)
+{
+        CLEANUP(read_done)
+        Read r = read_text(
+                "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: eg}\n"
+                "spec: {listeners: [{allowedRoutes: {kinds: [{kind: TLSRoute}]}}, {name: a, port: "
+                "80, allowedRoutes: {kinds: [{kind: GRPCRoute}], namespaces: {from: Selector, "
+                "selector: {matchLabels: {x: y}}}}}, {name: b, port: 81, allowedRoutes: {kinds: "
+                "[{kind: HTTPRoute}, {kind: UDPRoute}, {kind: TCPRoute}], namespaces: {from: "
+                "Selector}}}]}\n---\n"
+                "apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {x: y, z: ''}}\n"
+                "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: m, labels: {x: 7}}\n");
+        const EgGateway *g;
+        const EgNamespace *n;
+
+        (void)state;
+        g = only(&r, MANIFEST_EG_GATEWAY);
+        assert_int_equal(g->n_listeners, 2);
+        assert_int_equal(g->listeners[0].kinds, EG_ADMITS_GRPC_ROUTE);
+        assert_int_equal(g->listeners[0].bad_kind.n, 0);
+        assert_int_equal(g->listeners[0].selector.n, 1);
+        assert_int_equal(g->listeners[1].kinds, EG_ADMITS_HTTP_ROUTE);
+        assert_str(g->listeners[1].bad_kind, "UDPRoute");
+        assert_non_null(g->listeners[1].selector.fault);
+        /* One whose labels are none is not read: it would look as if it had none. */
+        n = only(&r, MANIFEST_NAMESPACE);
+        assert_str(n->name, "n");
+        assert_int_equal(n->labels.n, 2);
+        assert_true(label_selector_matches(&g->listeners[0].selector, n->labels));
 }
 
 /* The same text, read again with a comment before it, keeps every leaf and the Table itself; one
@@ -439,7 +472,8 @@ static void test_tables_keep_what_did_not_change(void **state)
                         "{name: r}\nspec: {hostnames: [a], parentRefs: [{name: eg}]}\n---\n"
                         "apiVersion: gateway.tailscale.com/v1alpha1\nkind: "
                         "TailscaleGatewayBinding\nmetadata: {name: eg}\nspec: {targetRefs: [{name: "
-                        "eg}], revision: abc, attempt: 2}\n";
+                        "eg}], revision: abc, attempt: 2}\n---\n"
+                        "apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {a: b}}\n";
         static const struct {
                 ManifestKind kind;
                 const char *from, *to;
@@ -452,6 +486,12 @@ static void test_tables_keep_what_did_not_change(void **state)
                 {MANIFEST_ENDPOINTS, "100.64.0.1", "100.64.0.9"},
                 {MANIFEST_SECRET, "api_key: k", "api_key: q"},
                 {MANIFEST_EG_GATEWAY, "{name: a, port: 80}", "{name: a, port: 81}"},
+                {MANIFEST_EG_GATEWAY, "{name: a, port: 80}",
+                 "{name: a, port: 80, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}"},
+                {MANIFEST_EG_GATEWAY, "{name: a, port: 80}",
+                 "{name: a, port: 80, allowedRoutes: {kinds: [{kind: X}, {kind: HTTPRoute}, {kind: "
+                 "GRPCRoute}]}}"},
+                {MANIFEST_NAMESPACE, "labels: {a: b}", "labels: {a: c}"},
                 {MANIFEST_EG_ROUTE, "hostnames: [a]", "hostnames: [b]"},
                 {MANIFEST_BINDING, "revision: abc", "revision: abd"},
                 {MANIFEST_BINDING, "attempt: 2", "attempt: 3"},
@@ -572,6 +612,7 @@ int main(void)
                 cmocka_unit_test(test_secret),
                 cmocka_unit_test(test_secrets_are_not_told),
                 cmocka_unit_test(test_envoy_gateways_kinds),
+                cmocka_unit_test(test_whom_a_listener_admits),
                 cmocka_unit_test(test_tables_keep_what_did_not_change),
                 cmocka_unit_test(test_all_faults_at_once),
                 cmocka_unit_test(test_caps),
