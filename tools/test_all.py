@@ -123,10 +123,15 @@ def e2e(tally, soak):
         tally.junit("e2e", result, done)
 
 
+def soak_system(tally):
+    if tally.need("soak of sources", [sys.executable, "tests/system/soak_sources.py", PROGRAM]):
+        tally.passed += 1
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=["unit", "gates", "e2e"])
-    parser.add_argument("--soak", action="store_true", help="of the end-to-end tests, the long forms alone")
+    parser.add_argument("--soak", action="store_true", help="of the end-to-end tests the long forms alone, and those of tests/system")
     args = parser.parse_args()
     stages = args.only or ["unit", "gates", "e2e"]
     tally = Tally()
@@ -141,6 +146,8 @@ def main():
         gates(tally)
     if "e2e" in stages and have and built and build_plain(tally):
         e2e(tally, args.soak)
+        if args.soak:
+            soak_system(tally)
     for title in tally.skipped:
         print(f"skipped: {title}")
     for title in tally.failed:
