@@ -116,6 +116,62 @@ static void put_source(JsonWriter *w, const SourceFact *f)
         json_object_end(w);
 }
 
+typedef struct Condition {
+        const char *type, *status; /* "True", "False", "Unknown" */
+        Str reason, message;
+} Condition;
+
+static void put_condition(JsonWriter *w, const Condition *c)
+{
+        json_object_begin(w);
+        json_key_str(w, STR("type"), str_of(c->type));
+        json_key_str(w, STR("status"), str_of(c->status));
+        json_key_str(w, STR("reason"), c->reason);
+        json_key_str(w, STR("message"), c->message);
+        json_object_end(w);
+}
+
+/* A server that is not reached says nothing of the credential: it is what it was. */
+static Condition authenticated_of(const Shown *s)
+{
+        const SourceFact *f = s->presence;
+        bool is_api = s->spec->file_path.n == 0 && !tailnet_spec_is_local(s->spec);
+        bool is_refused =
+                f != NULL && (f->kind == ERR_DENIED || (is_api && f->kind == ERR_MISSING));
+        if (is_refused)
+                return (Condition){"Authenticated", "False", str_of(f->reason), str_of(f->error)};
+        if (f != NULL && f->last_sync.ms != 0)
+                return (Condition){"Authenticated", "True", STR("Accepted"), {0}};
+        return (Condition){"Authenticated", "Unknown", STR("NeverSynced"), {0}};
+}
+
+static Condition synced_of(const Shown *s, Wall now)
+{
+        const SourceFact *f = s->presence;
+        Str message = f != NULL ? str_of(f->error) : (Str){0};
+        Str name = sync_name(s, now);
+        bool is_good = s->state != NULL && s->state->sync == SYNC_DONE;
+        bool is_unknown = f == NULL || f->polls == 0;
+        return (Condition){"Synced",
+                           is_good      ? "True"
+                           : is_unknown ? "Unknown"
+                                        : "False",
+                           name, message};
+}
+
+/* A manifest that is not accepted is not in force: `validate` and the fault of the directory tell
+ * of it. */
+static void put_conditions(JsonWriter *w, const Shown *s, Wall now)
+{
+        Condition accepted = {"Accepted", "True", STR("Valid"), {0}};
+        Condition authenticated = authenticated_of(s), synced = synced_of(s, now);
+        json_key_array_begin(w, STR("conditions"));
+        put_condition(w, &accepted);
+        put_condition(w, &authenticated);
+        put_condition(w, &synced);
+        json_array_end(w);
+}
+
 static void put_tailnet(JsonWriter *w, const Shown *s, Wall now)
 {
         static const TailnetState nothing = {0};
@@ -125,6 +181,7 @@ static void put_tailnet(JsonWriter *w, const Shown *s, Wall now)
         json_key_str(w, STR("name"), s->spec->meta.key.name);
         json_key_str(w, STR("source"), source_of(s->spec));
         json_key_str(w, STR("sync"), sync_name(s, now));
+        put_conditions(w, s, now);
         json_key_u64(w, STR("devices"), state->n_devices);
         json_key_u64(w, STR("services"), table_n(state->services));
         json_key_str(w, STR("magicDNSSuffix"), state->suffix);

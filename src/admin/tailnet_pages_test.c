@@ -157,6 +157,20 @@ static void expect_sample(Fixture *f, const char *sample)
                 fail_msg("no %s in:\n%.*s", sample, STR_FMT(buf_str(&f->out)));
 }
 
+/* "True Accepted" and so on, of the condition. */
+static void expect_condition(Fixture *f, Str type, const char *status, const char *reason)
+{
+        read_state(f);
+        TREE_FOREACH (c, tree_get(f->tailnet, STR("conditions"))) {
+                if (!str_eq(tree_get_str(c, STR("type")), type))
+                        continue;
+                expect(c, STR("status"), status);
+                expect(c, STR("reason"), reason);
+                return;
+        }
+        fail_msg("no condition %.*s", STR_FMT(type));
+}
+
 #define OF  "{tailnet=\"team/corp\"}"
 #define API "{tailnet=\"team/corp\",source=\"api\"}"
 #define TSD "{tailnet=\"team/corp\",source=\"local\"}"
@@ -203,6 +217,39 @@ static void each_source_is_told_of(void **state)
         expect_sample(f, P "next_key_expiry_timestamp_seconds" OF " 1795384450\n");
 }
 
+static void fail_with(Fixture *f, ErrKind kind, const char *reason)
+{
+        SourceFact *api = source(f, SOURCE_PRIMARY);
+        api->polls++;
+        api->kind = kind;
+        IGNORE(snprintf(api->reason, sizeof api->reason, "%s", reason), "it fits");
+}
+
+static void conditions_follow_the_last_poll(void **state)
+{
+        Fixture *f = *state;
+        expect_condition(f, STR("Accepted"), "True", "Valid");
+        expect_condition(f, STR("Authenticated"), "Unknown", "NeverSynced");
+        expect_condition(f, STR("Synced"), "Unknown", "NeverSynced");
+        source(f, SOURCE_PRIMARY)->name = "api";
+        fail_with(f, ERR_MISSING, "CredentialMissing");
+        expect_condition(f, STR("Authenticated"), "False", "CredentialMissing");
+        expect_condition(f, STR("Synced"), "False", "NeverSynced");
+        fail_with(f, ERR_TRANSIENT, "ConnectFailed");
+        expect_condition(f, STR("Authenticated"), "Unknown", "NeverSynced");
+        add_sources(f);
+        fail_with(f, ERR_NONE, "");
+        set_state(f, SYNC_DONE);
+        expect_condition(f, STR("Authenticated"), "True", "Accepted");
+        expect_condition(f, STR("Synced"), "True", "Synced");
+        set_state(f, SYNC_STALE);
+        fail_with(f, ERR_TRANSIENT, "ServerError");
+        expect_condition(f, STR("Authenticated"), "True", "Accepted");
+        expect_condition(f, STR("Synced"), "False", "Failing");
+        fail_with(f, ERR_DENIED, "Unauthorized");
+        expect_condition(f, STR("Authenticated"), "False", "Unauthorized");
+}
+
 /* Computed when it is shown: nothing else depends on the clock. */
 static void stale_is_a_day_of_failing(void **state)
 {
@@ -232,6 +279,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(before_anything_was_asked),
                 TEST(each_source_is_told_of),
+                TEST(conditions_follow_the_last_poll),
                 TEST(stale_is_a_day_of_failing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

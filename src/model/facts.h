@@ -54,7 +54,8 @@ typedef struct SourceFact {
         double seconds; /* that the last answer took */
         uint64_t bytes, devices, invalid;
         char invalid_text[ERR_TEXT_MAX]; /* why the first of them is, or empty */
-        char reason[ERR_REASON_MAX];     /* of the last failure; empty where the last was good */
+        ErrKind kind;                    /* of the last failure; ERR_NONE where the last was good */
+        char reason[ERR_REASON_MAX];     /* of it, or empty */
         char error[ERR_TEXT_MAX];
 } SourceFact;
 

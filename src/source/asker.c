@@ -89,6 +89,7 @@ static void on_good(Asker *a, TailnetAnswer *answer)
         f->via = a->last.via;
         f->devices = a->last.devices->n;
         f->invalid = a->last.n_invalid;
+        f->kind = ERR_NONE;
         f->reason[0] = f->error[0] = '\0';
         IGNORE(snprintf(f->invalid_text, sizeof f->invalid_text, "%s",
                         f->invalid > 0 ? a->last.err.text : ""),
@@ -109,6 +110,7 @@ static void on_bad(Asker *a, const Err *err, Span retry_after)
         a->is_good = false;
         f->failures++;
         f->failures_in_a_row++;
+        f->kind = err->kind;
         IGNORE(snprintf(f->reason, sizeof f->reason, "%s", err->reason), "same size");
         IGNORE(snprintf(f->error, sizeof f->error, "%s", err->text), "same size");
         Span wait = pace_backoff(f->failures_in_a_row, retry_after, &a->chance);
