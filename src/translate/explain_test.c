@@ -301,6 +301,43 @@ static void probes_are_told(void **state)
         fixture_done(&f);
 }
 
+/* How the tailnet is doing stands before the device. */
+static void what_the_tailnets_sources_say(void **state)
+{
+        static const struct {
+                SyncState sync;
+                Str reason, text, warning;
+                const char *told;
+        } cases[] = {
+                {SYNC_DONE, STR_INIT(""), STR_INIT(""), STR_INIT("no services:read"),
+                 "corp is synced, 7 devices; no services:read"},
+                {SYNC_STALE, STR_INIT("Timeout"), STR_INIT("too slow"), STR_INIT(""),
+                 "the last poll failed: Timeout: too slow (what is known serves)"},
+                /* The control server has not answered, a tailscaled has. */
+                {SYNC_STALE, STR_INIT(""), STR_INIT(""), STR_INIT(""),
+                 "corp has not answered yet; what its tailscaled sees serves"},
+        };
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                World *w = fixture_world(WORLD);
+                TailnetState *s = leaf_new(sizeof(*s), 0, tailnet_state_drop);
+                s->key = (ObjectKey){STR("demo"), STR("corp")};
+                s->n_devices = 7;
+                s->sync = cases[i].sync;
+                s->error_reason = cases[i].reason;
+                s->error_text = cases[i].text;
+                s->warning = cases[i].warning;
+                const void *states[] = {s};
+                table_unref(w->tailnet_states);
+                w->tailnet_states = table_new(states, 1, tailnet_state_order);
+                Fixture f = {0};
+                f.snapshot = snapshot_new(w, NULL, &f.report);
+                leaf_unref(w);
+                check_says(&f, NULL, "http://api.ts.local/", cases[i].told);
+                fixture_done(&f);
+        }
+}
+
 /* As discovery leaves a device out. */
 static void a_device_that_was_left_out(void **state)
 {
@@ -372,6 +409,7 @@ int main(void)
                 cmocka_unit_test(what_the_answer_was_without),
                 cmocka_unit_test(an_endpoint_that_left),
                 cmocka_unit_test(probes_are_told),
+                cmocka_unit_test(what_the_tailnets_sources_say),
                 cmocka_unit_test(a_device_that_was_left_out),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
