@@ -6,6 +6,9 @@
  * 2. A Look outlives Worlds: it has copies of all strings.
  * 3. The Table has a device only when each of its ports was looked at: "none is open" is a finding,
  *    "not looked yet" is not.
+ * 4. A port is closed by what its device does, never by what the way to it does: a proxy that is
+ *    not there tells nothing, and while nobody of the entry answers, nothing that is open closes.
+ * 5. A Look begins with the ports of the endpoints in force: its first round is not its third.
  */
 #include "source/port_scan.h"
 
@@ -30,7 +33,9 @@ typedef struct Look {
         uint16_t ports[OPEN_PORTS_MAX];
         bool open[OPEN_PORTS_MAX];
         unsigned misses[OPEN_PORTS_MAX];
-        size_t n_ports, at; /* the port whose turn it is */
+        Mono missed[OPEN_PORTS_MAX]; /* when the last of them was */
+        size_t n_ports, at;          /* the port whose turn it is */
+        Mono answered;               /* when a port of it was last open; 0: never */
         bool ended_once;
         ProbeWay way;
         Timer timer;
@@ -85,6 +90,9 @@ static void end_look(Look *l)
 
         l->at = 0;
         l->ended_once = true;
+        /* Else each port would be asked for through the same proxy each time. */
+        if (l->way.n > 0 && l->n_ports % l->way.n == 0)
+                l->way.next++;
         timer_set_in(&l->timer, pace_interval(l->rules.interval, &s->chance));
         if (make_table(s)) {
                 log_info(s->in.log, "open ports of a device were looked for",
@@ -96,15 +104,63 @@ static void end_look(Look *l)
 
 /* --- one device --- */
 
+/* The proxy is not there, or ended in the middle: nothing was asked of the device. */
+static bool was_on_the_way(const Look *l, const HttpResult *result)
+{
+        static const Str reasons[] = {STR_INIT("ConnectFailed"), STR_INIT("AnswerCutShort"),
+                                      STR_INIT("TransferFailed")};
+
+        for (size_t i = 0; l->way.n > 0 && i < LENGTH_OF(reasons); i++)
+                if (str_eq(str_of(result->err.reason), reasons[i]))
+                        return true;
+        return false;
+}
+
+/* Did a device of the same entry answer after that? */
+static bool has_answered_since(const Look *l, Mono then)
+{
+        const PortScan *s = l->scan;
+
+        for (size_t i = 0; i < s->n; i++) {
+                const Look *other = s->looks[i];
+
+                if (mono_before(then, other->answered) &&
+                    object_key_cmp(other->key.gateway, l->key.gateway) == 0 &&
+                    str_eq(other->key.tailnet, l->key.tailnet))
+                        return true;
+        }
+        return false;
+}
+
+static void note_miss(Look *l)
+{
+        unsigned *misses = &l->misses[l->at];
+
+        /* Invariant 4; what is not open has nothing to lose. */
+        if (l->open[l->at] && *misses > 0 && !has_answered_since(l, l->missed[l->at]))
+                return;
+        l->missed[l->at] = loop_now(l->scan->in.loop);
+        if (++*misses >= PORT_SCAN_MISSES)
+                l->open[l->at] = false;
+}
+
+static void note(Look *l, const HttpResult *result)
+{
+        if (result->err.kind == ERR_NONE) {
+                l->misses[l->at] = 0;
+                l->open[l->at] = true;
+                l->answered = loop_now(l->scan->in.loop);
+        } else if (!was_on_the_way(l, result)) {
+                note_miss(l);
+        }
+}
+
 static void on_done(HttpRequest *r, const HttpResult *result)
 {
         Look *l = http_request_owner(r);
         PortScan *s = l->scan;
-        bool open = result->err.kind == ERR_NONE;
 
-        l->misses[l->at] = open ? 0 : l->misses[l->at] + 1;
-        if (open || l->misses[l->at] >= PORT_SCAN_MISSES)
-                l->open[l->at] = open;
+        note(l, result);
         l->request = http_request_close(l->request);
         s->in_flight--;
         if (++l->at < l->n_ports)
@@ -180,6 +236,7 @@ typedef struct Wanted {
         Str ip;
         const TailnetEntry *entry;
         const TailnetSpec *tailnet;
+        const Table *endpoints; /* in force */
 } Wanted;
 
 static int key_cmp(const OpenPortsKey *a, const OpenPortsKey *b)
@@ -242,8 +299,8 @@ static void want_entry(Wants *w, const GatewaySpec *g, const TailnetEntry *entry
                 table_find(w->world->tailnet_states, &tailnet, tailnet_state_find);
         const Wanted like = {.key = {.gateway = g->meta.key, .tailnet = entry->name},
                              .entry = entry,
-                             .tailnet =
-                                     table_find(w->world->tailnets, &tailnet, tailnet_spec_find)};
+                             .tailnet = table_find(w->world->tailnets, &tailnet, tailnet_spec_find),
+                             .endpoints = v != NULL ? v->endpoints : NULL};
 
         if (v == NULL || entry->discovery.port_probing.ports.n == 0)
                 return;
@@ -302,6 +359,18 @@ static bool is_same(const Look *l, const Wanted *w)
                port_spec_same(&l->rules.ports, &w->entry->discovery.port_probing.ports);
 }
 
+/* Invariant 5. */
+static void remember_open(Look *l, const Table *endpoints)
+{
+        TABLE_FOREACH (Endpoint, e, endpoints) {
+                if (!str_eq(e->node_id, l->key.node_id) ||
+                    !str_eq(e->port_source, STR(PORT_SOURCE_PROBING)))
+                        continue;
+                for (size_t i = 0; i < l->n_ports; i++)
+                        l->open[i] |= l->ports[i] == e->port;
+        }
+}
+
 static void update(Look *l, const Wanted *w, const Proxies *proxies)
 {
         l->rules = w->entry->discovery.port_probing;
@@ -320,11 +389,12 @@ static void update_looks(PortScan *s, const Wants *w, const Proxies *proxies)
         for (size_t i = 0; i < w->n; i++) {
                 for (; old < s->n && key_cmp(&s->looks[old]->key, &w->at[i].key) < 0; old++)
                         look_free(s->looks[old]);
-                if (old < s->n && is_same(s->looks[old], &w->at[i]))
-                        looks[i] = s->looks[old++];
-                else
-                        looks[i] = look_new(s, &w->at[i]);
+                bool is_known = old < s->n && is_same(s->looks[old], &w->at[i]);
+
+                looks[i] = is_known ? s->looks[old++] : look_new(s, &w->at[i]);
                 update(looks[i], &w->at[i], proxies);
+                if (!is_known)
+                        remember_open(looks[i], w->at[i].endpoints);
         }
         for (; old < s->n; old++)
                 look_free(s->looks[old]);

@@ -220,17 +220,73 @@ static void a_port_stays_until_it_was_missed_often(void **state)
         Fixture *f = *state;
 
         find_8080_open(f);
+        f->proxy.paths[1] = (ScriptPath){"100.64.0.1:443", STANDS, SCRIPT_STALL, 0};
         discover(f, 1, NULL);
         settle(f, 3);
         discover(f, 1, view(f));
-        f->proxy.paths[0] = (ScriptPath){0};
+        f->proxy.paths[0] = f->proxy.paths[1];
         for (size_t i = 1; i <= PORT_SCAN_MISSES; i++) {
-                assert_int_equal(table_n(view(f)->endpoints), 1);
+                assert_int_equal(table_n(view(f)->endpoints), 2);
                 pass(f, SPAN_S(670));
                 settle(f, 3 + 3 * i);
                 discover(f, 1, view(f));
         }
-        assert_int_equal(table_n(view(f)->endpoints), 0);
+        assert_int_equal(table_n(view(f)->endpoints), 1);
+}
+
+/* A tailscaled that is logged out refuses everything. */
+static void where_nobody_answers_nothing_closes(void **state)
+{
+        Fixture *f = *state;
+
+        find_8080_open(f);
+        discover(f, 2, NULL);
+        settle(f, 6);
+        discover(f, 2, view(f));
+        f->proxy.paths[0] = (ScriptPath){0};
+        for (size_t i = 1; i <= 2 * PORT_SCAN_MISSES; i++) {
+                pass(f, SPAN_S(670));
+                settle(f, 6 + 6 * i);
+                discover(f, 2, view(f));
+        }
+        assert_int_equal(table_n(view(f)->endpoints), 1);
+}
+
+static void a_proxy_that_is_away_closes_nothing(void **state)
+{
+        Fixture *f = *state;
+
+        find_8080_open(f);
+        discover(f, 1, NULL);
+        settle(f, 3);
+        discover(f, 1, view(f));
+        script_server_close(&f->proxy);
+        for (size_t i = 1; i <= 2 * PORT_SCAN_MISSES; i++) {
+                pass(f, SPAN_S(670));
+                for (int k = 0; k < 20; k++)
+                        loop_turn(f->loop, SPAN_MS(2));
+                discover(f, 1, view(f));
+        }
+        assert_int_equal(table_n(view(f)->endpoints), 1);
+        script_server_open(&f->proxy, f->loop); /* for the teardown */
+}
+
+/* As both begin together: the program is there before its proxy. */
+static void a_restart_with_no_proxy_keeps_what_was_found(void **state)
+{
+        Fixture *f = *state;
+
+        find_8080_open(f);
+        discover(f, 1, NULL);
+        settle(f, 3);
+        discover(f, 1, view(f));
+        port_scan_close(f->scan);
+        open_scan(f);
+        f->proxy.paths[0] = (ScriptPath){0};
+        discover(f, 1, view(f));
+        settle(f, 6);
+        discover(f, 1, view(f));
+        assert_int_equal(table_n(view(f)->endpoints), 1);
 }
 
 static void a_restart_keeps_what_was_found(void **state)
@@ -315,7 +371,10 @@ int main(void)
                 TEST(an_open_port_becomes_an_endpoint),
                 TEST(it_is_looked_for_once_an_interval),
                 TEST(a_port_stays_until_it_was_missed_often),
+                TEST(where_nobody_answers_nothing_closes),
+                TEST(a_proxy_that_is_away_closes_nothing),
                 TEST(a_restart_keeps_what_was_found),
+                TEST(a_restart_with_no_proxy_keeps_what_was_found),
                 TEST(an_edit_takes_effect),
                 TEST(a_rule_goes_before_looking),
                 TEST(connections_are_bounded),
