@@ -535,6 +535,21 @@ class Faults(Case):
         self.assertEqual(made.generated(), written)
         self.ends_well(made)
 
+    def test_of_headscale(self):
+        """The same by Headscale's own API."""
+        api = self.api(mode="headscale-v1")
+        made = self.world(secret(api_key=api.add_key()), tailnet(api, type="Headscale"), exposed("corp")).synced()
+        api.redirect_to, self.before = api.url + "/elsewhere", made.until(made.endpoints, "all are programmed")
+        for fault, reason in REASONS.items():
+            with self.subTest(fault):
+                try:
+                    api.fail("garbage" if fault == "endless" else fault, "nodes")
+                    made.poll()
+                    self.meets(made, api, "." if fault == "endless" else reason)
+                finally:
+                    self.recovers(made, api)
+        self.ends_well(made)
+
     def test_of_tokens(self):
         made, api = self.start()
         for fault in ("half", "cut", "html", "nothing", "other-document", "endless-text", "deep", "reset", "redirect", "401", "403", "404", "500", "too-many"):
@@ -576,15 +591,28 @@ class Faults(Case):
         for field, kind in DEVICE_FIELDS.items():
             wrong, n = [v for v in WRONG_VALUES if not isinstance(v, kind)], len(api.asked("devices"))
             if field == "nodeId":
-                continue  # without it `id` is who the device is: another endpoint, in the same place
+                continue  # see below
             # The first devices are the good ones with a wrong member; the last good one stays as it is.
             api.change["devices"] = lambda devices, f=field, w=wrong: [{**d, f: v} for d, v in zip(devices[:-1], w)] + devices[-1:] + [
                 {**device(f"web-{i}", 1000 + i), f: v} for i, v in enumerate(w)]
             made.poll()
             made.until(lambda n=n: len(api.asked("devices")) > n, f"a list with a wrong {field} was asked for")
             made.until(lambda: made.tailnet()["nextPoll"], "it was read")
+            if field in ("name", "addresses"):  # without which nothing can be done with a device
+                made.until(lambda: made.tailnet()["invalidDevices"] > 0, "some are left out")
+                self.assertTrue(made.tailnet()["invalidText"])
         self.recovers(made, api)
         self.assertEqual([line for line in made.log().splitlines() if "endpoint left" in line], [])
+        self.ends_well(made)
+
+    def test_node_id_that_is_none(self):
+        """Then the older `id` is who the device is: another endpoint, in the same place and under the same host."""
+        made, api = self.start()
+        api.change["devices"] = lambda devices: [{**d, "nodeId": v} for d, v in zip(devices, (None, True, [], {}, 0.5, "n6CNTRL"))]
+        made.poll()
+        made.until(lambda: api.devices[0]["id"] in {e["nodeID"] for e in made.entry()["endpoints"]}, "it has its older id")
+        self.assertEqual((made.endpoints(), made.hosts(), made.entry()["held"]["endpoints"]), (self.before, HOSTS, 0))
+        self.recovers(made, api)
         self.ends_well(made)
 
     def test_duplicate_ids(self):
