@@ -286,8 +286,8 @@ static void merge_known(ServiceAsk *s, const void **listed, size_t n_listed)
         s->asked_now = mem_new_array(n_listed + n_known, sizeof(*s->asked_now));
         while (i < n_listed || k < n_known) {
                 const TailnetService *known = k < n_known ? table_at(s->known, k) : NULL;
-                int c = i == n_listed   ? 1
-                        : known == NULL ? -1
+                int c = known == NULL   ? -1
+                        : i == n_listed ? 1
                                         : tailnet_service_order(listed[i], known);
 
                 if (c <= 0) {
