@@ -295,6 +295,28 @@ static void filters_apply_to_services(void **state)
         assert_string_equal(services(f), "");
 }
 
+/* The suffix is found from names of devices: where the list is empty by mistake, there is none. */
+static void a_service_keeps_its_full_name_beside_an_empty_list(void **state)
+{
+        Fixture *f = *state;
+
+        f->entry.discovery.patterns = LIST(STR("*.corp.ts.net"));
+        f->state.suffix = STR("corp.ts.net");
+        tell_services(f, LEAVES(service("web", "100.100.1.1", LIST(STR("tcp:80")))));
+        answer_with(f, LEAVES(device_new(&(Device){.node_id = STR("1"),
+                                                   .name = STR("d1.corp.ts.net"),
+                                                   .short_name = STR("d1"),
+                                                   .ip4 = STR("100.64.0.1"),
+                                                   .authorized = true})));
+        assert_string_equal(services(f), "d1 web");
+        f->state.suffix = (Str){0};
+        answer(f, NULL, 0);
+        assert_string_equal(services(f), "d1! web");
+        restart(f);
+        answer(f, NULL, 0);
+        assert_string_equal(services(f), "d1! web");
+}
+
 static void a_service_has_its_name_before_devices(void **state)
 {
         Fixture *f = *state;
@@ -650,6 +672,7 @@ int main(void)
                 TEST(a_node_id_of_a_service_is_no_devices),
                 TEST(a_service_is_one_endpoint_a_port),
                 TEST(filters_apply_to_services),
+                TEST(a_service_keeps_its_full_name_beside_an_empty_list),
                 TEST(a_service_has_its_name_before_devices),
                 TEST(services_survive_what_devices_survive),
                 TEST(a_partial_list_holds_services_on),

@@ -465,6 +465,24 @@ static bool is_of_another_tailnet(const DiscoverInput *in)
                !str_eq(in->before->source, in->entry->tailnet_name);
 }
 
+/*
+ * It may be found from the names of devices alone, so a list that is empty by mistake tells none.
+ * Then it is that of the Services in force: what is not gone must not be left out by its name.
+ */
+static Str suffix_of(const DiscoverInput *in)
+{
+        Str service, host;
+
+        if (in->state != NULL && in->state->suffix.n > 0)
+                return in->state->suffix;
+        TABLE_FOREACH (Endpoint, e, in->before != NULL ? in->before->endpoints : NULL) {
+                if (candidate_service_id(e->node_id, &service, &host) &&
+                    e->fqdn.n > e->short_name.n + 1)
+                        return str_sub(e->fqdn, e->short_name.n + 1, e->fqdn.n);
+        }
+        return (Str){0};
+}
+
 EntryView *discover_entry(const DiscoverInput *given)
 {
         DiscoverInput anew = *given;
@@ -480,7 +498,7 @@ EntryView *discover_entry(const DiscoverInput *given)
         w.rules = (CandidateRules){
                 .entry = in->entry,
                 .own_nodes = in->own_nodes,
-                .suffix = in->state != NULL ? in->state->suffix : (Str){0},
+                .suffix = suffix_of(in),
                 .devices = w.has_list ? in->state->devices : NULL,
                 .gateway = in->gateway->meta.key,
                 .open_ports = in->open_ports,
