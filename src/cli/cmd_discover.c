@@ -158,16 +158,17 @@ static bool put_tailnets(const Tree *root, Buf *out)
         return well;
 }
 
-/* "api:8080/HTTP" */
+/* "api:8080/HTTP by ports[0]" */
 static Str endpoints_text(Arena *arena, const Tree *found)
 {
         Str all = {0};
 
         TREE_FOREACH (e, tree_get(found, STR("endpoints")))
-                all = arena_printf(arena, "%.*s%s%.*s:%.*s/%.*s", STR_FMT(all),
+                all = arena_printf(arena, "%.*s%s%.*s:%.*s/%.*s by %.*s", STR_FMT(all),
                                    all.n > 0 ? ", " : "", STR_FMT(tree_get_str(e, STR("service"))),
                                    STR_FMT(number(e, STR("port"))),
-                                   STR_FMT(tree_get_str(e, STR("protocol"))));
+                                   STR_FMT(tree_get_str(e, STR("protocol"))),
+                                   STR_FMT(tree_get_str(e, STR("portSource"))));
         return all;
 }
 
@@ -227,6 +228,16 @@ static bool put_tables(Arena *arena, const Tree *root, Buf *out)
         return well;
 }
 
+/* False, and said so, where no TailscaleGateway has the tailnet that was asked about. */
+static bool has_asked_one(const Discovery *d, const Tree *root)
+{
+        if (d->options.argument.n == 0 || tree_get(root, STR("entries"))->n > 0)
+                return true;
+        fprintf(stderr, "tailscale-gateway discover: no TailscaleGateway has a tailnet %.*s\n",
+                STR_FMT(d->options.argument));
+        return false;
+}
+
 static int show(const Discovery *d, const World *w)
 {
         const DiscoverPage page = {w, d->options.argument, d->explain};
@@ -253,7 +264,7 @@ static int show(const Discovery *d, const World *w)
         else if (d->options.output == CLI_YAML)
                 tree_print_yaml(root, &out);
         IGNORE(fwrite(out.p, 1, out.n, stdout), "nobody to tell");
-        return well ? 0 : 1;
+        return has_asked_one(d, root) && well ? 0 : 1;
 }
 
 /* --- the command --- */
@@ -265,6 +276,8 @@ static void help(FILE *to)
               "what "
               "the rules make\nof it: which endpoints, or why none. Nothing is applied, nothing "
               "is written.\n\n"
+              "  TAILNET\n        of it alone: its name in tailnets[], or of the "
+              "TailscaleTailnet\n"
               "  --resources DIR\n        TailscaleTailnets, TailscaleGateways, Secrets; also "
               "TSGW_RESOURCES\n"
               "  --explain\n        what each rule matches, by itself\n"

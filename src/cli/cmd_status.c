@@ -97,9 +97,10 @@ static Str held_text(Page *p, const Tree *entry)
         const Tree *held = tree_get(entry, STR("held"));
         if (str_eq(text_of(held, STR("endpoints")), STR("0")))
                 return (Str){0};
-        return arena_printf(p->arena, "%.*s (%.*s, digest %.*s)",
+        return arena_printf(p->arena, "%.*s (%.*s in %.*s polls, digest %.*s)",
                             STR_FMT(text_of(held, STR("endpoints"))),
                             STR_FMT(tree_get_str(held, STR("reason"))),
+                            STR_FMT(text_of(held, STR("confirmations"))),
                             STR_FMT(tree_get_str(held, STR("digest"))));
 }
 

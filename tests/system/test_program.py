@@ -188,14 +188,14 @@ class Case(unittest.TestCase):
 class Commands(Case):
     def test_help_and_exit_codes(self):
         for args, code in ((["--help"], 0), ([], 2), (["frob"], 2), (["version"], 0), (["run"], 2), (["explain"], 2), (["status", "x"], 2),
-                           (["validate"], 2), (["validate", "/nowhere"], 1), (["status", "--admin-address", "unix:///nowhere"], 1)):
+                           (["validate"], 2), (["approve-removal"], 2), (["validate", "/nowhere"], 1), (["status", "--admin-address", "unix:///nowhere"], 1)):
             self.assertEqual(run(*args).returncode, code, args)
-        for command in ("run", "status", "explain", "validate"):
+        for command in ("run", "status", "explain", "discover", "validate", "approve-removal"):
             done = run(command, "--help")
             self.assertEqual((done.returncode, done.stdout[:6], done.stderr), (0, "usage:", ""))
 
     def test_examples_load(self):
-        folders = [os.path.join(ROOT, "examples", f) for f in ("", "run/file", "run/headscale")]
+        folders = [os.path.join(ROOT, "examples", f) for f in ("", "tailscale", "run/file", "run/headscale", "run/local")]
         for folder in folders:
             done = run("validate", folder)
             self.assertEqual(done.returncode, 0, done.stdout)
@@ -254,7 +254,10 @@ class Commands(Case):
         table = self.discover(made, "corp").stdout
         self.assertIn("excludePatterns[0] *-secret matches", table)
         self.assertNotIn("Each rule by itself", table)
-        self.assertEqual(json.loads(self.discover(made, "-o", "json", "other").stdout)["entries"], [])
+        self.assertIn(" api-1:80/HTTP by defaultPort ", table)
+        other = self.discover(made, "-o", "json", "other")
+        self.assertEqual((other.returncode, json.loads(other.stdout)["entries"]), (1, []))
+        self.assertIn("no TailscaleGateway has a tailnet other", other.stderr)
 
     def test_discover_says_what_is_wrong(self):
         made = self.running()
@@ -329,7 +332,7 @@ class Directories(Case):
         held = made.until(lambda: made.state()["entries"][0]["held"]["digest"], "the removal is held")
         self.assertEqual(len(made.hosts()), 6)
         self.assertEqual(made.metric('tailscale_gateway_held_endpoints{tailscale_gateway="envoy-gateway-system/gw",tailnet="corp"}'), 6)
-        self.assertIn(held, made.command("status").stdout)
+        self.assertRegex(made.command("status").stdout, f"6 [(]TooManyRemoved in [0-9]+ polls, digest {held}[)]")
         self.assertIn("removal guard", made.command("explain", "api-0.ts.local").stdout)
         where = "/approve-removal?namespace=envoy-gateway-system&gateway=gw&tailnet=corp&digest="
         self.assertEqual(made.get("admin", where + held)[0], 404)  # only POST changes anything
