@@ -33,5 +33,5 @@ Verdict selection_judge(const DiscoveryRules *rules, StrList own_nodes, const De
                         SelectionOf of, Arena *arena);
 /* The first of groups[] that the device is in, or -1. */
 ptrdiff_t selection_group(const DiscoveryRules *rules, const Device *d);
-/* Does the glob match as RESOURCES says: the short name without a dot in it, else the full name? */
+/* Does the glob match: the short name where there is no dot in the glob, else the full name? */
 bool selection_name_matches(Str pattern, const Device *d);

@@ -14,7 +14,7 @@
 
 enum {
         SERVICE_ASK_BYTES_MAX = 16 << 20, /* of the list: TAILNET_SERVICES_MAX of 1.6 KiB */
-        SERVICE_ASK_HOST_CALLS = 10, /* in an interval, RESOURCES: one a Service would be many */
+        SERVICE_ASK_HOST_CALLS = 10,      /* in an interval: one for each Service would be many */
         /* For the list and all host lists: what takes longer must not hold up the devices. */
         SERVICE_ASK_SECONDS = 15,
         /* After what took longer: devices are late once in this time, not with each poll. */
