@@ -17,8 +17,8 @@ from tests.lib.process import eventually, holds
 from tests.lib.stack import ADMIN_PORT, LISTENER_PORT, Stack, entry, find, gateway_resource, headscale_tailnet, secret
 from tests.lib.web import EchoServer, Load
 
-CONFIRMATIONS = 5
-AT_ONCE = 3.0  # a poll comes within 1.1 s; fewer polls than the guard wants
+CONFIRMATIONS = 6
+AT_ONCE = 4.0  # a poll comes within 1.1 s; fewer polls than the guard wants take that long
 DEVICES = ["api-one", "api-old", "api-expired", "api-leaves", "api-killed", "api-gone", ("api-tagged", ("tag:http-8080",))]
 OTHERS = ["api-one", "api-two", "api-three"]
 
