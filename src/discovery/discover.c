@@ -145,12 +145,23 @@ typedef enum Presence {
         PRESENCE_NOT_TOLD, /* a Service's: the list is silent about Services, or this one's hosts */
 } Presence;
 
-static Presence presence_of_service(const Work *w, Str name, Str host)
+/* A tailscaled tells of the Services that it may reach, and nothing of their tags. */
+static bool is_told_of(Work *w, const TailnetService *s)
+{
+        bool told = s != NULL && candidate_selects_service(&w->rules, s, &w->scratch);
+
+        arena_reset(&w->scratch);
+        return told;
+}
+
+static Presence presence_of_service(Work *w, Str name, Str host)
 {
         const Table *services = w->in->state->services;
         const TailnetService *s = table_find(services, &name, tailnet_service_find);
 
         if (services == NULL)
+                return PRESENCE_NOT_TOLD;
+        if (w->in->state->services_partial && !is_told_of(w, s))
                 return PRESENCE_NOT_TOLD;
         if (s == NULL)
                 return PRESENCE_MISSING;
@@ -165,7 +176,7 @@ static Presence presence_of_service(const Work *w, Str name, Str host)
                        : PRESENCE_MISSING;
 }
 
-static Presence presence_of(const Work *w, Str node_id)
+static Presence presence_of(Work *w, Str node_id)
 {
         Str service, host;
 
@@ -261,7 +272,8 @@ static bool is_empty(const Work *w, size_t first)
 {
         if (table_n(w->in->state->devices) == 0)
                 return true;
-        if (w->in->state->services == NULL || table_n(w->in->state->services) > 0)
+        if (w->in->state->services == NULL || w->in->state->services_partial ||
+            table_n(w->in->state->services) > 0)
                 return false;
         for (size_t i = first; i < w->names.n; i++)
                 if (w->names.at[i]->owner == CANDIDATE_OF_SERVICE)

@@ -339,6 +339,49 @@ static void a_partial_list_adds_and_misses_nothing(void **state)
         assert_string_equal(services(f), "d2 d3 d4");
 }
 
+static void tell_of_services(Fixture *f, Str ip, StrList tags, bool partial)
+{
+        const void *leaf = tailnet_service_new(&(TailnetService){.name = STR("svc:web"),
+                                                                 .label = STR("web"),
+                                                                 .ip4 = ip,
+                                                                 .ports = LIST(STR("tcp:80")),
+                                                                 .tags = tags});
+
+        tell_services(f, ip.n > 0 ? &leaf : (const void *[]){NULL}, ip.n > 0);
+        if (ip.n == 0)
+                leaf_unref(leaf);
+        f->state.services_partial = partial;
+        ANSWER(f, 1);
+}
+
+/* Those that a tailscaled beside the control server may reach: the API's are not told. */
+static void services_of_a_netmap_take_none_away(void **state)
+{
+        Fixture *f = *state;
+        const StrList tags = LIST(STR("tag:web"));
+
+        tell_of_services(f, STR("100.100.1.1"), tags, false);
+        restart(f);
+        for (int i = 0; i < 5; i++) {
+                tell_of_services(f, (Str){0}, tags, true);
+                assert_string_equal(services(f), "d1 web");
+                assert_int_equal(f->view->held.n, 0);
+        }
+        /* Which it tells of without their tags. */
+        f->entry.discovery.exclude_patterns = LIST(STR("d*"));
+        f->entry.discovery.tags = tags;
+        tell_of_services(f, STR("100.100.1.1"), (StrList){0}, true);
+        assert_string_equal(services(f), "web");
+        /* What it tells is true all the same. */
+        f->entry.discovery.tags = (StrList){0};
+        tell_of_services(f, STR("100.100.1.2"), (StrList){0}, true);
+        assert_string_equal(endpoints(f), "web:80/HTTP@100.100.1.2 service\n");
+        /* And an edit is an edit. */
+        f->entry.discovery.exclude_patterns = LIST(STR("*"));
+        evaluate(f);
+        assert_string_equal(services(f), "");
+}
+
 /* A removal that is held stays so, uncounted, and one that is read back is about the same ones. */
 static void a_partial_list_confirms_nothing(void **state)
 {
@@ -762,6 +805,7 @@ int main(void)
                 TEST(an_edit_is_no_removal),
                 TEST(an_error_changes_nothing),
                 TEST(a_partial_list_adds_and_misses_nothing),
+                TEST(services_of_a_netmap_take_none_away),
                 TEST(a_partial_list_confirms_nothing),
                 TEST(a_removal_can_be_approved),
                 TEST(another_tailnet_is_another_entry),

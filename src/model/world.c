@@ -13,10 +13,10 @@ bool tailnet_state_same(const void *a, const void *b)
         const TailnetState *x = a, *y = b;
 
         return x->sync == y->sync && x->partial == y->partial && x->devices == y->devices &&
-               x->services == y->services && str_eq(x->error_reason, y->error_reason) &&
-               str_eq(x->error_text, y->error_text) && str_eq(x->suffix, y->suffix) &&
-               str_eq(x->self_node, y->self_node) && str_eq(x->scopes, y->scopes) &&
-               str_eq(x->warning, y->warning);
+               x->services == y->services && x->services_partial == y->services_partial &&
+               str_eq(x->error_reason, y->error_reason) && str_eq(x->error_text, y->error_text) &&
+               str_eq(x->suffix, y->suffix) && str_eq(x->self_node, y->self_node) &&
+               str_eq(x->scopes, y->scopes) && str_eq(x->warning, y->warning);
 }
 
 int tailnet_state_find(const void *key, const void *leaf)

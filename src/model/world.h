@@ -41,6 +41,8 @@ typedef struct TailnetState {
         const Table *devices;  /* of Device, merged from all sources; NULL: never synced. One
                                   reference */
         const Table *services; /* of TailnetService; NULL: not known. One reference */
+        bool services_partial; /* they are those that a tailscaled beside that source can reach, for
+                                  want of an answer: what they lack may be there all the same */
         Str self_node; /* node id of the tailscaled that is asked: a proxy of ours; or empty */
         Str scopes;    /* that the credential has, where it says so; or empty */
         Str warning;   /* what is not found for want of a scope, …; or empty */

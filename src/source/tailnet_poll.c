@@ -126,6 +126,7 @@ static TailnetState *make_state(const TailnetPoll *p)
         s->warning = leaf_str(&s->leaf, warning);
         s->devices = devices;
         s->services = table_ref(first->services != NULL ? first->services : beside->services);
+        s->services_partial = first->services == NULL && beside->services != NULL;
         return s;
 }
 

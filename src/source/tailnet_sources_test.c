@@ -381,6 +381,7 @@ static void what_only_one_of_them_knows_is_told(void **state)
         assert_true(str_eq(known(f)->self_node, STR("9")));
         assert_true(str_eq(known(f)->suffix, STR("corp.ts.net")));
         assert_non_null(table_find(known(f)->services, &STR("svc:web"), tailnet_service_find));
+        assert_false(known(f)->services_partial);
         /* An answer that does not tell of Services takes none away; another server's does. */
         primary->service = NULL;
         local->service = NULL;
@@ -390,6 +391,27 @@ static void what_only_one_of_them_knows_is_told(void **state)
         other->api_url = STR("https://other.example");
         update_tailnet(f, other, secret_of("key"));
         assert_null(known(f)->services);
+}
+
+/* A netmap has the Services that the policy lets one node reach: what it lacks is not gone. */
+static void services_of_a_netmap_are_not_all(void **state)
+{
+        Fixture *f = *state;
+        primary->ids = local->ids = "1";
+        local->service = "svc:other";
+        open_tailnet(f, 0, true, true);
+        assert_int_equal(table_n(known(f)->services), 1);
+        assert_false(known(f)->partial);
+        assert_true(known(f)->services_partial);
+        primary->service = "svc:web";
+        pass_s(f, 40);
+        assert_non_null(table_find(known(f)->services, &STR("svc:web"), tailnet_service_find));
+        assert_false(known(f)->services_partial);
+        /* Of a tailscaled that is the only source they are. */
+        update_tailnet(f, spec_of(0, false, true), NULL);
+        pass_s(f, 40);
+        assert_non_null(table_find(known(f)->services, &STR("svc:other"), tailnet_service_find));
+        assert_false(known(f)->services_partial);
 }
 
 /* ---- when each is asked ---- */
@@ -635,6 +657,7 @@ int main(void)
                 TEST(nothing_is_lost_while_the_primary_fails),
                 TEST(a_primary_that_never_answered_is_not_empty),
                 TEST(what_only_one_of_them_knows_is_told),
+                TEST(services_of_a_netmap_are_not_all),
                 TEST(each_has_its_own_clock),
                 TEST(a_tailscaled_is_asked_when_its_bus_says_so),
                 TEST(the_guards_polls_are_an_interval_apart),
