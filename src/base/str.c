@@ -204,7 +204,7 @@ bool strlist_eq(StrList a, StrList b)
 bool strlist_has(StrList l, Str s)
 {
         for (size_t i = 0; i < l.n; i++) {
-                if (str_eq(l.at[i], s))
+                if (l.at[i].n == s.n && str_eq(l.at[i], s))
                         return true;
         }
         return false;

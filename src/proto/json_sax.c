@@ -27,13 +27,23 @@ struct JsonSax {
         char error[JSON_SAX_ERROR_MAX];
 };
 
+/* Eight bytes at a time, the last eight once more: all of a long list goes through here. */
 static bool is_ascii(Str s)
 {
-        unsigned char all = 0;
+        uint64_t all = 0, word;
 
-        for (size_t i = 0; i < s.n; i++)
-                all |= (unsigned char)s.p[i];
-        return all < 0x80;
+        if (s.n < sizeof(word)) {
+                for (size_t i = 0; i < s.n; i++)
+                        all |= (unsigned char)s.p[i];
+                return all < 0x80;
+        }
+        for (size_t i = 0; i < s.n; i += sizeof(word)) {
+                size_t at = i < s.n - sizeof(word) ? i : s.n - sizeof(word);
+
+                memcpy(&word, s.p + at, sizeof(word));
+                all |= word;
+        }
+        return (all & 0x8080808080808080) == 0;
 }
 
 /* ED A0 80 to ED BF BF, the bytes of a surrogate. */
@@ -60,6 +70,12 @@ static bool make_clean(JsonSax *s, Str *text)
         memcpy(s->clean, text->p, text->n);
         text->p = s->clean;
         return true;
+}
+
+static void drop_clean(JsonSax *s)
+{
+        if (s->clean != NULL)
+                s->clean = mem_free(s->clean);
 }
 
 /* Leaves valid UTF-8 in *text, or false with an error. */
@@ -131,7 +147,7 @@ static int on_string(void *ctx, const unsigned char *p, size_t n)
         Str text = str_make(p, n);
         bool ok = clean_text(s, &text) && value(ctx, TREE_STRING, text);
 
-        s->clean = mem_free(s->clean);
+        drop_clean(s);
         return ok;
 }
 
@@ -151,7 +167,7 @@ static int on_map_key(void *ctx, const unsigned char *p, size_t n)
         Str text = str_make(p, n);
         bool ok = clean_text(s, &text) && s->handler->on_key(s->ctx, text, end_of(s));
 
-        s->clean = mem_free(s->clean);
+        drop_clean(s);
         return ok;
 }
 

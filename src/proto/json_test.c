@@ -73,6 +73,28 @@ static void test_half_pairs(void **state)
         }
 }
 
+/* Whatever stands before and behind it: yajl itself takes the overlong form. */
+static void test_no_letter_at_any_place(void **state)
+{
+        char text[40];
+        Arena arena;
+
+        (void)state;
+        for (size_t n = 2; n < sizeof(text) - 2; n++) {
+                for (size_t at = 0; at + 2 <= n; at++) {
+                        memset(text, 'x', sizeof(text));
+                        text[0] = text[n + 1] = '"';
+                        arena_init(&arena, 0);
+                        assert_non_null(json_read(&arena, str_make(text, n + 2), NULL, NULL));
+                        memcpy(text + 1 + at, "\xc0\xaf", 2);
+                        assert_null(json_read(&arena, str_make(text, n + 2), NULL, NULL));
+                        memcpy(text + 1 + at, "\xc3\xa9", 2);
+                        assert_non_null(json_read(&arena, str_make(text, n + 2), NULL, NULL));
+                        arena_done(&arena);
+                }
+        }
+}
+
 static void test_what_is_no_json(void **state)
 {
         static const struct {
@@ -139,9 +161,12 @@ static void test_every_truncation(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_places),           cmocka_unit_test(test_strings),
-                cmocka_unit_test(test_half_pairs),       cmocka_unit_test(test_what_is_no_json),
+                cmocka_unit_test(test_places),
+                cmocka_unit_test(test_strings),
+                cmocka_unit_test(test_half_pairs),
+                cmocka_unit_test(test_what_is_no_json),
                 cmocka_unit_test(test_every_truncation),
+                cmocka_unit_test(test_no_letter_at_any_place),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
