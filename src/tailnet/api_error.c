@@ -2,7 +2,9 @@
 #include "tailnet/api_error.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/mem.h"
 #include "proto/json.h"
 
 enum {
@@ -72,12 +74,42 @@ static const char *hint_for(ApiRequest what, unsigned status)
 
 /* --- the server's words --- */
 
-static bool shows_secret(const ApiAsked *asked, Str text)
+static bool holds_secret(const ApiAsked *asked, Str text)
 {
         for (size_t i = 0; i < LENGTH_OF(asked->told); i++)
                 if (secret_is_in(asked->told[i], text))
                         return true;
         return false;
+}
+
+static int hex_digit(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        c = (char)(c | 0x20);
+        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* As it stands, or as it was sent: a form that is repeated has it escaped. */
+static bool shows_secret(const ApiAsked *asked, Str text)
+{
+        char *plain = mem_new(text.n + 1);
+        size_t n = 0;
+        bool shown;
+
+        for (size_t i = 0; i < text.n; i++) {
+                bool may = text.p[i] == '%' && i + 2 < text.n;
+                int high = may ? hex_digit((char)text.p[i + 1]) : -1;
+                int low = may ? hex_digit((char)text.p[i + 2]) : -1;
+                bool is_escape = high >= 0 && low >= 0;
+
+                plain[n++] = is_escape ? (char)(high << 4 | low) : (char)text.p[i];
+                i += is_escape ? 2 : 0;
+        }
+        shown = holds_secret(asked, text) || holds_secret(asked, str_make(plain, n));
+        explicit_bzero(plain, n);
+        mem_free(plain);
+        return shown;
 }
 
 /* As many whole characters as fit behind what is there. */
