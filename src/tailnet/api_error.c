@@ -99,11 +99,11 @@ static bool shows_secret(const ApiAsked *asked, Str text)
 
         for (size_t i = 0; i < text.n; i++) {
                 bool may = text.p[i] == '%' && i + 2 < text.n;
-                int high = may ? hex_digit((char)text.p[i + 1]) : -1;
-                int low = may ? hex_digit((char)text.p[i + 2]) : -1;
+                int high = may ? hex_digit(text.p[i + 1]) : -1;
+                int low = may ? hex_digit(text.p[i + 2]) : -1;
                 bool is_escape = high >= 0 && low >= 0;
 
-                plain[n++] = is_escape ? (char)(high << 4 | low) : (char)text.p[i];
+                plain[n++] = (char)(is_escape ? high << 4 | low : text.p[i]);
                 i += is_escape ? 2 : 0;
         }
         shown = holds_secret(asked, text) || holds_secret(asked, str_make(plain, n));
