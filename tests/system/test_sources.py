@@ -436,11 +436,14 @@ class WhatAServerSpeaks(Case):
         self.assertLessEqual(n, 2)  # what it speaks is remembered
         self.assertEqual(len(api.asked("devices")), n)
         self.assertEqual(made.tailnet()["via"], "headscale-v1")
-        # The same server after an upgrade.
+        # The same server after an upgrade, and after it was taken back.
         api.mode = "headscale"
         made.poll()
-        made.synced()
-        self.assertEqual(made.hosts(), HOSTS)
+        made.until(lambda: made.tailnet()["via"] == "headscale-v2", "API v2 is found")
+        api.mode = "headscale-v1"
+        made.fails("UnexpectedStatus|Unauthorized", text="found out again")
+        made.until(lambda: made.tailnet()["sync"] == "Synced" and made.tailnet()["via"] == "headscale-v1", "API v1 is found again")
+        self.assertEqual((made.hosts(), [line for line in made.log().splitlines() if "endpoint left" in line]), (HOSTS, []))
         self.ends_well(made)
 
     def test_tailscale(self):
