@@ -60,9 +60,10 @@ struct HttpRequest {
         Link link; /* client->requests */
         HttpClient *client;
         RequestState state;
-        CURL *easy;                 /* owned */
-        struct curl_slist *headers; /* owned; holds the credential */
-        Secret *form;               /* owned; the body of a POST, or NULL */
+        CURL *easy;                    /* owned */
+        struct curl_slist *headers;    /* owned; holds the credential */
+        struct curl_slist *connect_to; /* owned; for a name that is not the URL's, or NULL */
+        Secret *form;                  /* owned; the body of a POST, or NULL */
         Timer deadline;
         Post tell;
         HttpBodyFn *on_body;
@@ -70,7 +71,7 @@ struct HttpRequest {
         void *owner;
         Mono began;
         Span allowed;
-        size_t max_bytes;
+        size_t max_bytes, max_refusal;
         HttpResult result;
         Buf body;
         Buf content_type;
@@ -421,7 +422,7 @@ static size_t on_curl_header(char *p, size_t size, size_t n, void *ctx)
 /* Of a refusal a few bytes tell why; the rest may be endless and is not read. */
 static bool keep_refusal(HttpRequest *r, Str chunk)
 {
-        size_t room = HTTP_CLIENT_ERROR_BODY_MAX - r->body.n;
+        size_t room = r->max_refusal - r->body.n;
 
         buf_add_str(&r->body, str_sub(chunk, 0, room));
         r->is_cut = chunk.n > room;
@@ -555,27 +556,32 @@ static bool add_bearer(HttpRequest *r, const Secret *bearer)
         return ok;
 }
 
-static bool add_accept(HttpRequest *r, const char *accept)
+static bool add_type(HttpRequest *r, const char *header, const char *type)
 {
         char line[128];
 
-        snprintf(line, sizeof(line), "Accept: %s", accept);
+        snprintf(line, sizeof(line), "%s: %s", header, type);
         return add_header(r, line);
 }
 
 #define SET(option, value) ok = ok && curl_easy_setopt(r->easy, (option), (value)) == CURLE_OK
 
-/* GET, or a POST of the form, which is read from where it stands. */
-static bool set_method(HttpRequest *r)
+/* A form is read from where it stands. */
+static bool set_method(HttpRequest *r, const HttpRequestInput *in)
 {
         bool ok = true;
 
-        if (r->form == NULL) {
+        if (r->form != NULL) {
+                SET(CURLOPT_POSTFIELDSIZE, (long)secret_reveal(r->form).n);
+                SET(CURLOPT_POSTFIELDS, secret_reveal(r->form).p);
+        } else if (in->content_type != NULL) {
+                SET(CURLOPT_POSTFIELDSIZE, (long)in->body.n);
+                SET(CURLOPT_COPYPOSTFIELDS, in->body.n > 0 ? in->body.p : "");
+        } else {
                 SET(CURLOPT_HTTPGET, 1L);
-                return ok;
         }
-        SET(CURLOPT_POSTFIELDSIZE, (long)secret_reveal(r->form).n);
-        SET(CURLOPT_POSTFIELDS, secret_reveal(r->form).p);
+        if (in->method != NULL)
+                SET(CURLOPT_CUSTOMREQUEST, in->method);
         return ok;
 }
 
@@ -593,12 +599,86 @@ static bool set_trust(HttpRequest *r)
         return ok;
 }
 
+static bool set_blob(HttpRequest *r, CURLoption option, Str bytes)
+{
+        /* libcurl only reads it, and copies. */
+        struct curl_blob blob = {(void *)(uintptr_t)bytes.p, bytes.n, CURL_BLOB_COPY};
+
+        return curl_easy_setopt(r->easy, option, &blob) == CURLE_OK;
+}
+
+/* libcurl asks for, and checks, the name in the URL. So that is the name wanted, the connection is
+ * led to the host of the URL, and the server is told that in `Host`. */
+static bool set_server_name(HttpRequest *r, const char *url, const char *name)
+{
+        char *host = NULL, *port = NULL, *whole = NULL, line[HTTP_CLIENT_URL_MAX];
+        CURLU *u = curl_url();
+        bool ok = u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                  curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+                  curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                  curl_url_set(u, CURLUPART_HOST, name, 0) == CURLUE_OK &&
+                  curl_url_get(u, CURLUPART_URL, &whole, 0) == CURLUE_OK;
+
+        if (ok) {
+                snprintf(line, sizeof(line), "::%s:%s", host, port);
+                r->connect_to = curl_slist_append(NULL, line);
+                snprintf(line, sizeof(line), "Host: %s:%s", host, port);
+                ok = r->connect_to != NULL && add_header(r, line);
+                SET(CURLOPT_CONNECT_TO, r->connect_to);
+                SET(CURLOPT_HTTPHEADER, r->headers);
+                SET(CURLOPT_URL, whole);
+        }
+        curl_free(host);
+        curl_free(port);
+        curl_free(whole);
+        curl_url_cleanup(u);
+        return ok;
+}
+
+static bool set_identity(HttpRequest *r, const HttpTls *tls)
+{
+        bool ok = true;
+
+        if (tls->cert_pem.n > 0)
+                ok = set_blob(r, CURLOPT_SSLCERT_BLOB, tls->cert_pem);
+        else if (tls->cert_file != NULL)
+                SET(CURLOPT_SSLCERT, tls->cert_file);
+        if (tls->key_pem != NULL)
+                ok = ok && set_blob(r, CURLOPT_SSLKEY_BLOB, secret_reveal(tls->key_pem));
+        else if (tls->key_file != NULL)
+                SET(CURLOPT_SSLKEY, tls->key_file);
+        return ok;
+}
+
+static bool set_tls(HttpRequest *r, const HttpRequestInput *in)
+{
+        const HttpTls *tls = in->tls;
+        bool ok = set_identity(r, tls);
+
+        if (tls->ca_pem.n > 0) {
+                ok = ok && set_blob(r, CURLOPT_CAINFO_BLOB, tls->ca_pem);
+                SET(CURLOPT_CAINFO, NULL);
+                SET(CURLOPT_CAPATH, NULL);
+        } else if (tls->ca_file != NULL) {
+                SET(CURLOPT_CAINFO, tls->ca_file);
+                SET(CURLOPT_CAPATH, NULL);
+                SET(CURLOPT_CA_CACHE_TIMEOUT, (long)CA_KEPT_S);
+        }
+        if (tls->insecure) {
+                SET(CURLOPT_SSL_VERIFYPEER, 0L);
+                SET(CURLOPT_SSL_VERIFYHOST, 0L);
+        }
+        if (tls->server_name != NULL)
+                ok = ok && set_server_name(r, in->url, tls->server_name);
+        return ok;
+}
+
 /* A connection of its own each time: what is asked is whether one can be made. */
 static bool set_probe(HttpRequest *r, const HttpRequestInput *in)
 {
         bool ok = true;
 
-        INSIST(in->bearer == NULL && in->form == NULL);
+        INSIST(in->bearer == NULL && in->form == NULL && in->content_type == NULL);
         SET(CURLOPT_SSL_VERIFYPEER, 0L);
         SET(CURLOPT_SSL_VERIFYHOST, 0L);
         SET(CURLOPT_FRESH_CONNECT, 1L);
@@ -646,7 +726,11 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
         SET(CURLOPT_OPENSOCKETDATA, r);
         if (in->deadline.ns == 0)
                 SET(CURLOPT_TCP_KEEPALIVE, 1L);
-        ok = ok && set_trust(r) && set_method(r);
+        ok = ok && set_trust(r) && set_method(r, in);
+        if (in->tls != NULL)
+                ok = ok && set_tls(r, in);
+        if (in->http1)
+                SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
         if (in->is_probe)
                 ok = ok && set_probe(r, in);
         if (in->tunnel != NULL)
@@ -662,11 +746,16 @@ static bool begin(HttpRequest *r, const HttpRequestInput *in)
         if (in->unix_socket != NULL)
                 snprintf(r->peer, sizeof(r->peer), "%s", in->unix_socket);
         if ((in->bearer != NULL && !add_bearer(r, in->bearer)) ||
-            (in->accept != NULL && !add_accept(r, in->accept)))
+            (in->accept != NULL && !add_type(r, "Accept", in->accept)) ||
+            (in->content_type != NULL && !add_type(r, "Content-Type", in->content_type)))
                 return false;
+        if (in->body.n > HTTP_CLIENT_BODY_MAX)
+                return err_set(&r->result.err, ERR_INVALID, "BodyTooLarge",
+                               "the body for %s is above %d MiB", r->peer,
+                               HTTP_CLIENT_BODY_MAX >> 20);
         /* Else libcurl may ask before a body whether it is wanted, and waits a second where the
          * server does not know that. */
-        if (in->form != NULL && !add_header(r, "Expect:"))
+        if ((in->form != NULL || in->content_type != NULL) && !add_header(r, "Expect:"))
                 return false;
         r->form = secret_dup(in->form);
         r->easy = curl_easy_init();
@@ -685,9 +774,9 @@ HttpRequest *http_request_open(HttpClient *c, const HttpRequestInput *in)
         r->owner = in->owner;
         r->allowed = in->deadline;
         r->max_bytes = in->max_bytes;
+        r->max_refusal = in->max_refusal > 0 ? in->max_refusal : HTTP_CLIENT_ERROR_BODY_MAX;
         r->began = loop_now(c->loop);
-        buf_init(&r->body, in->max_bytes > HTTP_CLIENT_ERROR_BODY_MAX ? in->max_bytes
-                                                                      : HTTP_CLIENT_ERROR_BODY_MAX);
+        buf_init(&r->body, in->max_bytes > r->max_refusal ? in->max_bytes : r->max_refusal);
         buf_init(&r->content_type, HTTP_CLIENT_HEADERS_MAX);
         timer_init(&r->deadline, c->loop, on_deadline);
         post_init(&r->tell, c->loop, on_tell);
@@ -726,6 +815,7 @@ HttpRequest *http_request_close(HttpRequest *r)
         curl_easy_cleanup(r->easy);
         r->client->inside = false;
         wipe(r);
+        curl_slist_free_all(r->connect_to);
         buf_done(&r->body);
         buf_done(&r->content_type);
         link_remove(&r->link);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * HTTP client: GET, and POST of a small body, over http and https (libcurl), on the loop. One
+ * HTTP client: requests with at most a small body, over http and https (libcurl), on the loop. One
  * client serves all who ask; it keeps connections between requests.
  *
  * A request ends with exactly one on_done, delivered from the loop, never from inside libcurl or
@@ -25,6 +25,8 @@ enum {
         /* Kept of the body of an answer that is not 2xx; enough for its message. */
         HTTP_CLIENT_ERROR_BODY_MAX = 4 << 10,
         HTTP_CLIENT_URL_MAX = 4 << 10,
+        /* Sent of one request; an API server takes 3 MiB. */
+        HTTP_CLIENT_BODY_MAX = 3 << 20,
         /* The longest Retry-After that is believed. */
         HTTP_CLIENT_RETRY_AFTER_MAX_S = 3600,
 };
@@ -35,8 +37,8 @@ typedef struct HttpRequest HttpRequest;
 /* Valid within on_done only. */
 typedef struct HttpResult {
         /* ERR_NONE: an answer came in whole, whatever its status. ERR_INVALID "RedirectRefused",
-         * "BadURL", "BadCredential", "PlainHttpRefused", "BodyRefused" (on_body said no);
-         * ERR_LIMIT "AnswerTooLarge"; ERR_TRANSIENT "Timeout", "ConnectFailed",
+         * "BadURL", "BodyTooLarge", "BadCredential", "PlainHttpRefused", "BodyRefused" (on_body
+         * said no); ERR_LIMIT "AnswerTooLarge"; ERR_TRANSIENT "Timeout", "ConnectFailed",
          * "TunnelRefused" (the proxy answered CONNECT with a refusal), "NameNotFound", "TLSFailed",
          * "AnswerCutShort", "TransferFailed". */
         Err err;
@@ -54,12 +56,35 @@ typedef struct HttpResult {
 typedef bool HttpBodyFn(HttpRequest *r, Str chunk);
 typedef void HttpDoneFn(HttpRequest *r, const HttpResult *result);
 
+/* Whom one request believes, and who we are in it, instead of the client's own; texts and bytes are
+ * copied, files are read when a connection is made (`ca_file` within a minute of its change).
+ * Where both bytes and a file are given, the bytes count. */
+typedef struct HttpTls {
+        const char *ca_file; /* PEM; with no ca_pem either: as the client does */
+        Str ca_pem;
+        const char *cert_file; /* our certificate; NULL and no cert_pem: none is shown */
+        Str cert_pem;
+        const char *key_file;
+        const Secret *key_pem;
+        const char *server_name; /* that the handshake asks for and the certificate must have,
+                                    instead of the URL's host. May be NULL */
+        bool insecure;           /* any certificate will do: somebody wrote that down */
+} HttpTls;
+
 typedef struct HttpRequestInput {
         const char *url;      /* copied; "http://" or "https://" */
         const Secret *bearer; /* "Authorization: Bearer"; read while opening. May be NULL */
         const Secret *form;   /* a POST of this as application/x-www-form-urlencoded; copied, and
                                  wiped with the request. NULL: a GET */
-        const char *accept;   /* media type; copied. May be NULL */
+        const char *method; /* "PUT", "PATCH", "DELETE", …; copied. NULL: a POST where there is a
+                               body, else a GET */
+        const char *content_type; /* of `form`, which then is a body of that type; or of `body`,
+                                     which is not looked at without. Copied. May be NULL */
+        Str body;                 /* sent; copied; at most HTTP_CLIENT_BODY_MAX */
+        const HttpTls *tls;       /* read while opening. May be NULL */
+        bool http1; /* HTTP/1.1 at most: then a connection that went dead is gone with its request,
+                       and not kept for the next */
+        const char *accept; /* media type; copied. May be NULL */
         const char *
                 unix_socket; /* path to connect to instead of the URL's host; copied. May be NULL */
         const char *tunnel;  /* an HTTP CONNECT proxy that leads to the URL's host: "IP:port" or
@@ -69,7 +94,9 @@ typedef struct HttpRequestInput {
         bool is_probe; /* nothing is told and nothing believed: any certificate will do, and plain
                           http to any address; never with a credential */
         Span deadline; /* for everything, from now on; 0: none, for a body without end */
-        size_t max_bytes; /* of the body; 0, with on_body only: no cap, what is fed has its own */
+        size_t max_refusal; /* kept of the body of an answer that is not 2xx; 0:
+                               HTTP_CLIENT_ERROR_BODY_MAX */
+        size_t max_bytes;   /* of the body; 0, with on_body only: no cap, what is fed has its own */
         HttpBodyFn *on_body; /* NULL: the body is kept for on_done */
         HttpDoneFn *on_done;
         void *owner;

@@ -347,6 +347,55 @@ static void a_form_is_posted(void **state)
 }
 
 /* Whatever the server would rather have; and a GET behind it on the same connection is a GET. */
+/* Any method, with a body of its type or without; a secret one like any other. */
+static void bodies_are_sent_with_their_method(void **state)
+{
+        Fixture *f = *state;
+        Secret *secret = secret_new(STR("{\"key\":1}"));
+        char large[20000];
+        Str body = str_make(large, sizeof(large));
+
+        memset(large, 'a', sizeof(large));
+        script_server_set(&f->server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", SCRIPT_KEEP);
+        ASK(f, .method = "PATCH", .content_type = "application/apply-patch+yaml", .body = body);
+        memset(large, 'b', sizeof(large)); /* it was copied */
+        finish(f);
+        assert_true(was_sent(f, "PATCH /api/v1/node HTTP/1.1\r\n"));
+        assert_true(was_sent(f, "\r\nContent-Type: application/apply-patch+yaml\r\n"));
+        assert_false(was_sent(f, "Expect"));
+        memset(large, 'a', sizeof(large));
+        assert_true(str_eq(sent_body(f), body));
+        ASK(f, .method = "PUT", .content_type = "application/json", .form = secret);
+        finish(f);
+        assert_true(was_sent(f, "PUT /api"));
+        assert_false(was_sent(f, "urlencoded"));
+        assert_true(str_eq(sent_body(f), STR("{\"key\":1}")));
+        ASK(f, .content_type = "application/json");
+        finish(f);
+        assert_true(was_sent(f, "POST /api"));
+        assert_true(was_sent(f, "\r\nContent-Length: 0\r\n"));
+        ASK(f, .method = "DELETE");
+        finish(f);
+        assert_true(was_sent(f, "DELETE /api"));
+        assert_true(sent_body(f).n == 0);
+        secret_free(secret);
+        body = str_make(large, HTTP_CLIENT_BODY_MAX + 1);
+        ASK(f, .content_type = "application/json", .body = body);
+        finish(f);
+        assert_string_equal(f->reason, "BodyTooLarge");
+}
+
+static void of_a_refusal_more_is_kept_where_it_is_wanted(void **state)
+{
+        Fixture *f = *state;
+
+        script_server_set(&f->server, "HTTP/1.1 422 No\r\n\r\nx", SCRIPT_ENDLESS);
+        ASK(f, .max_refusal = 6000, .on_body = on_body);
+        finish(f);
+        assert_int_equal(f->status, 422);
+        assert_int_equal(strlen(f->body), 6000);
+}
+
 static void a_refused_form_keeps_its_answer(void **state)
 {
         Fixture *f = *state;
@@ -718,6 +767,8 @@ int main(void)
                 TEST(an_endless_refusal_ends),
                 TEST(a_redirect_is_refused),
                 TEST(a_form_is_posted),
+                TEST(bodies_are_sent_with_their_method),
+                TEST(of_a_refusal_more_is_kept_where_it_is_wanted),
                 TEST(a_refused_form_keeps_its_answer),
                 TEST(a_redirect_of_a_form_is_refused),
                 TEST(no_fault_shows_the_form),

@@ -265,6 +265,84 @@ static void a_server_that_wants_a_certificate(void **state)
         assert_int_equal(f->n_calls, 0);
 }
 
+static void ask_as(Fixture *f, const HttpTls *tls)
+{
+        char url[64];
+
+        snprintf(url, sizeof(url), "https://127.0.0.1:%u/",
+                 address_port(http_server_address(f->server)));
+        f->request = http_request_close(f->request);
+        f->n_done = 0;
+        f->status = 0;
+        f->request = http_request_open(f->client, &(HttpRequestInput){.url = url,
+                                                                      .tls = tls,
+                                                                      .deadline = SPAN_S(60),
+                                                                      .max_bytes = 4096,
+                                                                      .on_done = on_done,
+                                                                      .owner = f});
+        for (unsigned i = 0; i < TURNS_MAX && f->n_done == 0; i++)
+                loop_turn(f->loop, SPAN_MS(10));
+        assert_int_equal(f->n_done, 1);
+}
+
+static void read_pem(Fixture *f, const char *name, Buf *b)
+{
+        char path[TEST_PATH];
+
+        buf_init(b, 1 << 16);
+        assert_true(file_read(test_dir_join(&f->dir, name, path), b, NULL));
+}
+
+/* Each request has its own: what one believes and shows, the next on the same client does not. */
+static void a_request_has_trust_and_identity_of_its_own(void **state)
+{
+        Fixture *f = *state;
+        char ca[TEST_PATH], crt[TEST_PATH], key[TEST_PATH];
+        TestCert me = test_cert_make(&(TestCertInput){.name = "me", .by = &f->ca});
+        Buf ca_pem, cert_pem, key_pem;
+        HttpTls tls = {.ca_file = test_dir_join(&f->dir, "ca.crt", ca)};
+
+        test_cert_write(&me, &f->dir, "me");
+        test_cert_done(&me);
+        read_pem(f, "ca.crt", &ca_pem);
+        read_pem(f, "me.crt", &cert_pem);
+        read_pem(f, "me.key", &key_pem);
+        serve(f, &(TestCertInput){.name = "x", .san = "DNS:api.example", .by = &f->ca}, ca);
+        client(f, NULL);
+        ask_as(f, &tls);
+        assert_non_null(strstr(f->text, "no alternative certificate subject name matches"));
+        tls.server_name = "api.example";
+        ask_as(f, &tls);
+        assert_non_null(strstr(f->text, "alert certificate required"));
+        tls.cert_file = test_dir_join(&f->dir, "me.crt", crt);
+        tls.key_file = test_dir_join(&f->dir, "me.key", key);
+        ask_as(f, &tls);
+        assert_string_equal(f->text, "");
+        assert_int_equal(f->status, 200);
+        ask_as(f, &(HttpTls){.ca_file = ca, .server_name = "api.example"});
+        assert_string_equal(f->reason, "TLSFailed");
+        ask_as(f, NULL);
+        assert_non_null(strstr(f->text, " is refused: "));
+        tls = (HttpTls){.ca_pem = buf_str(&ca_pem),
+                        .cert_pem = buf_str(&cert_pem),
+                        .key_pem = secret_new(buf_str(&key_pem)),
+                        .server_name = "api.example"};
+        ask_as(f, &tls);
+        assert_string_equal(f->text, "");
+        assert_int_equal(f->status, 200);
+        tls.ca_pem = (Str){0};
+        ask_as(f, &tls);
+        assert_string_equal(f->reason, "TLSFailed");
+        tls.insecure = true;
+        ask_as(f, &tls);
+        assert_int_equal(f->status, 200);
+        assert_int_equal(f->n_calls, 3);
+        secret_free((Secret *)(uintptr_t)tls.key_pem);
+        buf_done(&ca_pem);
+        buf_done(&cert_pem);
+        buf_done(&key_pem);
+}
+
 static int dial(Fixture *f)
 {
         const Address *a = http_server_address(f->server);
@@ -369,6 +447,7 @@ int main(void)
                 TEST(who_is_not_believed_is_named),
                 TEST(the_system_does_not_know_it),
                 TEST(a_server_that_wants_a_certificate),
+                TEST(a_request_has_trust_and_identity_of_its_own),
                 TEST(who_does_not_come_to_the_point_goes),
                 TEST(closed_in_every_state_in_every_way),
         };
