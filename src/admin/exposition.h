@@ -8,10 +8,6 @@
 #include "base/buf.h"
 #include "base/metric.h"
 
-enum {
-        EXPOSITION_LABELS_MAX = 8
-};
-
 typedef struct Label {
         const char *name;
         Str value;

@@ -250,12 +250,6 @@ Str value_url_host(Str url)
         return host;
 }
 
-bool check_absolute_path(Str value, char expected[EXPECTED_MAX])
-{
-        return (value.n > 1 && value.p[0] == '/' && value.n <= PATH_BYTES_MAX) ||
-               say(expected, "an absolute path");
-}
-
 bool check_path(Str value, char expected[EXPECTED_MAX])
 {
         return (value.n > 0 && value.n <= PATH_BYTES_MAX) || say(expected, "a path");

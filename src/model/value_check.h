@@ -27,7 +27,6 @@ bool check_ip(Str value, char expected[EXPECTED_MAX]);
 bool check_api_url(Str value, char expected[EXPECTED_MAX]);
 /* IP:port, name:port, [IPv6]:port, or the absolute path of a unix socket. */
 bool check_proxy(Str value, char expected[EXPECTED_MAX]);
-bool check_absolute_path(Str value, char expected[EXPECTED_MAX]);
 bool check_path(Str value, char expected[EXPECTED_MAX]);
 /* The name of an environment variable. */
 bool check_env(Str value, char expected[EXPECTED_MAX]);

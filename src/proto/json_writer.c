@@ -135,12 +135,6 @@ void json_u64(JsonWriter *w, uint64_t v)
         buf_printf(w->out, "%llu", (unsigned long long)v);
 }
 
-void json_i64(JsonWriter *w, int64_t v)
-{
-        before_value(w);
-        buf_printf(w->out, "%lld", (long long)v);
-}
-
 void json_bool(JsonWriter *w, bool v)
 {
         json_raw(w, v ? STR("true") : STR("false"));
@@ -184,12 +178,6 @@ void json_key_u64(JsonWriter *w, Str key, uint64_t v)
 {
         json_key(w, key);
         json_u64(w, v);
-}
-
-void json_key_i64(JsonWriter *w, Str key, int64_t v)
-{
-        json_key(w, key);
-        json_i64(w, v);
 }
 
 void json_key_bool(JsonWriter *w, Str key, bool v)

@@ -33,7 +33,6 @@ void json_key(JsonWriter *w, Str key);
 /* A value: where one may stand. */
 void json_str(JsonWriter *w, Str s);
 void json_u64(JsonWriter *w, uint64_t v);
-void json_i64(JsonWriter *w, int64_t v);
 void json_bool(JsonWriter *w, bool v);
 void json_null(JsonWriter *w);
 /* With six decimals; not a finite number: null. */
@@ -46,7 +45,6 @@ void json_strlist(JsonWriter *w, StrList l);
 /* Key and value. */
 void json_key_str(JsonWriter *w, Str key, Str s);
 void json_key_u64(JsonWriter *w, Str key, uint64_t v);
-void json_key_i64(JsonWriter *w, Str key, int64_t v);
 void json_key_bool(JsonWriter *w, Str key, bool v);
 void json_key_object_begin(JsonWriter *w, Str key);
 void json_key_array_begin(JsonWriter *w, Str key);

@@ -23,7 +23,6 @@ static void test_commas(void **state)
         json_object_begin(&w);
         json_key_str(&w, STR("s"), STR("x"));
         json_key_u64(&w, STR("u"), UINT64_MAX);
-        json_key_i64(&w, STR("i"), INT64_MIN);
         json_key_bool(&w, STR("b"), false);
         json_key_object_begin(&w, STR("o"));
         json_object_end(&w);
@@ -44,10 +43,9 @@ static void test_commas(void **state)
         json_strlist(&w, (StrList){0});
         json_object_end(&w);
         buf_add_char(&b, '\0');
-        assert_string_equal(b.p,
-                            "{\"s\":\"x\",\"u\":18446744073709551615,\"i\":-9223372036854775808,"
-                            "\"b\":false,\"o\":{},\"l\":[[],null,0.500000,null,{\"k\":1e3}],"
-                            "\"two\":[\"a\",\"b\"],\"none\":[]}");
+        assert_string_equal(b.p, "{\"s\":\"x\",\"u\":18446744073709551615,"
+                                 "\"b\":false,\"o\":{},\"l\":[[],null,0.500000,null,{\"k\":1e3}],"
+                                 "\"two\":[\"a\",\"b\"],\"none\":[]}");
 }
 
 /* Every byte, alone and behind another, comes out as JSON; valid UTF-8 comes back as it was. */

@@ -281,11 +281,6 @@ Wall asker_last_sync(const Asker *a)
         return fact_of(a)->last_sync;
 }
 
-SourceRole asker_role(const Asker *a)
-{
-        return a->in.role;
-}
-
 void *asker_owner(const Asker *a)
 {
         return a->in.owner;

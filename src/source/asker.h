@@ -45,7 +45,6 @@ const Err *asker_error(const Asker *a);
 const TailnetAnswer *asker_answer(const Asker *a);
 /* When that was; 0: never. */
 Wall asker_last_sync(const Asker *a);
-SourceRole asker_role(const Asker *a);
 void *asker_owner(const Asker *a);
 /* Nothing is delivered after; empties its SourceFact. NULL is welcome. Returns NULL. */
 Asker *asker_close(Asker *a);

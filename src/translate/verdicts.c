@@ -12,21 +12,6 @@ static void add(VerdictList *l, const void *leaf)
         l->at[l->n++] = leaf;
 }
 
-static void list_done(VerdictList *l)
-{
-        for (size_t i = 0; i < l->n; i++)
-                leaf_unref(l->at[i]);
-        mem_free(l->at);
-        *l = (VerdictList){0};
-}
-
-void verdicts_done(Verdicts *v)
-{
-        list_done(&v->routes);
-        list_done(&v->entries);
-        list_done(&v->gateways);
-}
-
 static ObjectKey keep_key(Leaf *leaf, ObjectKey key)
 {
         return (ObjectKey){leaf_str(leaf, key.namespace), leaf_str(leaf, key.name)};

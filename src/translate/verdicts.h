@@ -15,7 +15,6 @@ typedef struct Verdicts {
         VerdictList routes, entries, gateways;
 } Verdicts;
 
-void verdicts_done(Verdicts *v);
 /* Each adds one row; nothing is borrowed. `found`: the Gateway is among what was read. */
 void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found);
 /* Of a tailnets[] entry; after its claims have been settled. */
