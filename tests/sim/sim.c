@@ -24,6 +24,7 @@ enum {
         STEPS_MIN = 12,
         STEPS_MORE = 24,
         STEP_MAX_S = 75,
+        EDIT_S = 2, /* it is seen, read, and held off: three steps of the clock */
         /* The longest backoff, three polls for the guard, and what is held off. */
         CALM_S = 300 + 4 * 33 + 120,
         LIE_MAX = 9, /* answers */
@@ -285,6 +286,8 @@ static void edit(Play *p)
         p->excludes = !p->excludes;
         tell(p, "edit", p->excludes ? "without svc-3" : "with svc-3", 0);
         write_manifests(p);
+        /* Until it is in force: what a next one wishes is not to be held against this one. */
+        simulated_pass(&p->program, SPAN_S(EDIT_S));
 }
 
 static void restart(Play *p)
