@@ -12,6 +12,7 @@
  * presence comes from, once a pollInterval at most: a bus that chatters must not confirm a removal
  * within a second.
  * 4. A failure removes no device.
+ * 5. A tailscaled of another tailnet is not listened to: addresses there are others' devices.
  */
 #include "source/tailnet_poll.h"
 
@@ -30,6 +31,7 @@ struct TailnetPoll {
         const Table *netmap; /* the last good one beside a primary, or NULL */
         uint64_t poll;       /* good answers of the source of presence that were counted */
         Mono counted;        /* when the last of them was */
+        bool is_foreign;     /* the tailscaled beside a primary is in another tailnet */
         const TailnetState *state;
 };
 
@@ -48,9 +50,38 @@ static Asker *beside_of(const TailnetPoll *p)
         return p->askers[SOURCE_PRIMARY] != NULL ? p->askers[SOURCE_LOCAL] : NULL;
 }
 
-static Table *merged(const TailnetPoll *p)
+/*
+ * Neither its own node nor any that it sees is in the primary's list, which has all of a tailnet.
+ * It is found out where both have answered; while one fails what was found holds.
+ */
+static bool is_foreign(const TailnetPoll *p)
 {
         const Asker *first = presence_of(p), *beside = beside_of(p);
+        if (beside == NULL)
+                return false;
+        const Table *devices = asker_answer(first)->devices;
+        const TailnetAnswer *a = asker_answer(beside);
+        if (!asker_is_good(first) || !asker_is_good(beside) || table_n(devices) == 0)
+                return p->is_foreign;
+        Str self = str_of(a->self_node);
+        if (self.n == 0 || table_find(devices, &self, device_find) != NULL)
+                return false;
+        TABLE_FOREACH (Device, d, a->devices) {
+                if (table_find(devices, &d->node_id, device_find) != NULL)
+                        return false;
+        }
+        return true;
+}
+
+/* The tailscaled beside a primary where it is of the same tailnet, or NULL. */
+static Asker *second_opinion(const TailnetPoll *p)
+{
+        return p->is_foreign ? NULL : beside_of(p);
+}
+
+static Table *merged(const TailnetPoll *p)
+{
+        const Asker *first = presence_of(p), *beside = second_opinion(p);
         return merge_devices(&(MergeInput){
                 .primary = asker_answer(first)->devices,
                 .primary_good = asker_is_good(first),
@@ -92,9 +123,14 @@ static Str warning_of(const TailnetAnswer *first, const TailnetAnswer *beside, c
 static TailnetState *make_state(const TailnetPoll *p)
 {
         static const TailnetAnswer nothing = {0};
-        const Asker *presence = presence_of(p), *other = beside_of(p);
+        static const TailnetAnswer foreign = {
+                .warning = "the tailscaled of localAPI is not asked: neither its own node nor any "
+                           "that it sees is in the list; is it in another tailnet?"};
+        const Asker *presence = presence_of(p), *other = second_opinion(p);
         const TailnetAnswer *first = asker_answer(presence);
-        const TailnetAnswer *beside = other != NULL ? asker_answer(other) : &nothing;
+        const TailnetAnswer *beside = other != NULL   ? asker_answer(other)
+                                      : p->is_foreign ? &foreign
+                                                      : &nothing;
         const Table *devices = merged(p);
         ObjectKey key = p->spec->meta.key;
         Str suffix = found_suffix(p->spec, first, beside, devices);
@@ -149,7 +185,7 @@ static bool count(TailnetPoll *p)
 static void hear_netmap(TailnetPoll *p, const Asker *local)
 {
         const Table *now = asker_answer(local)->devices;
-        if (!asker_is_good(local) || local != beside_of(p))
+        if (!asker_is_good(local) || local != second_opinion(p))
                 return;
         if (merge_has_news(p->netmap, now))
                 asker_trigger(p->askers[SOURCE_PRIMARY]);
@@ -161,6 +197,7 @@ static void on_asked(Asker *a)
 {
         TailnetPoll *p = asker_owner(a);
         bool is_counted = a == presence_of(p) && asker_is_good(a) && count(p);
+        p->is_foreign = is_foreign(p);
         hear_netmap(p, a);
         const TailnetState *now = make_state(p);
         if (p->state != NULL && !is_counted && tailnet_state_same(p->state, now)) {

@@ -414,6 +414,31 @@ static void services_of_a_netmap_are_not_all(void **state)
         assert_false(known(f)->services_partial);
 }
 
+/* Sockets that were mixed up: its devices are not ours, whatever their names. */
+static void a_tailscaled_of_another_tailnet_is_not_listened_to(void **state)
+{
+        Fixture *f = *state;
+        primary->ids = "1+ 2+";
+        local->ids = "7+ 8+";
+        local->self_node = "9";
+        local->suffix = "other.ts.net";
+        local->service = "svc:other";
+        open_tailnet(f, 0, true, true);
+        assert_string_equal(devices(f), "1+ 2+");
+        assert_int_equal(known(f)->suffix.n, 0);
+        assert_null(known(f)->services);
+        assert_true(str_find_str(known(f)->warning, STR("another tailnet?")) >= 0);
+        primary->fails = "Slow";
+        pass_s(f, 40);
+        assert_string_equal(devices(f), "1+ 2+");
+        /* It is ours after all. */
+        primary->fails = NULL;
+        local->self_node = "2";
+        pass_s(f, 400);
+        assert_string_equal(devices(f), "1+h 2+h");
+        assert_int_equal(known(f)->warning.n, 0);
+}
+
 /* ---- when each is asked ---- */
 
 static void each_has_its_own_clock(void **state)
@@ -658,6 +683,7 @@ int main(void)
                 TEST(a_primary_that_never_answered_is_not_empty),
                 TEST(what_only_one_of_them_knows_is_told),
                 TEST(services_of_a_netmap_are_not_all),
+                TEST(a_tailscaled_of_another_tailnet_is_not_listened_to),
                 TEST(each_has_its_own_clock),
                 TEST(a_tailscaled_is_asked_when_its_bus_says_so),
                 TEST(the_guards_polls_are_an_interval_apart),
