@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   kube_call_open ──> WAITS ──(its turn)──> ASKED ──(answer)──> TOLD
+ *        │               ^                     │
+ *        └─(urgent)──────┼─────────> ASKED     └─(401, and the token file holds another)──> ASKED
+ *                        └─(a fault before anything is asked)──> FAILED ──Post──> TOLD
+ *
+ * How fast: a virtual clock runs ahead of the real one by one interval for each call, and by at
+ * most a burst of them. What must wait, waits in the order of its coming, on one timer.
+ */
+#include "kube/kube_api.h"
+
+#include <stdio.h>
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "io/file.h"
+
+enum {
+        WHAT_MAX = 200, /* method and path, for people */
+};
+
+struct KubeApi {
+        KubeApiInput in;
+        HttpTls tls;
+        Span interval, burst; /* of the virtual clock */
+        Mono ahead;           /* it */
+        Timer turn;
+        Link waiting; /* of KubeCall */
+        Link calls;
+        size_t n_waiting;
+        Secret *token; /* of the file; NULL: not read yet */
+        Mono token_read;
+};
+
+typedef enum CallState {
+        CALL_WAITS,
+        CALL_ASKED,
+        CALL_FAILED, /* `early` is told by the Post */
+        CALL_TOLD,
+} CallState;
+
+struct KubeCall {
+        Link link, wait; /* api->calls, api->waiting */
+        KubeApi *api;
+        KubeCallInput in;
+        CallState state;
+        char *url, *body; /* owned */
+        Secret *secret;   /* owned, or NULL */
+        HttpRequest *request;
+        Post tell;
+        Err early;
+        bool renewed; /* the token, after a 401 */
+        char method[8], content_type[64];
+        char what[WHAT_MAX];
+};
+
+/* --- the token --- */
+
+/* Reads the file anew; what was read before stays where that fails. False: there is none at all. */
+static bool read_token(KubeApi *a, Err *err)
+{
+        Err why = {0};
+        Secret *token = NULL;
+        Buf b;
+
+        buf_init(&b, KUBE_TOKEN_BYTES_MAX);
+        /* In one piece, so that growth leaves no copy behind. */
+        if (buf_reserve(&b, KUBE_TOKEN_BYTES_MAX) &&
+            file_read(a->in.config->token_file, &b, &why) && str_trim(buf_str(&b)).n > 0)
+                token = secret_new(str_trim(buf_str(&b)));
+        if (b.p != NULL)
+                explicit_bzero(b.p, b.room);
+        buf_done(&b);
+        a->token_read = loop_now(a->in.loop);
+        if (token == NULL && a->token == NULL)
+                return err_set(err, ERR_DENIED, "NoToken", "%s",
+                               why.kind != ERR_NONE ? why.text : "the token file is empty");
+        if (token != NULL) {
+                secret_free(a->token);
+                a->token = token;
+        }
+        return true;
+}
+
+static bool pick_token(KubeApi *a, const Secret **ret, Err *err)
+{
+        const KubeConfig *c = a->in.config;
+        Span age = mono_since(loop_now(a->in.loop), a->token_read);
+
+        if (c->needs_exec)
+                return err_set(err, ERR_DENIED, "NoCredential",
+                               "%s: credential plugins are not started", c->origin);
+        if (c->token_file == NULL) {
+                *ret = c->token;
+                return true;
+        }
+        if ((a->token == NULL || age.ns >= SPAN_S(KUBE_TOKEN_KEPT_S).ns) && !read_token(a, err))
+                return false;
+        *ret = a->token;
+        return true;
+}
+
+/* Is there another token than the one that was refused? */
+static bool renew_token(KubeCall *c)
+{
+        KubeApi *a = c->api;
+        Secret *old;
+        bool is_other;
+
+        if (c->renewed || a->in.config->token_file == NULL)
+                return false;
+        c->renewed = true;
+        old = secret_dup(a->token);
+        is_other = read_token(a, NULL) && !secret_eq(old, a->token);
+        secret_free(old);
+        return is_other;
+}
+
+/* --- a call --- */
+
+static void hide_token(const KubeApi *a, Err *err)
+{
+        if (secret_is_in(a->token, str_of(err->text)) ||
+            secret_is_in(a->in.config->token, str_of(err->text)))
+                snprintf(err->text, sizeof(err->text), "the answer holds our credential");
+}
+
+static void tell(KubeCall *c, KubeResult *result)
+{
+        hide_token(c->api, &result->err);
+        c->state = CALL_TOLD;
+        c->in.on_done(c, result);
+}
+
+static void on_tell(Post *p)
+{
+        KubeCall *c = CONTAINER_OF(p, KubeCall, tell);
+        KubeResult result = {.err = c->early};
+
+        tell(c, &result);
+}
+
+static void ask(KubeCall *c);
+
+static void on_done(HttpRequest *r, const HttpResult *http)
+{
+        KubeCall *c = http_request_owner(r);
+        KubeResult result = {
+                .err = http->err, .status = http->status, .retry_after = http->retry_after};
+        KubeStatus status;
+        Arena arena;
+
+        if (http->err.kind == ERR_NONE && http->status == 401 && renew_token(c)) {
+                c->request = http_request_close(c->request);
+                ask(c);
+                return;
+        }
+        arena_init(&arena, 0);
+        if (http->err.kind == ERR_NONE && (http->status < 200 || http->status > 299)) {
+                if (kube_status_read(http->body, &arena, &status))
+                        result.refusal = &status;
+                if (result.refusal != NULL && status.retry_after.ns > result.retry_after.ns)
+                        result.retry_after = status.retry_after;
+                kube_status_err(result.refusal, http->status, c->what, &result.err);
+        } else if (http->err.kind == ERR_NONE) {
+                result.body = http->body;
+        } else {
+                err_prefix(&result.err, "%s", c->what);
+        }
+        /* The call may be gone after. */
+        tell(c, &result);
+        arena_done(&arena);
+}
+
+static bool on_body(HttpRequest *r, Str chunk)
+{
+        KubeCall *c = http_request_owner(r);
+
+        return c->in.on_body(c, chunk);
+}
+
+static void ask(KubeCall *c)
+{
+        KubeApi *a = c->api;
+        const Secret *token = NULL;
+
+        if (!pick_token(a, &token, &c->early)) {
+                c->state = CALL_FAILED;
+                post_send(&c->tell);
+                return;
+        }
+        c->state = CALL_ASKED;
+        c->request = http_request_open(
+                a->in.http,
+                &(HttpRequestInput){
+                        .url = c->url,
+                        .method = c->method[0] != '\0' ? c->method : NULL,
+                        .bearer = token,
+                        .accept = "application/json",
+                        .content_type = c->content_type[0] != '\0' ? c->content_type : NULL,
+                        .body = str_make(c->body, c->in.body.n),
+                        .form = c->secret,
+                        .tls = &a->tls,
+                        .http1 = true,
+                        .deadline = c->in.deadline,
+                        .max_bytes = c->in.max_bytes,
+                        .max_refusal = KUBE_STATUS_BYTES_MAX,
+                        .on_body = c->in.on_body != NULL ? on_body : NULL,
+                        .on_done = on_done,
+                        .owner = c,
+                });
+}
+
+/* --- whose turn it is --- */
+
+/* When the next call may be made; now or before: now. */
+static Mono next_turn(const KubeApi *a)
+{
+        return (Mono){a->ahead.ns - a->burst.ns};
+}
+
+static void take_turn(KubeApi *a)
+{
+        Mono now = loop_now(a->in.loop);
+
+        if (mono_before(a->ahead, now))
+                a->ahead = now;
+        a->ahead = mono_add(a->ahead, a->interval);
+}
+
+static void leave_queue(KubeCall *c)
+{
+        if (!link_is_on(&c->wait))
+                return;
+        link_remove(&c->wait);
+        c->api->n_waiting--;
+}
+
+static bool is_turn(const KubeApi *a)
+{
+        return !mono_before(loop_now(a->in.loop), next_turn(a));
+}
+
+static void set_timer(KubeApi *a)
+{
+        if (list_is_empty(&a->waiting))
+                timer_clear(&a->turn);
+        else if (!timer_is_set(&a->turn))
+                timer_set(&a->turn, next_turn(a));
+}
+
+static void on_turn(Timer *t)
+{
+        KubeApi *a = CONTAINER_OF(t, KubeApi, turn);
+
+        /* Nothing is delivered inside `ask`, so the list changes here alone. */
+        LIST_FOREACH (KubeCall, c, &a->waiting, wait) {
+                if (!is_turn(a))
+                        break;
+                leave_queue(c);
+                take_turn(a);
+                ask(c);
+        }
+        set_timer(a);
+}
+
+static void queue(KubeCall *c)
+{
+        KubeApi *a = c->api;
+
+        if (a->n_waiting == KUBE_WAITING_MAX) {
+                err_set(&c->early, ERR_LIMIT, "TooManyCalls", "%s: %d calls wait already", c->what,
+                        KUBE_WAITING_MAX);
+                c->state = CALL_FAILED;
+                post_send(&c->tell);
+                return;
+        }
+        c->state = CALL_WAITS;
+        list_add(&a->waiting, &c->wait);
+        a->n_waiting++;
+        set_timer(a);
+}
+
+static void copy_input(KubeCall *c, const KubeCallInput *in)
+{
+        const char *server = c->api->in.config->server;
+        size_t n = strlen(server) + strlen(in->path) + 1;
+        Str path = str_of(in->path), query;
+
+        INSIST(in->path[0] == '/' && (in->secret == NULL || in->content_type != NULL));
+        c->in = *in;
+        c->url = mem_new(n);
+        snprintf(c->url, n, "%s%s", server, in->path);
+        c->body = mem_new(in->body.n + 1);
+        if (in->body.n > 0)
+                memcpy(c->body, in->body.p, in->body.n);
+        c->secret = secret_dup(in->secret);
+        INSIST(in->method == NULL || strlen(in->method) < sizeof(c->method));
+        snprintf(c->method, sizeof(c->method), "%s", in->method != NULL ? in->method : "");
+        INSIST(in->content_type == NULL || strlen(in->content_type) < sizeof(c->content_type));
+        snprintf(c->content_type, sizeof(c->content_type), "%s",
+                 in->content_type != NULL ? in->content_type : "");
+        query = path;
+        IGNORE(str_cut(&query, '?', &path), "all of it where there is none");
+        snprintf(c->what, sizeof(c->what), "%s %.*s", in->method != NULL ? in->method : "GET",
+                 STR_FMT(path));
+        /* Pointers of the caller's are not kept. */
+        c->in.path = c->in.method = c->in.content_type = NULL;
+        c->in.secret = NULL;
+        c->in.body.p = NULL;
+}
+
+KubeCall *kube_call_open(KubeApi *a, const KubeCallInput *in)
+{
+        KubeCall *c = mem_new(sizeof(*c));
+
+        c->api = a;
+        copy_input(c, in);
+        post_init(&c->tell, a->in.loop, on_tell);
+        list_add(&a->calls, &c->link);
+        if (in->urgent || (list_is_empty(&a->waiting) && is_turn(a))) {
+                take_turn(a);
+                ask(c);
+        } else {
+                queue(c);
+        }
+        return c;
+}
+
+void *kube_call_owner(const KubeCall *c)
+{
+        return c->in.owner;
+}
+
+KubeCall *kube_call_close(KubeCall *c)
+{
+        if (c == NULL)
+                return NULL;
+        c->request = http_request_close(c->request);
+        post_cancel(&c->tell);
+        leave_queue(c);
+        set_timer(c->api);
+        link_remove(&c->link);
+        secret_free(c->secret);
+        mem_free(c->url);
+        mem_free(c->body);
+        return mem_free(c);
+}
+
+/* --- the API --- */
+
+KubeApi *kube_api_open(const KubeApiInput *in)
+{
+        KubeApi *a = mem_new(sizeof(*a));
+        const KubeConfig *c = in->config;
+        unsigned qps = in->qps > 0 ? in->qps : KUBE_QPS;
+        unsigned burst = in->burst > 0 ? in->burst : KUBE_BURST;
+
+        a->in = *in;
+        a->tls = (HttpTls){.ca_file = c->ca_file,
+                           .ca_pem = c->ca_pem,
+                           .cert_file = c->cert_file,
+                           .cert_pem = c->cert_pem,
+                           .key_file = c->key_file,
+                           .key_pem = c->key_pem,
+                           .server_name = c->tls_server_name,
+                           .insecure = c->insecure};
+        a->interval = (Span){SPAN_S(1).ns / qps};
+        a->burst = (Span){a->interval.ns * (burst - 1)};
+        timer_init(&a->turn, in->loop, on_turn);
+        list_init(&a->waiting);
+        list_init(&a->calls);
+        return a;
+}
+
+KubeApi *kube_api_close(KubeApi *a)
+{
+        if (a == NULL)
+                return NULL;
+        INSIST(list_is_empty(&a->calls));
+        timer_clear(&a->turn);
+        secret_free(a->token);
+        kube_config_free(a->in.config);
+        return mem_free(a);
+}
+
+const KubeConfig *kube_api_config(const KubeApi *a)
+{
+        return a->in.config;
+}
+
+Loop *kube_api_loop(const KubeApi *a)
+{
+        return a->in.loop;
+}
+
+/* RFC 3986 2.3: what need not be escaped. */
+static bool is_unreserved(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               (c != '\0' && strchr("-._~", c) != NULL);
+}
+
+void kube_query_add(Buf *path, const char *name, Str value)
+{
+        buf_printf(path, "%c%s=", str_find(buf_str(path), '?') >= 0 ? '&' : '?', name);
+        for (size_t i = 0; i < value.n; i++) {
+                if (is_unreserved(value.p[i]))
+                        buf_add_char(path, value.p[i]);
+                else
+                        buf_printf(path, "%%%02X", (unsigned char)value.p[i]);
+        }
+}

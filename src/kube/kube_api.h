@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * KubeApi: one API server as one identity: who asks, whom to believe, how fast. A call ends with
+ * exactly one on_done from the loop, never from the call that began it; after its close with none.
+ * It repeats nothing but what a renewed token mends: whoever asks knows what may be asked again.
+ */
+
+#include "base/buf.h"
+#include "kube/kube_config.h"
+#include "kube/kube_status.h"
+#include "net/http_client.h"
+
+enum {
+        /* Calls a second, and at once after a rest: what the controllers of others keep to. */
+        KUBE_QPS = 20,
+        KUBE_BURST = 30,
+        /* Calls that wait for their turn: four minutes of them; more is a fault of ours. */
+        KUBE_WAITING_MAX = 5000,
+        KUBE_TOKEN_KEPT_S = 60,          /* a ServiceAccount's token file is renewed hourly */
+        KUBE_TOKEN_BYTES_MAX = 16 << 10, /* a JWT is below 2 KiB */
+};
+
+typedef struct KubeApi KubeApi;
+typedef struct KubeCall KubeCall;
+
+/* Valid within on_done only. */
+typedef struct KubeResult {
+        Err err;         /* ERR_NONE: an answer of 2xx came whole. Else what http_client or
+                            kube_status say, ERR_DENIED "NoToken", "NoCredential", ERR_LIMIT
+                            "TooManyCalls"; no text holds a credential */
+        unsigned status; /* 0: none came */
+        const KubeStatus *refusal; /* of an answer that is not 2xx, where it had one; else NULL */
+        Span retry_after;          /* of header and body the longer; 0: not said */
+        Str body;                  /* of 2xx, where there is no on_body */
+} KubeResult;
+
+/* A piece of the body of a 2xx answer, from inside libcurl: as HttpBodyFn. */
+typedef bool KubeBodyFn(KubeCall *c, Str chunk);
+typedef void KubeDoneFn(KubeCall *c, const KubeResult *result);
+
+/* All is copied. */
+typedef struct KubeCallInput {
+        const char *method;       /* NULL: GET */
+        const char *path;         /* "/api/v1/…" with its query, escaped (kube_query_add) */
+        const char *content_type; /* of a body; NULL: none */
+        Str body;
+        const Secret *secret; /* the body instead, at most 64 KiB */
+        bool urgent;          /* does not wait for its turn, but counts: a lease's renewal */
+        Span deadline;        /* of the request, from when its turn is; 0: none, for a watch */
+        size_t max_bytes;     /* of the answer; 0, with on_body only: no cap */
+        KubeBodyFn *on_body;
+        KubeDoneFn *on_done;
+        void *owner;
+} KubeCallInput;
+
+typedef struct KubeApiInput {
+        Loop *loop; /* borrowed, as is the client */
+        HttpClient *http;
+        KubeConfig *config;  /* taken over */
+        unsigned qps, burst; /* 0: KUBE_QPS, KUBE_BURST */
+} KubeApiInput;
+
+KubeApi *kube_api_open(const KubeApiInput *in) MUST_USE;
+/* All calls must have been closed. NULL is welcome; returns NULL. */
+KubeApi *kube_api_close(KubeApi *a);
+const KubeConfig *kube_api_config(const KubeApi *a);
+Loop *kube_api_loop(const KubeApi *a);
+
+/* Never NULL; it is the caller's until it closes it, also after on_done. */
+KubeCall *kube_call_open(KubeApi *a, const KubeCallInput *in) MUST_USE;
+void *kube_call_owner(const KubeCall *c);
+/* Allowed in on_done, not in on_body. NULL is welcome; returns NULL. */
+KubeCall *kube_call_close(KubeCall *c);
+
+/* Adds "?name=value" or "&name=value" to a path, the value escaped. */
+void kube_query_add(Buf *path, const char *name, Str value);
