@@ -50,6 +50,24 @@ static Asker *beside_of(const TailnetPoll *p)
         return p->askers[SOURCE_PRIMARY] != NULL ? p->askers[SOURCE_LOCAL] : NULL;
 }
 
+/* Headscale counts its nodes: the same small number is a node of every tailnet of a Headscale. */
+static bool is_number(Str id)
+{
+        for (size_t i = 0; i < id.n; i++) {
+                if (id.p[i] < '0' || id.p[i] > '9')
+                        return false;
+        }
+        return true;
+}
+
+/* The same machine, not just the same number. */
+static bool has_machine(const Table *devices, const Device *d)
+{
+        const Device *same = table_find(devices, &d->node_id, device_find);
+        return same != NULL &&
+               (!is_number(d->node_id) || str_eq_fold(same->short_name, d->short_name));
+}
+
 /*
  * Neither its own node nor any that it sees is in the primary's list, which has all of a tailnet.
  * It is found out where both have answered; while one fails what was found holds.
@@ -64,10 +82,11 @@ static bool is_foreign(const TailnetPoll *p)
         if (!asker_is_good(first) || !asker_is_good(beside) || table_n(devices) == 0)
                 return p->is_foreign;
         Str self = str_of(a->self_node);
-        if (self.n == 0 || table_find(devices, &self, device_find) != NULL)
+        bool has_self = table_find(devices, &self, device_find) != NULL;
+        if (self.n == 0 || (has_self && (!is_number(self) || table_n(a->devices) == 0)))
                 return false;
         TABLE_FOREACH (Device, d, a->devices) {
-                if (table_find(devices, &d->node_id, device_find) != NULL)
+                if (has_machine(devices, d))
                         return false;
         }
         return true;

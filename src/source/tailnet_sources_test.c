@@ -26,6 +26,7 @@ enum {
 /* One source of one tailnet: what it says, and how often it was asked. */
 typedef struct Played {
         const char *ids;   /* of the devices: "1 2"; '+' and '-' behind one: online, offline */
+        const char *name;  /* of all of them; NULL: each has its id */
         const char *fails; /* reason of the failure; NULL: it answers */
         const char *suffix, *self_node, *scopes, *warning, *service;
         int64_t retry_after_s;
@@ -57,7 +58,7 @@ typedef struct Fixture {
 
 /* ---- the sources ---- */
 
-static Table *devices_of(const char *ids, const Table *before)
+static Table *devices_of(const char *ids, const char *name, const Table *before)
 {
         const void *at[IDS_MAX];
         size_t n = 0;
@@ -66,8 +67,8 @@ static Table *devices_of(const char *ids, const Table *before)
                 if (*p == ' ' || *p == '+' || *p == '-')
                         continue;
                 at[n++] = device_new(&(Device){.node_id = str_of(id),
-                                               .name = str_of(id),
-                                               .short_name = str_of(id),
+                                               .name = str_of(name != NULL ? name : id),
+                                               .short_name = str_of(name != NULL ? name : id),
                                                .ip4 = STR("100.64.0.1"),
                                                .authorized = true,
                                                .online = p[1] == '+'   ? DEVICE_ONLINE
@@ -92,7 +93,7 @@ static void on_played(Post *post)
                 tailnet_kind_deliver(&s->source, &a);
                 return;
         }
-        a.devices = devices_of(p->ids, s->source.in.devices);
+        a.devices = devices_of(p->ids, p->name, s->source.in.devices);
         if (p->service != NULL) {
                 const void *leaf = tailnet_service_new(
                         &(TailnetService){.name = str_of(p->service), .label = STR("l")});
@@ -434,9 +435,26 @@ static void a_tailscaled_of_another_tailnet_is_not_listened_to(void **state)
         /* It is ours after all. */
         primary->fails = NULL;
         local->self_node = "2";
+        local->ids = "1+";
         pass_s(f, 400);
-        assert_string_equal(devices(f), "1+h 2+h");
+        assert_string_equal(devices(f), "1+v 2+h");
         assert_int_equal(known(f)->warning.n, 0);
+}
+
+/* Two Headscales count alike, so their nodes have the same ids, and other names. */
+static void the_same_numbers_are_not_the_same_machines(void **state)
+{
+        Fixture *f = *state;
+        primary->ids = "1 2 3";
+        local->ids = "2 3 4";
+        local->name = "x";
+        local->self_node = "1";
+        open_tailnet(f, 0, true, true);
+        assert_string_equal(devices(f), "1 2 3");
+        assert_true(known(f)->warning.n > 0);
+        primary->fails = "Down";
+        pass_s(f, 40);
+        assert_string_equal(devices(f), "1 2 3");
 }
 
 /* ---- when each is asked ---- */
@@ -684,6 +702,7 @@ int main(void)
                 TEST(what_only_one_of_them_knows_is_told),
                 TEST(services_of_a_netmap_are_not_all),
                 TEST(a_tailscaled_of_another_tailnet_is_not_listened_to),
+                TEST(the_same_numbers_are_not_the_same_machines),
                 TEST(each_has_its_own_clock),
                 TEST(a_tailscaled_is_asked_when_its_bus_says_so),
                 TEST(the_guards_polls_are_an_interval_apart),
