@@ -10,18 +10,6 @@
 
 #include <stdio.h>
 
-/* "namespace/name" in `buf`. */
-static Str key_text(ObjectKey key, char *buf, size_t room)
-{
-        IGNORE(snprintf(buf, room, "%.*s/%.*s", STR_FMT(key.namespace), STR_FMT(key.name)),
-               "names have 253 bytes at most");
-        return str_of(buf);
-}
-
-enum {
-        KEY_TEXT = 600
-};
-
 /* ---- what discovery found ---- */
 
 typedef struct ViewRow {
@@ -55,10 +43,9 @@ static void put_views(const AdminView *v, Buf *out)
         for (size_t r = 0; r < LENGTH_OF(view_rows); r++) {
                 exposition_family(out, view_rows[r].name, "gauge", view_rows[r].help);
                 TABLE_FOREACH (EntryView, e, v->world->entries) {
-                        char buf[KEY_TEXT];
-                        Label labels[] = {
-                                {"tailscale_gateway", key_text(e->gateway, buf, sizeof buf)},
-                                {"tailnet", e->tailnet}};
+                        char buf[OBJECT_KEY_TEXT];
+                        Label labels[] = {{"tailscale_gateway", object_key_text(e->gateway, buf)},
+                                          {"tailnet", e->tailnet}};
                         if (e->known)
                                 exposition_u64(out, view_rows[r].name, labels, 2,
                                                view_rows[r].value(e));
@@ -76,9 +63,9 @@ static void put_probes(const AdminView *v, Buf *out)
                           "1 where our own probes say that the endpoint is healthy, 0 where not.");
         for (size_t i = 0; i < v->facts->n_probes; i++) {
                 const ProbeFact *f = v->facts->probes[i];
-                char buf[KEY_TEXT], port[8];
+                char buf[OBJECT_KEY_TEXT], port[8];
                 IGNORE(snprintf(port, sizeof port, "%u", (unsigned)f->port), "a port fits");
-                Label labels[] = {{"tailscale_gateway", key_text(f->gateway, buf, sizeof buf)},
+                Label labels[] = {{"tailscale_gateway", object_key_text(f->gateway, buf)},
                                   {"tailnet", f->tailnet},
                                   {"service", f->service},
                                   {"address", f->ip},
@@ -130,10 +117,9 @@ static void put_entries(const AdminView *v, Buf *out)
         for (size_t r = 0; r < LENGTH_OF(entry_rows); r++) {
                 exposition_family(out, entry_rows[r].name, "gauge", entry_rows[r].help);
                 TABLE_FOREACH (EntryReport, e, v->report != NULL ? v->report->entries : NULL) {
-                        char buf[KEY_TEXT];
-                        Label labels[] = {
-                                {"tailscale_gateway", key_text(e->gateway, buf, sizeof buf)},
-                                {"tailnet", e->tailnet}};
+                        char buf[OBJECT_KEY_TEXT];
+                        Label labels[] = {{"tailscale_gateway", object_key_text(e->gateway, buf)},
+                                          {"tailnet", e->tailnet}};
                         exposition_u64(out, entry_rows[r].name, labels, 2, entry_rows[r].value(e));
                 }
         }
@@ -150,8 +136,8 @@ static void put_revisions(const AdminView *v, Buf *out, const char *name, const 
                 Str revision = str_of(!served ? g->revision : f != NULL ? f->served : "");
                 if (revision.n == 0)
                         continue;
-                char buf[KEY_TEXT];
-                Label labels[] = {{"gateway", key_text(g->eg_gateway, buf, sizeof buf)},
+                char buf[OBJECT_KEY_TEXT];
+                Label labels[] = {{"gateway", object_key_text(g->eg_gateway, buf)},
                                   {"revision", revision}};
                 exposition_u64(out, name, labels, 2, 1);
         }
@@ -164,8 +150,8 @@ static void put_converged(const AdminView *v, Buf *out)
                           "1 where Envoy Gateway was last given the wanted revision.");
         TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL) {
                 const HookFact *f = facts_find_hook(v->facts, g->eg_gateway);
-                char buf[KEY_TEXT];
-                Label label = {"gateway", key_text(g->eg_gateway, buf, sizeof buf)};
+                char buf[OBJECT_KEY_TEXT];
+                Label label = {"gateway", object_key_text(g->eg_gateway, buf)};
                 exposition_u64(out, name, &label, 1,
                                f != NULL && str_eq(str_of(f->served), str_of(g->revision)));
         }
@@ -180,8 +166,8 @@ static void put_gaps(const AdminView *v, Buf *out)
         for (size_t i = 0; i < v->facts->n_hooks; i++) {
                 const HookFact *f = &v->facts->hooks[i];
                 for (size_t r = 0; f->gaps != NULL && r < GAP_REASONS; r++) {
-                        char buf[KEY_TEXT];
-                        Label labels[] = {{"gateway", key_text(f->eg_gateway, buf, sizeof buf)},
+                        char buf[OBJECT_KEY_TEXT];
+                        Label labels[] = {{"gateway", object_key_text(f->eg_gateway, buf)},
                                           {"reason", gap_reason_name((GapReason)r)}};
                         if (f->gaps->by_reason[r] > 0)
                                 exposition_u64(out, name, labels, 2, f->gaps->by_reason[r]);

@@ -68,16 +68,6 @@ static void put_gap_text(JsonWriter *w, Str key, const AnswerGap *g)
         json_key_str(w, key, buf_str(&text));
 }
 
-static void put_time(JsonWriter *w, Str key, Wall t)
-{
-        char buf[WALL_TEXT];
-        json_key(w, key);
-        if (t.ms == 0)
-                json_null(w);
-        else
-                json_str(w, str_of(wall_format(t, buf)));
-}
-
 static void put_object_key(JsonWriter *w, ObjectKey key)
 {
         json_key_str(w, STR("namespace"), key.namespace);
@@ -88,7 +78,7 @@ static void put_dir(JsonWriter *w, Str key, const DirFact *f)
 {
         json_key_object_begin(w, key);
         json_key_bool(w, STR("readOnce"), f->read_once);
-        put_time(w, STR("lastRead"), f->last_read);
+        json_key_wall(w, STR("lastRead"), f->last_read);
         json_key_u64(w, STR("generation"), f->generation);
         json_key_u64(w, STR("reads"), f->reads);
         json_key_u64(w, STR("failures"), f->failures);
@@ -103,8 +93,8 @@ static void put_probe(JsonWriter *w, const ProbeFact *f)
                 return;
         json_key_object_begin(w, STR("probe"));
         json_key_str(w, STR("verdict"), probe_verdict_name(f->verdict));
-        put_time(w, STR("since"), f->since);
-        put_time(w, STR("last"), f->last);
+        json_key_wall(w, STR("since"), f->since);
+        json_key_wall(w, STR("last"), f->last);
         json_key_u64(w, STR("ok"), f->ok);
         json_key_u64(w, STR("failed"), f->failed);
         json_key(w, STR("seconds"));
@@ -260,7 +250,7 @@ static void put_hook(JsonWriter *w, const HookFact *f)
         json_key_object_begin(w, STR("hook"));
         json_key_u64(w, STR("calls"), f->calls);
         json_key_u64(w, STR("failures"), f->failures);
-        put_time(w, STR("last"), f->last);
+        json_key_wall(w, STR("last"), f->last);
         json_key(w, STR("seconds"));
         json_double(w, f->last_seconds);
         json_key_str(w, STR("asked"), str_of(f->asked));
@@ -319,7 +309,7 @@ static void put_departures(JsonWriter *w, const Departures *gone)
         json_key_array_begin(w, STR("departures"));
         for (size_t i = 0; (d = departures_newest(gone, i)) != NULL; i++) {
                 json_object_begin(w);
-                put_time(w, STR("at"), d->at);
+                json_key_wall(w, STR("at"), d->at);
                 json_key_str(w, STR("namespace"), d->gateway.namespace);
                 json_key_str(w, STR("gateway"), d->gateway.name);
                 json_key_str(w, STR("tailnet"), d->tailnet);
@@ -336,8 +326,8 @@ static void put_departures(JsonWriter *w, const Departures *gone)
 static void put_process(JsonWriter *w, const AdminView *v)
 {
         json_key_str(w, STR("version"), STR(TSGW_VERSION));
-        put_time(w, STR("started"), v->facts->started);
-        put_time(w, STR("now"), v->now);
+        json_key_wall(w, STR("started"), v->facts->started);
+        json_key_wall(w, STR("now"), v->now);
         json_key_u64(w, STR("generation"), v->world->generation);
         json_key_bool(w, STR("complete"), v->world->complete);
         put_dir(w, STR("resources"), &v->facts->resources);

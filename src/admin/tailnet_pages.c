@@ -10,12 +10,6 @@
 
 #include "admin/exposition.h"
 
-#include <stdio.h>
-
-enum {
-        KEY_TEXT = 600, /* names have 253 bytes at most */
-};
-
 /* One tailnet, put together for both pages. */
 typedef struct Shown {
         const TailnetSpec *spec;
@@ -69,16 +63,6 @@ static Str sync_name(const Shown *s, Wall now)
         return is_stale(s, now) ? STR("Stale") : STR("Failing");
 }
 
-static void put_time(JsonWriter *w, Str key, Wall t)
-{
-        char buf[WALL_TEXT];
-        json_key(w, key);
-        if (t.ms == 0)
-                json_null(w);
-        else
-                json_str(w, str_of(wall_format(t, buf)));
-}
-
 static Str source_of(const TailnetSpec *t)
 {
         if (t->file_path.n > 0)
@@ -88,9 +72,9 @@ static Str source_of(const TailnetSpec *t)
 
 static void put_polls(JsonWriter *w, const SourceFact *f)
 {
-        put_time(w, STR("lastSync"), f->last_sync);
-        put_time(w, STR("lastAttempt"), f->last_attempt);
-        put_time(w, STR("nextPoll"), f->next);
+        json_key_wall(w, STR("lastSync"), f->last_sync);
+        json_key_wall(w, STR("lastAttempt"), f->last_attempt);
+        json_key_wall(w, STR("nextPoll"), f->next);
         json_key_u64(w, STR("polls"), f->polls);
         json_key_u64(w, STR("failures"), f->failures);
         json_key_u64(w, STR("failuresInARow"), f->failures_in_a_row);
@@ -187,7 +171,7 @@ static void put_tailnet(JsonWriter *w, const Shown *s, Wall now)
         json_key_str(w, STR("magicDNSSuffix"), state->suffix);
         json_key_str(w, STR("scopes"), state->scopes);
         json_key_str(w, STR("warning"), state->warning);
-        put_time(w, STR("nextKeyExpiry"), s->next_key_expiry);
+        json_key_wall(w, STR("nextKeyExpiry"), s->next_key_expiry);
         if (s->fact != NULL) {
                 const char *via = s->presence->via;
                 json_key_str(w, STR("via"), str_of(via != NULL ? via : ""));
@@ -211,14 +195,6 @@ void tailnet_pages_state(const AdminView *v, JsonWriter *w)
 }
 
 /* ---- /metrics ---- */
-
-/* "namespace/name" in `buf`. */
-static Str key_text(ObjectKey key, char *buf, size_t room)
-{
-        IGNORE(snprintf(buf, room, "%.*s/%.*s", STR_FMT(key.namespace), STR_FMT(key.name)),
-               "names have 253 bytes at most");
-        return str_of(buf);
-}
 
 typedef struct SourceRow {
         const char *name, *type, *help;
@@ -281,8 +257,8 @@ static void put_source_row(const AdminView *v, const SourceRow *row, Buf *out)
         exposition_family(out, row->name, row->type, row->help);
         for (size_t i = 0; i < v->facts->n_tailnets; i++) {
                 const TailnetFact *t = &v->facts->tailnets[i];
-                char buf[KEY_TEXT];
-                Str tailnet = key_text(t->key, buf, sizeof buf);
+                char buf[OBJECT_KEY_TEXT];
+                Str tailnet = object_key_text(t->key, buf);
                 for (SourceRole role = 0; role < SOURCE_ROLES; role++) {
                         const SourceFact *f = &t->sources[role];
                         if (f->name == NULL)
@@ -333,8 +309,8 @@ void tailnet_pages_metrics(const AdminView *v, Buf *out)
                 exposition_family(out, row->name, "gauge", row->help);
                 TABLE_FOREACH (TailnetSpec, t, v->world->tailnets) {
                         Shown s = shown_of(v, t);
-                        char buf[KEY_TEXT];
-                        Label label = {"tailnet", key_text(t->meta.key, buf, sizeof buf)};
+                        char buf[OBJECT_KEY_TEXT];
+                        Label label = {"tailnet", object_key_text(t->meta.key, buf)};
                         exposition_double(out, row->name, &label, 1, row->value(&s, v->now));
                 }
         }

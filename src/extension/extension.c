@@ -146,11 +146,9 @@ static void record_translate(Extension *x, HookVerdict v, const HookResult *r, S
 
 static void log_translate(Extension *x, HookVerdict v, const HookResult *r, double seconds)
 {
-        char name[512];
-        IGNORE(snprintf(name, sizeof name, "%.*s/%.*s", STR_FMT(r->eg_gateway.namespace),
-                        STR_FMT(r->eg_gateway.name)),
-               "cut at its size on purpose");
-        Str gateway = r->eg_gateway.name.n > 0 ? str_of(name) : STR("unknown");
+        char name[OBJECT_KEY_TEXT];
+        Str gateway =
+                r->eg_gateway.name.n > 0 ? object_key_text(r->eg_gateway, name) : STR("unknown");
         if (v != HOOK_ANSWERED) {
                 log_warn(x->in.log, "hook refused", LOG_STR("gateway", gateway),
                          LOG_CSTR("why", verdict_text(v)), LOG_STR("asked", r->asked));

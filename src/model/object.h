@@ -4,6 +4,10 @@
 
 #include "base/leaf.h"
 
+enum {
+        OBJECT_KEY_TEXT = 512, /* two names of at most 253 bytes, what stands between, NUL */
+};
+
 typedef struct ObjectKey {
         Str namespace, name;
 } ObjectKey;
@@ -19,6 +23,8 @@ typedef struct ObjectMeta {
 /* By namespace, then name. */
 int object_key_cmp(ObjectKey a, ObjectKey b);
 bool object_key_eq(ObjectKey a, ObjectKey b);
+/* "namespace/name", NUL-terminated in `buf`, whose size is OBJECT_KEY_TEXT; cut at that. */
+Str object_key_text(ObjectKey key, char buf[OBJECT_KEY_TEXT]);
 /* Does all agree but the place where it was read? */
 bool object_meta_same(const ObjectMeta *a, const ObjectMeta *b);
 

@@ -180,6 +180,17 @@ void json_key_u64(JsonWriter *w, Str key, uint64_t v)
         json_u64(w, v);
 }
 
+void json_key_wall(JsonWriter *w, Str key, Wall t)
+{
+        char buf[WALL_TEXT];
+
+        json_key(w, key);
+        if (t.ms == 0)
+                json_null(w);
+        else
+                json_str(w, str_of(wall_format(t, buf)));
+}
+
 void json_key_bool(JsonWriter *w, Str key, bool v)
 {
         json_key(w, key);

@@ -9,6 +9,7 @@
  */
 
 #include "base/buf.h"
+#include "base/instant.h"
 
 enum {
         JSON_WRITER_DEPTH_MAX = 64
@@ -46,5 +47,7 @@ void json_strlist(JsonWriter *w, StrList l);
 void json_key_str(JsonWriter *w, Str key, Str s);
 void json_key_u64(JsonWriter *w, Str key, uint64_t v);
 void json_key_bool(JsonWriter *w, Str key, bool v);
+/* RFC 3339; null where it is 0. */
+void json_key_wall(JsonWriter *w, Str key, Wall t);
 void json_key_object_begin(JsonWriter *w, Str key);
 void json_key_array_begin(JsonWriter *w, Str key);

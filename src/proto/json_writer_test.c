@@ -24,6 +24,8 @@ static void test_commas(void **state)
         json_key_str(&w, STR("s"), STR("x"));
         json_key_u64(&w, STR("u"), UINT64_MAX);
         json_key_bool(&w, STR("b"), false);
+        json_key_wall(&w, STR("t"), (Wall){1000});
+        json_key_wall(&w, STR("n"), (Wall){0});
         json_key_object_begin(&w, STR("o"));
         json_object_end(&w);
         json_key_array_begin(&w, STR("l"));
@@ -44,7 +46,8 @@ static void test_commas(void **state)
         json_object_end(&w);
         buf_add_char(&b, '\0');
         assert_string_equal(b.p, "{\"s\":\"x\",\"u\":18446744073709551615,"
-                                 "\"b\":false,\"o\":{},\"l\":[[],null,0.500000,null,{\"k\":1e3}],"
+                                 "\"b\":false,\"t\":\"1970-01-01T00:00:01Z\",\"n\":null,\"o\":{},"
+                                 "\"l\":[[],null,0.500000,null,{\"k\":1e3}],"
                                  "\"two\":[\"a\",\"b\"],\"none\":[]}");
 }
 

@@ -45,13 +45,6 @@ static void name_fact(const Asker *a)
         fact_of(a)->name = a->in.role == SOURCE_LOCAL ? "local" : is_file ? "file" : "api";
 }
 
-static Str object_text(ObjectKey key, char *buf, size_t room)
-{
-        IGNORE(snprintf(buf, room, "%.*s/%.*s", STR_FMT(key.namespace), STR_FMT(key.name)),
-               "cut at its size");
-        return str_of(buf);
-}
-
 static void schedule_at(Asker *a, Mono at)
 {
         Span in = mono_since(at, loop_now(a->in.loop));
@@ -94,10 +87,10 @@ static void on_good(Asker *a, TailnetAnswer *answer)
         IGNORE(snprintf(f->invalid_text, sizeof f->invalid_text, "%s",
                         f->invalid > 0 ? a->last.err.text : ""),
                "same size");
-        char name[600];
+        char name[OBJECT_KEY_TEXT];
         if (is_news)
                 log_info(a->in.log, "tailnet synced",
-                         LOG_STR("tailnet", object_text(a->spec->meta.key, name, sizeof name)),
+                         LOG_STR("tailnet", object_key_text(a->spec->meta.key, name)),
                          LOG_CSTR("source", f->name), LOG_INT("devices", f->devices),
                          LOG_INT("invalid", f->invalid), LOG_INT("bytes", a->last.bytes));
         schedule(a, pace_interval(a->spec->poll_interval, &a->chance));
@@ -114,9 +107,9 @@ static void on_bad(Asker *a, const Err *err, Span retry_after)
         IGNORE(snprintf(f->reason, sizeof f->reason, "%s", err->reason), "same size");
         IGNORE(snprintf(f->error, sizeof f->error, "%s", err->text), "same size");
         Span wait = pace_backoff(f->failures_in_a_row, retry_after, &a->chance);
-        char name[600];
+        char name[OBJECT_KEY_TEXT];
         log_warn(a->in.log, "tailnet not synced, what was good stays in force",
-                 LOG_STR("tailnet", object_text(a->spec->meta.key, name, sizeof name)),
+                 LOG_STR("tailnet", object_key_text(a->spec->meta.key, name)),
                  LOG_CSTR("source", f->name), LOG_CSTR("reason", err->reason),
                  LOG_CSTR("error", err->text), LOG_INT("failures", f->failures_in_a_row),
                  LOG_INT("next_ms", wait.ns / 1000000));
