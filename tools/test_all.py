@@ -84,7 +84,7 @@ def build(tally):
 def build_plain(tally):
     """The program without sanitizers: what its memory may be under attack can only be held against this one."""
     if not os.path.exists(os.path.join(PLAIN, "build.ninja")):
-        if not tally.need("configure plain", ["meson", "setup", PLAIN]):
+        if not tally.need("configure plain", ["meson", "setup", PLAIN, "-Dwerror=true"]):
             return False
     return tally.need("build plain", ["ninja", "-C", PLAIN, "src/app/tailscale-gateway"])
 
