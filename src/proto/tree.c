@@ -30,7 +30,7 @@ const Tree *tree_get(const Tree *object, Str key)
         if (object == NULL || object->type != TREE_OBJECT)
                 return NULL;
         TREE_FOREACH (member, object)
-                if (str_eq(member->key, key))
+                if (member->key.n == key.n && str_eq(member->key, key))
                         return member;
         return NULL;
 }
