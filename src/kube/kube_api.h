@@ -61,6 +61,7 @@ typedef struct KubeApiInput {
         unsigned qps, burst; /* 0: KUBE_QPS, KUBE_BURST */
 } KubeApiInput;
 
+/* Asks nothing yet. Never NULL. */
 KubeApi *kube_api_open(const KubeApiInput *in) MUST_USE;
 /* All calls must have been closed. NULL is welcome; returns NULL. */
 KubeApi *kube_api_close(KubeApi *a);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/kube_event.h"
+
+#include <stdio.h>
+
+#include "proto/json.h"
+
+static bool fits(Str s, size_t max)
+{
+        return s.n <= max && str_is_printable_utf8(s);
+}
+
+bool kube_object_id(const Tree *object, KubeObjectId *ret, Err *err)
+{
+        const Tree *meta = tree_get(object, STR("metadata"));
+        KubeObjectId id = {.ns = tree_get_str(meta, STR("namespace")),
+                           .name = tree_get_str(meta, STR("name")),
+                           .uid = tree_get_str(meta, STR("uid")),
+                           .version = tree_get_str(meta, STR("resourceVersion"))};
+
+        if (id.name.n == 0 || !fits(id.name, 253) || !fits(id.ns, 63))
+                return err_set(err, ERR_INVALID, "BadObject", "an object without a name");
+        if (id.version.n == 0 || !fits(id.version, KUBE_VERSION_MAX) || !fits(id.uid, KUBE_UID_MAX))
+                return err_set(err, ERR_INVALID, "BadObject",
+                               "%.*s: no uid and resourceVersion as they should be",
+                               STR_FMT(id.name));
+        snprintf(id.key, sizeof(id.key), "%.*s%s%.*s", STR_FMT(id.ns), id.ns.n > 0 ? "/" : "",
+                 STR_FMT(id.name));
+        *ret = id;
+        return true;
+}
+
+static bool read_bookmark(KubeEvent *e, Err *err)
+{
+        const Tree *meta = tree_get(e->object, STR("metadata"));
+
+        e->id.version = tree_get_str(meta, STR("resourceVersion"));
+        return (e->id.version.n > 0 && fits(e->id.version, KUBE_VERSION_MAX)) ||
+               err_set(err, ERR_INVALID, "BadEvent", "a bookmark without resourceVersion");
+}
+
+bool kube_event_read(Str line, Arena *arena, KubeEvent *ret, Err *err)
+{
+        static const struct {
+                Str name;
+                KubeEventType type;
+        } types[] = {{STR_INIT("ADDED"), KUBE_EVENT_PUT},
+                     {STR_INIT("MODIFIED"), KUBE_EVENT_PUT},
+                     {STR_INIT("DELETED"), KUBE_EVENT_GONE},
+                     {STR_INIT("BOOKMARK"), KUBE_EVENT_BOOKMARK},
+                     {STR_INIT("ERROR"), KUBE_EVENT_ERROR}};
+        const JsonLimits limits = {KUBE_EVENT_BYTES_MAX, KUBE_EVENT_NODES_MAX};
+        const Tree *doc = json_read_within(arena, line, &limits, NULL, err);
+        Str type = tree_get_str(doc, STR("type"));
+        KubeEvent e = {.object = tree_get(doc, STR("object"))};
+        size_t i = 0;
+
+        if (doc == NULL)
+                return err_prefix(err, "an event of a watch");
+        while (i < LENGTH_OF(types) && !str_eq(types[i].name, type))
+                i++;
+        if (i == LENGTH_OF(types))
+                return err_set(err, ERR_INVALID, "BadEvent", "an event of an unknown type");
+        e.type = types[i].type;
+        if (e.type == KUBE_EVENT_ERROR) {
+                if (!kube_status_of(e.object, &e.status))
+                        return err_set(err, ERR_INVALID, "BadEvent", "an error without a Status");
+        } else if (!(e.type == KUBE_EVENT_BOOKMARK ? read_bookmark(&e, err)
+                                                   : kube_object_id(e.object, &e.id, err))) {
+                return false;
+        }
+        *ret = e;
+        return true;
+}
+
+void kube_lines_init(KubeLines *l)
+{
+        buf_init(&l->part, KUBE_EVENT_BYTES_MAX);
+        l->given = false;
+}
+
+bool kube_lines_next(KubeLines *l, Str *bytes, Str *ret)
+{
+        Str line;
+
+        if (l->given)
+                buf_reset(&l->part);
+        l->given = false;
+        while (bytes->n > 0 && !l->part.failed) {
+                ptrdiff_t end = str_find(*bytes, '\n');
+
+                if (end < 0) {
+                        buf_add_str(&l->part, *bytes);
+                        *bytes = (Str){0};
+                        return false;
+                }
+                line = str_sub(*bytes, 0, (size_t)end);
+                *bytes = str_sub(*bytes, (size_t)end + 1, SIZE_MAX);
+                if (l->part.n > 0) {
+                        buf_add_str(&l->part, line);
+                        line = buf_str(&l->part);
+                        l->given = true;
+                }
+                if (l->part.failed)
+                        return false;
+                if (str_trim(line).n > 0) {
+                        *ret = line;
+                        return true;
+                }
+                if (l->given)
+                        buf_reset(&l->part);
+                l->given = false;
+        }
+        return false;
+}

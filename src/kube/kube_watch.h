@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * KubeWatch: all objects of one kind, kept up to date: listed in pages, then watched, and again
+ * from where it was when the watch ends. Its owner is told of each object that came, changed or
+ * went, from the loop, and keeps what it needs; the watch itself keeps uid and resourceVersion of
+ * each key, so that a new list tells nothing twice and forgets nothing.
+ *
+ * Until the first list is whole it is not synced, which is not empty. From then on it is, and what
+ * was told stays true as far as anybody knows, however long the server is away (kube_watch_seen).
+ */
+
+#include "kube/kube_api.h"
+#include "kube/kube_event.h"
+
+enum {
+        KUBE_PAGE = 500,           /* objects of a page */
+        KUBE_OBJECTS_MAX = 100000, /* of one watch: an order of magnitude above any real kind */
+        KUBE_LIST_BYTES_MAX = 256 << 20, /* of one page; of an element see json_stream.h */
+        KUBE_LIST_DEADLINE_S = 60,       /* of one page */
+        KUBE_CONTINUE_MAX = 2048,        /* of the server's token for the next page */
+        /* Between two turns of the loop libcurl hands over less than 2 MiB of one request. */
+        KUBE_WATCH_BYTES_MAX = 8 << 20,
+        /* A server tells by a bookmark once a minute where it is. After three of them in silence
+         * the connection is given up. */
+        KUBE_SILENCE_S = 180,
+        KUBE_WATCH_SECONDS = 300, /* what a watch is asked to last, up to twice as long */
+        KUBE_WATCH_SHORT_S = 5,   /* one that ended earlier, without a word, has failed */
+        KUBE_RELIST_JITTER_S = 5, /* many watchers learn at once that they must list again */
+        KUBE_WATCH_TRIES = 3,     /* failures in a row after which the list is asked instead */
+        KUBE_KEEP_MAX = 8,
+};
+
+typedef struct KubeWatch KubeWatch;
+
+/* Any may close the watch. */
+typedef struct KubeWatchEvents {
+        /* It came or changed. `object` is valid until the return; of a list it has the members of
+         * `keep` alone, of an event all. */
+        void (*put)(KubeWatch *w, Str key, const Tree *object);
+        void (*gone)(KubeWatch *w, Str key);
+        /* A list is whole, and all that is not in it was told to be gone. After each list. */
+        void (*synced)(KubeWatch *w);
+        /* It did not go well, and is tried again. NULL is welcome. */
+        void (*failed)(KubeWatch *w, const Err *err);
+} KubeWatchEvents;
+
+typedef struct KubeWatchInput {
+        KubeApi *api;     /* borrowed */
+        const char *path; /* "/apis/GROUP/VERSION/[namespaces/NS/]KINDS", selectors in its query
+                             (kube_query_add); copied */
+        StrList keep; /* members of each object that are built from a list, at most KUBE_KEEP_MAX,
+                         beside metadata; none: all. Borrowed until the close */
+        KubeWatchEvents events;
+        uint64_t seed; /* of chance */
+        void *owner;
+} KubeWatchInput;
+
+/* What happened so far. */
+typedef struct KubeWatchCounts {
+        uint64_t lists, watches, events, bookmarks, expired, silences, failures;
+} KubeWatchCounts;
+
+/* Never NULL; nothing is told before the return. */
+KubeWatch *kube_watch_open(const KubeWatchInput *in) MUST_USE;
+/* Allowed inside its events; nothing is told after. NULL is welcome; returns NULL. */
+KubeWatch *kube_watch_close(KubeWatch *w);
+void *kube_watch_owner(const KubeWatch *w);
+bool kube_watch_is_synced(const KubeWatch *w);
+/* When the server last said something that was understood; 0: never. */
+Mono kube_watch_seen(const KubeWatch *w);
+size_t kube_watch_objects(const KubeWatch *w);
+KubeWatchCounts kube_watch_counts(const KubeWatch *w);

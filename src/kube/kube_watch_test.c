@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/kube_watch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "kube/kube_test_world.h"
+
+/* In the order in which they are looked for. */
+enum {
+        WATCH,
+        MORE, /* a further page */
+        PAGE, /* the first one */
+        WHOLE,
+};
+
+typedef enum CloseIn {
+        CLOSE_NOWHERE,
+        CLOSE_IN_PUT,
+        CLOSE_IN_GONE,
+        CLOSE_IN_SYNCED,
+        CLOSE_IN_FAILED,
+        CLOSE_PLACES,
+} CloseIn;
+
+typedef struct Fixture {
+        KubeWorld w;
+        KubeWatch *watch;
+        Buf told; /* "+ns/a=1 -ns/a * !Reason " */
+        CloseIn close_in;
+        size_t n_told, n_synced, n_failed;
+} Fixture;
+
+#define META(name, uid, version)                                                   \
+        "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"" name "\",\"uid\":\"" uid \
+        "\",\"resourceVersion\":\"" version "\"},\"spec\":1,\"status\":2}"
+#define LIST(version, more, items)                                                     \
+        KUBE_OK("{\"kind\":\"ThingList\",\"metadata\":{\"resourceVersion\":\"" version \
+                "\",\"continue\":\"" more "\"},\"items\":[" items "]}")
+#define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
+#define STATUS(code, reason) \
+        "{\"kind\":\"Status\",\"reason\":\"" reason "\",\"message\":\"m\",\"code\":" #code "}"
+#define OPEN "HTTP/1.1 200 OK\r\n\r\n"
+
+static void told(Fixture *f, CloseIn where, const char *fmt, ...) PRINTF(3, 4);
+
+static void told(Fixture *f, CloseIn where, const char *fmt, ...)
+{
+        va_list ap;
+
+        assert_non_null(f->watch);
+        va_start(ap, fmt);
+        buf_vprintf(&f->told, fmt, ap);
+        va_end(ap);
+        f->n_told++;
+        if (f->close_in == where)
+                f->watch = kube_watch_close(f->watch);
+}
+
+static void on_put(KubeWatch *w, Str key, const Tree *object)
+{
+        const Tree *meta = tree_get(object, STR("metadata"));
+
+        told(kube_watch_owner(w), CLOSE_IN_PUT, "+%.*s=%.*s%s ", STR_FMT(key),
+             STR_FMT(tree_get_str(meta, STR("resourceVersion"))),
+             tree_get(object, STR("status")) == NULL ? "" : "s");
+}
+
+static void on_gone(KubeWatch *w, Str key)
+{
+        told(kube_watch_owner(w), CLOSE_IN_GONE, "-%.*s ", STR_FMT(key));
+}
+
+static void on_synced(KubeWatch *w)
+{
+        Fixture *f = kube_watch_owner(w);
+
+        assert_true(kube_watch_is_synced(w));
+        f->n_synced++;
+        told(f, CLOSE_IN_SYNCED, "* ");
+}
+
+static void on_failed(KubeWatch *w, const Err *err)
+{
+        Fixture *f = kube_watch_owner(w);
+
+        f->n_failed++;
+        told(f, CLOSE_IN_FAILED, "!%s ", err->reason);
+}
+
+static int setup(void **state)
+{
+        static const char *const targets[] = {
+                "/api/v1/things?watch=1",
+                "/api/v1/things?limit=500&continue=", "/api/v1/things?limit=500", "/api/v1/things"};
+        Fixture *f = mem_new(sizeof(*f));
+
+        kube_world_init(&f->w, "{token: abc}", 1000, 1000);
+        buf_init(&f->told, 64 << 10);
+        for (size_t i = 0; i < LENGTH_OF(targets); i++)
+                f->w.server.paths[i] =
+                        (ScriptPath){targets[i], KUBE_SAYS("404 No", "no"), SCRIPT_CLOSE, 0};
+        *state = f;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        Fixture *f = *state;
+
+        kube_watch_close(f->watch);
+        kube_world_done(&f->w);
+        buf_done(&f->told);
+        mem_free(f);
+        return 0;
+}
+
+static ScriptPath *path(Fixture *f, size_t i)
+{
+        return &f->w.server.paths[i];
+}
+
+static void answers(Fixture *f, size_t i, const char *answer)
+{
+        path(f, i)->answer = answer;
+        path(f, i)->end = i == WATCH && strcmp(answer, OPEN) == 0 ? SCRIPT_STALL : SCRIPT_CLOSE;
+}
+
+static void begin(Fixture *f)
+{
+        static const Str keep[] = {STR_INIT("spec")};
+        KubeWatchInput in = {.api = f->w.api,
+                             .path = "/api/v1/things",
+                             .keep = {keep, 1},
+                             .events = {on_put, on_gone, on_synced, on_failed},
+                             .seed = 7,
+                             .owner = f};
+
+        f->watch = kube_watch_open(&in);
+        assert_int_equal(f->n_told, 0);
+        assert_false(kube_watch_is_synced(f->watch));
+}
+
+static void turn_until(Fixture *f, const size_t *n, size_t to)
+{
+        for (int i = 0; i < KUBE_TURNS_MAX && *n < to; i++) {
+                loop_turn(f->w.loop, SPAN_MS(2));
+                test_clock_advance(&f->w.time, SPAN_MS(20));
+        }
+        assert_true(*n >= to);
+}
+
+/* What was told since the last time. */
+static void was_told(Fixture *f, const char *want)
+{
+        char got[4096];
+
+        snprintf(got, sizeof(got), "%.*s", STR_FMT(buf_str(&f->told)));
+        assert_string_equal(got, want);
+        buf_reset(&f->told);
+}
+
+/* Listed, and the watch stands. */
+static void reach_watch(Fixture *f)
+{
+        answers(f, PAGE, LIST("10", "", META("a", "u1", "1") "," META("b", "u2", "2")));
+        answers(f, WATCH, OPEN);
+        begin(f);
+        turn_until(f, &path(f, WATCH)->n_requests, 1);
+        kube_turns(&f->w, 5);
+}
+
+static void push(Fixture *f, const char *bytes)
+{
+        assert_int_equal(script_server_push(&f->w.server, path(f, WATCH), str_of(bytes)), 1);
+}
+
+static bool was_asked(const Fixture *f, const char *what)
+{
+        return str_find_str(buf_str(&f->w.server.request), str_of(what)) >= 0;
+}
+
+static void lists_come_in_pages_and_then_events(void **state)
+{
+        Fixture *f = *state;
+
+        answers(f, PAGE, LIST("9", "next page", META("a", "u1", "1")));
+        answers(f, MORE, LIST("10", "", META("b", "u2", "2")));
+        answers(f, WATCH, OPEN);
+        begin(f);
+        turn_until(f, &path(f, MORE)->n_requests, 1);
+        assert_true(was_asked(f, "?limit=500&continue=next%20page HTTP"));
+        turn_until(f, &path(f, WATCH)->n_requests, 1);
+        was_told(f, "+ns/a=1 +ns/b=2 * ");
+        assert_true(was_asked(f, "&allowWatchBookmarks=true&resourceVersion=10&timeoutSeconds="));
+        kube_turns(&f->w, 5);
+        push(f, EVENT("ADDED", META("c", "u3", "11")) "{\"type\":\"MODIFIED\",\"obj");
+        turn_until(f, &f->n_told, 4);
+        push(f, "ect\":" META("a", "u1", "12") "}\n" EVENT("DELETED", META("b", "u2", "13")));
+        turn_until(f, &f->n_told, 6);
+        was_told(f, "+ns/c=11s +ns/a=12s -ns/b ");
+        assert_int_equal(kube_watch_objects(f->watch), 2);
+        assert_int_equal(kube_watch_counts(f->watch).events, 3);
+}
+
+static void a_watch_goes_on_where_it_was(void **state)
+{
+        Fixture *f = *state;
+
+        reach_watch(f);
+        was_told(f, "+ns/a=1 +ns/b=2 * ");
+        push(f,
+             EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"77\"}}") "{\"type\":\"ADDED\","
+                                                                              "\"object\":{\"meta");
+        kube_turns(&f->w, 10);
+        script_server_drop(&f->w.server, path(f, WATCH));
+        turn_until(f, &path(f, WATCH)->n_requests, 2);
+        assert_true(was_asked(f, "&resourceVersion=77&"));
+        kube_turns(&f->w, 5);
+        /* What is told again is not told again. */
+        push(f, EVENT("ADDED", META("a", "u1", "1")) EVENT("ADDED", META("b", "u2", "78")));
+        turn_until(f, &f->n_told, 4);
+        was_told(f, "+ns/b=78s ");
+        assert_int_equal(path(f, PAGE)->n_requests, 1);
+        assert_int_equal(f->n_failed, 0);
+}
+
+/* Gone on the way: first what is there, then what is not, by name; a new one of an old name is one
+ * that went and one that came. */
+static void an_expired_watch_lists_again(void **state)
+{
+        static const char *const ways[] = {
+                OPEN EVENT("ERROR", STATUS(410, "Expired")),
+                KUBE_SAYS("410 Gone", STATUS(410, "Gone")),
+        };
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < LENGTH_OF(ways); i++) {
+                answers(f, PAGE,
+                        LIST("10", "",
+                             META("a", "u1", "1") "," META("b", "u2", "2") "," META(
+                                     "c", "u3", "3") "," META("d", "u4", "4")));
+                answers(f, WATCH, ways[i]);
+                begin(f);
+                for (int k = 0; k < KUBE_TURNS_MAX && kube_watch_counts(f->watch).expired == 0; k++)
+                        loop_turn(f->w.loop, SPAN_MS(2));
+                answers(f, PAGE, LIST("20", "", META("b", "u9", "15") "," META("c", "u3", "3")));
+                answers(f, WATCH, OPEN);
+                turn_until(f, &f->n_synced, 2);
+                was_told(f, "+ns/a=1 +ns/b=2 +ns/c=3 +ns/d=4 * -ns/b +ns/b=15 -ns/a -ns/d * ");
+                turn_until(f, &path(f, WATCH)->n_requests, 2);
+                assert_true(was_asked(f, "&resourceVersion=20&"));
+                assert_int_equal(kube_watch_counts(f->watch).expired, 1);
+                assert_int_equal(f->n_failed, 0);
+                f->watch = kube_watch_close(f->watch);
+                f->n_told = f->n_synced = path(f, WATCH)->n_requests = 0;
+                kube_turns(&f->w, 5);
+        }
+}
+
+static void an_expired_page_lists_in_one_piece(void **state)
+{
+        Fixture *f = *state;
+
+        answers(f, PAGE, LIST("9", "token", META("a", "u1", "1")));
+        answers(f, MORE, KUBE_SAYS("410 Gone", STATUS(410, "Expired")));
+        answers(f, WHOLE, LIST("10", "", META("b", "u2", "2")));
+        answers(f, WATCH, OPEN);
+        begin(f);
+        turn_until(f, &path(f, WATCH)->n_requests, 1);
+        was_told(f, "+ns/a=1 +ns/b=2 -ns/a * ");
+        assert_int_equal(path(f, WHOLE)->n_requests, 1);
+}
+
+static void until_a_list_is_whole_nothing_is_synced_or_gone(void **state)
+{
+        static const struct {
+                const char *answer, *reason;
+        } cases[] = {
+                {KUBE_SAYS("403 No", STATUS(403, "Forbidden")), "Forbidden"},
+                {KUBE_SAYS("429 Slow\r\nRetry-After: 2", STATUS(429, "TooManyRequests")),
+                 "TooManyRequests"},
+                {KUBE_SAYS("404 No", "404 page not found"), "NotFound"},
+                {KUBE_SAYS("500 Oops", ""), "ServerError"},
+                {KUBE_OK("nonsense"), "InvalidJson"},
+                {KUBE_OK("{\"metadata\":{},\"items\":[]}"), "BadList"},
+                {KUBE_OK("{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{}]}"), "BadObject"},
+                {"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"items\":[", "AnswerCutShort"},
+                {"", "AnswerCutShort"},
+        };
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                char want[ERR_REASON_MAX + 8];
+
+                answers(f, PAGE, cases[i].answer);
+                begin(f);
+                turn_until(f, &f->n_failed, 1);
+                snprintf(want, sizeof(want), "!%s ", cases[i].reason);
+                was_told(f, want);
+                assert_false(kube_watch_is_synced(f->watch));
+                answers(f, PAGE, LIST("10", "", META("a", "u1", "1")));
+                turn_until(f, &f->n_synced, 1);
+                was_told(f, "+ns/a=1 * ");
+                f->watch = kube_watch_close(f->watch);
+                f->n_told = f->n_synced = f->n_failed = 0;
+                kube_turns(&f->w, 5);
+        }
+}
+
+/* A watch that is refused is asked for later and later, and after some times the list instead. */
+static void a_refused_watch_backs_off(void **state)
+{
+        Fixture *f = *state;
+
+        answers(f, PAGE, LIST("10", "", META("a", "u1", "1")));
+        answers(f, WATCH, KUBE_SAYS("429 Slow\r\nRetry-After: 5", STATUS(429, "TooManyRequests")));
+        begin(f);
+        turn_until(f, &f->n_failed, 1);
+        kube_turns(&f->w, 5);
+        test_clock_advance(&f->w.time, SPAN_MS(4900));
+        kube_turns(&f->w, 20);
+        assert_int_equal(path(f, WATCH)->n_requests, 1);
+        test_clock_advance(&f->w.time, SPAN_MS(200));
+        turn_until(f, &f->n_failed, KUBE_WATCH_TRIES);
+        was_told(f, "+ns/a=1 * !TooManyRequests !TooManyRequests !TooManyRequests ");
+        assert_int_equal(path(f, PAGE)->n_requests, 1);
+        answers(f, WATCH, OPEN);
+        turn_until(f, &f->n_synced, 2);
+        turn_until(f, &path(f, WATCH)->n_requests, 4);
+        was_told(f, "* ");
+}
+
+static void what_is_not_understood_leads_to_a_list(void **state)
+{
+        static const struct {
+                const char *event, *reason;
+        } cases[] = {
+                {"nonsense\n", "InvalidJson"},
+                {EVENT("STRANGE", META("a", "u1", "11")), "BadEvent"},
+                {EVENT("ADDED", "{}"), "BadObject"},
+                {EVENT("ERROR", "{}"), "BadEvent"},
+                {EVENT("BOOKMARK", "{}"), "BadEvent"},
+        };
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                char want[ERR_REASON_MAX + 64];
+
+                reach_watch(f);
+                push(f, cases[i].event);
+                turn_until(f, &f->n_synced, 2);
+                snprintf(want, sizeof(want), "+ns/a=1 +ns/b=2 * !%s * ", cases[i].reason);
+                was_told(f, want);
+                f->watch = kube_watch_close(f->watch);
+                f->n_told = f->n_synced = path(f, WATCH)->n_requests = 0;
+                kube_turns(&f->w, 5);
+        }
+}
+
+/* Nothing comes, and the connection stands. */
+static void silence_ends_a_watch(void **state)
+{
+        Fixture *f = *state;
+
+        reach_watch(f);
+        test_clock_advance(&f->w.time, SPAN_S(KUBE_SILENCE_S - 10));
+        kube_turns(&f->w, 5);
+        push(f, EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"77\"}}"));
+        kube_turns(&f->w, 10);
+        test_clock_advance(&f->w.time, SPAN_S(KUBE_SILENCE_S - 10));
+        kube_turns(&f->w, 10);
+        assert_int_equal(f->n_failed, 0);
+        test_clock_advance(&f->w.time, SPAN_S(20));
+        turn_until(f, &path(f, WATCH)->n_requests, 2);
+        was_told(f, "+ns/a=1 +ns/b=2 * !WatchSilent ");
+        assert_true(was_asked(f, "&resourceVersion=77&"));
+        assert_int_equal(kube_watch_counts(f->watch).silences, 1);
+        assert_true(kube_watch_is_synced(f->watch));
+}
+
+static void an_endless_event_is_capped(void **state)
+{
+        Fixture *f = *state;
+
+        answers(f, PAGE, LIST("10", "", META("a", "u1", "1")));
+        answers(f, WATCH, OPEN "x");
+        path(f, WATCH)->end = SCRIPT_ENDLESS;
+        begin(f);
+        turn_until(f, &f->n_failed, 1);
+        answers(f, WATCH, OPEN);
+        turn_until(f, &f->n_synced, 2);
+        was_told(f, "+ns/a=1 * !TooLarge * ");
+}
+
+static void the_owner_may_close_anywhere(void **state)
+{
+        Fixture *f = *state;
+
+        for (CloseIn where = CLOSE_IN_PUT; where < CLOSE_PLACES; where++) {
+                answers(f, PAGE, LIST("10", "", META("a", "u1", "1") "," META("b", "u2", "2")));
+                answers(f, WATCH, OPEN EVENT("DELETED", META("b", "u2", "11")) "nonsense\n");
+                begin(f);
+                f->close_in = where;
+                for (int i = 0; i < KUBE_TURNS_MAX && f->watch != NULL; i++)
+                        loop_turn(f->w.loop, SPAN_MS(2));
+                assert_null(f->watch);
+                test_clock_advance(&f->w.time, SPAN_S(600));
+                kube_turns(&f->w, 5);
+                f->close_in = CLOSE_NOWHERE;
+                f->n_told = 0;
+        }
+}
+
+static void close_watch(void *ctx)
+{
+        Fixture *f = ctx;
+
+        f->watch = kube_watch_close(f->watch);
+}
+
+static void closed_in_every_state(void **state)
+{
+        static const unsigned turns[] = {0, 1, 2, 3, 4, 6, 8, 10, 12, 40};
+        Fixture *f = *state;
+
+        for (CloserKind how = 0; how < CLOSER_KINDS; how++) {
+                for (size_t i = 0; i < LENGTH_OF(turns); i++) {
+                        answers(f, PAGE, LIST("10", "x", META("a", "u1", "1")));
+                        answers(f, MORE, LIST("10", "", META("b", "u2", "2")));
+                        answers(f, WATCH, i % 2 == 0 ? OPEN : KUBE_SAYS("500 No", ""));
+                        f->n_told = 0;
+                        begin(f);
+                        kube_turns(&f->w, turns[i]);
+                        closer_play(f->w.loop, how, close_watch, f);
+                        test_clock_advance(&f->w.time, SPAN_S(600));
+                        kube_turns(&f->w, 5);
+                }
+        }
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(lists_come_in_pages_and_then_events),
+                TEST(a_watch_goes_on_where_it_was),
+                TEST(an_expired_watch_lists_again),
+                TEST(an_expired_page_lists_in_one_piece),
+                TEST(until_a_list_is_whole_nothing_is_synced_or_gone),
+                TEST(a_refused_watch_backs_off),
+                TEST(what_is_not_understood_leads_to_a_list),
+                TEST(silence_ends_a_watch),
+                TEST(an_endless_event_is_capped),
+                TEST(the_owner_may_close_anywhere),
+                TEST(closed_in_every_state),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
