@@ -16,7 +16,9 @@
  *  3. A poll is counted by the guard once, however often the entry is evaluated.
  *  4. Where the last poll failed, the clock stands at the last good one: what was good then stays.
  *  5. Where Services are not told, those in force stay, before devices that want their names.
- *  6. Same input, same Table, leaf by leaf; where nothing changed, `before` itself.
+ *  6. Where there are more than the caps let in, what is in force goes first: a cap keeps out, it
+ *     does not throw out.
+ *  7. Same input, same Table, leaf by leaf; where nothing changed, `before` itself.
  */
 #include "discovery/discover.h"
 
@@ -37,6 +39,7 @@ typedef struct Work {
         Names names;        /* candidates: by node id, then the remembered ones */
         Map static_ports;   /* "service\nport": something that is not NULL */
         Map places;         /* of endpoints, as place_key has it: the same */
+        Map in_force;       /* node ids of endpoints in force, where a cap is met: the same */
         Findings found;
 } Work;
 
@@ -116,12 +119,37 @@ static void judge_services(Work *w)
         }
 }
 
-static void judge_list(Work *w)
+/* Whose turn it is. */
+typedef enum Turn {
+        TURN_OF_ALL,
+        TURN_OF_IN_FORCE,
+        TURN_OF_OTHERS,
+} Turn;
+
+static void note_in_force(Work *w)
+{
+        const EntryView *before = w->in->before;
+
+        TABLE_FOREACH (Endpoint, e, before != NULL ? before->endpoints : NULL) {
+                if (e->origin == ENDPOINT_DISCOVERED)
+                        map_put(&w->in_force, e->node_id, w);
+        }
+}
+
+static bool has_turn(Work *w, Turn turn, Str node_id)
+{
+        return turn == TURN_OF_ALL ||
+               (map_get(&w->in_force, node_id) != NULL) == (turn == TURN_OF_IN_FORCE);
+}
+
+static void judge_devices(Work *w, Turn turn)
 {
         TABLE_FOREACH (Device, d, w->in->state->devices) {
                 Refusal why;
                 Candidate *c = NULL;
 
+                if (!has_turn(w, turn, d->node_id))
+                        continue;
                 if (!is_full(w, &why))
                         c = candidate_of(&w->rules, d, &w->arena, &w->scratch, &why);
                 if (c != NULL)
@@ -130,6 +158,17 @@ static void judge_list(Work *w)
                         findings_leave_out(&w->found, d->node_id, d->name, why);
                 arena_reset(&w->scratch);
         }
+}
+
+static void judge_list(Work *w)
+{
+        if (w->names.n + table_n(w->in->state->devices) <= DISCOVER_DEVICES_MAX) {
+                judge_devices(w, TURN_OF_ALL);
+                return;
+        }
+        note_in_force(w);
+        judge_devices(w, TURN_OF_IN_FORCE);
+        judge_devices(w, TURN_OF_OTHERS);
 }
 
 /* --- what is in force, but not in the list --- */
@@ -442,13 +481,13 @@ static void tell_ports(Work *w, const Candidate *c)
         arena_reset(&w->scratch);
 }
 
-static void add_candidates(Work *w)
+static void add_in_turn(Work *w, Turn turn)
 {
         for (size_t i = 0; i < w->names.n; i++) {
                 const Candidate *c = w->names.at[i];
                 Wall expires = c->device->expires, *next = &w->found.next_key_expiry;
 
-                if (c->lost)
+                if (c->lost || !has_turn(w, turn, c->device->node_id))
                         continue;
                 for (size_t j = 0; j < c->ports.n; j++)
                         add_endpoint(w, c, &c->ports.at[j]);
@@ -456,6 +495,21 @@ static void add_candidates(Work *w)
                 if (expires.ms != 0 && (next->ms == 0 || expires.ms < next->ms))
                         *next = expires;
         }
+}
+
+static void add_candidates(Work *w)
+{
+        size_t n = w->found.endpoints.n;
+
+        for (size_t i = 0; i < w->names.n; i++)
+                n += w->names.at[i]->lost ? 0 : w->names.at[i]->ports.n;
+        if (n <= DISCOVER_ENDPOINTS_MAX) {
+                add_in_turn(w, TURN_OF_ALL);
+                return;
+        }
+        note_in_force(w);
+        add_in_turn(w, TURN_OF_IN_FORCE);
+        add_in_turn(w, TURN_OF_OTHERS);
 }
 
 /* --- the whole --- */
@@ -523,6 +577,7 @@ EntryView *discover_entry(const DiscoverInput *given)
         findings_init(&w.found);
         map_init(&w.static_ports);
         map_init(&w.places);
+        map_init(&w.in_force);
         add_statics(&w);
         if (in->entry->discovery.enabled) {
                 if (w.has_list) {
@@ -538,6 +593,7 @@ EntryView *discover_entry(const DiscoverInput *given)
         names_done(&w.names);
         map_done(&w.static_ports);
         map_done(&w.places);
+        map_done(&w.in_force);
         arena_done(&w.scratch);
         arena_done(&w.arena);
         return v;

@@ -175,6 +175,47 @@ static void what_is_left_out_is_bounded(void **state)
         mem_free(leaves);
 }
 
+static void answer_with_range(Fixture *f, unsigned from, unsigned n)
+{
+        const void **leaves = mem_new_array(n, sizeof(*leaves));
+
+        for (unsigned i = 0; i < n; i++) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "d%05u", from + i);
+                leaves[i] = device(from + i, name);
+        }
+        answer_with(f, leaves, n);
+        mem_free(leaves);
+}
+
+static bool has_id(const EntryView *v, const char *id)
+{
+        TABLE_FOREACH (Endpoint, e, v->endpoints)
+                if (str_eq(e->node_id, str_of(id)))
+                        return true;
+        return false;
+}
+
+/* Who comes last finds no room, whatever its node id is. */
+static void a_cap_throws_nobody_out(void **state)
+{
+        Fixture *f = *state;
+
+        answer_with_range(f, 30000, DISCOVER_DEVICES_MAX);
+        assert_int_equal(table_n(f->view->endpoints), DISCOVER_ENDPOINTS_MAX);
+        answer_with_range(f, 29999, DISCOVER_DEVICES_MAX + 1);
+        assert_int_equal(table_n(f->view->endpoints), DISCOVER_ENDPOINTS_MAX);
+        assert_true(has_id(f->view, "49999"));
+        assert_false(has_id(f->view, "29999"));
+        assert_int_equal(f->view->n_left_out, 1);
+        /* Nor do devices of a wrong tenant, while what they displace is held. */
+        answer_with_range(f, 10000, 100);
+        assert_int_equal(f->view->held.n, DISCOVER_ENDPOINTS_MAX);
+        assert_true(has_id(f->view, "49999"));
+        assert_int_equal(table_n(f->view->endpoints), DISCOVER_ENDPOINTS_MAX);
+}
+
 static void nothing_new_is_the_same_view(void **state)
 {
         Fixture *f = *state;
@@ -796,6 +837,7 @@ int main(void)
                 TEST(each_that_is_left_out_says_why),
                 TEST(allowed_ranges_widen),
                 TEST(what_is_left_out_is_bounded),
+                TEST(a_cap_throws_nobody_out),
                 TEST(nothing_new_is_the_same_view),
                 TEST(a_few_may_leave),
                 TEST(many_leave_only_when_confirmed),
