@@ -74,7 +74,12 @@ bool secret_is_in(const Secret *s, Str text)
 {
         Str bytes = s != NULL ? str_trim((Str){s->bytes, s->n}) : (Str){0};
 
-        return bytes.n > 0 && str_find_str(text, bytes) >= 0;
+        size_t piece = bytes.n < SECRET_PIECE ? bytes.n : SECRET_PIECE;
+
+        for (size_t i = 0; piece > 0 && i + piece <= bytes.n; i++)
+                if (str_find_str(text, str_sub(bytes, i, piece)) >= 0)
+                        return true;
+        return false;
 }
 
 bool secret_hmac(const Secret *s, const Str *parts, size_t n, Digest *ret)

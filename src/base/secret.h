@@ -9,6 +9,12 @@
 
 #include "base/digest.h"
 
+enum {
+        /* Bytes of a secret that no text has by chance; fewer are what a server may show of one for
+         * people to know it by, and "tskey-client-" is no secret. */
+        SECRET_PIECE = 16,
+};
+
 typedef struct Secret Secret;
 
 /* A copy of at most 64 KiB; NULL above. */
@@ -21,8 +27,9 @@ Secret *secret_free(Secret *s);
 Str secret_reveal(const Secret *s);
 /* Equal, in constant time for equal lengths; NULL equals only NULL. */
 bool secret_eq(const Secret *a, const Secret *b);
-/* Does `text` hold the bytes (without white space at their ends)? For texts of somebody who was
- * told them: what does is not shown. False for NULL and for a secret of nothing. */
+/* Does `text` hold the bytes (without white space at their ends), or SECRET_PIECE of them in a row,
+ * as where they are cut or quoted? For texts of somebody who was told them: what does is not shown.
+ * False for NULL and for a secret of nothing. */
 bool secret_is_in(const Secret *s, Str text);
 /* HMAC-SHA256 of the parts with the secret as key, without white space around it. False where
  * nothing else is in it (or it is NULL): an empty key is everybody's. */

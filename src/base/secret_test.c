@@ -57,6 +57,17 @@ static void is_found_in_a_text(void **state)
         secret_free(none);
 }
 
+static void a_piece_of_it_is_found(void **state)
+{
+        Secret *a = secret_new(STR("key-0123456789abcdef\\x"));
+
+        (void)state;
+        assert_true(secret_is_in(a, STR("bad: key-0123456789ab...")));
+        assert_true(secret_is_in(a, STR("bad: \\\\x, 0123456789abcdef\\\\x")));
+        assert_false(secret_is_in(a, STR("bad: key-0123456789a...")));
+        secret_free(a);
+}
+
 static void is_capped(void **state)
 {
         char *bytes = calloc(1, 64 * 1024 + 1);
@@ -119,6 +130,7 @@ int main(void)
                 cmocka_unit_test(keeps_a_copy),
                 cmocka_unit_test(compares),
                 cmocka_unit_test(is_found_in_a_text),
+                cmocka_unit_test(a_piece_of_it_is_found),
                 cmocka_unit_test(is_capped),
                 cmocka_unit_test(signs),
                 cmocka_unit_test(is_left_out_of_core_dumps),

@@ -411,6 +411,8 @@ static void each_refusal_has_its_meaning(void **state)
                 {API_SAYS("400 No", "{\"message\":\"bad form: client_id=k&client_secret="
                                     "tskey-client-s%2F1%2B%26%3D&grant_type=x\"}"),
                  ERR_INVALID, "UnexpectedStatus", "status 400", 400},
+                {API_SAYS("401 No", "{\"message\":\"unknown tskey-client-s/1...\"}"), ERR_DENIED,
+                 "Unauthorized", "status 401; client_id", 401},
                 {API_SAYS("302 There\r\nLocation: http://127.0.0.1:1/tskey%2dclient-s%2f1+&=", ""),
                  ERR_INVALID, "RedirectRefused", "its words hold a credential", 302},
                 {API_SAYS("201 Made", "{\"access_token\":\"tskey-x\"}"), ERR_INVALID,
