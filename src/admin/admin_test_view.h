@@ -249,6 +249,17 @@ static inline void test_view_open(TestView *t, ViewKind kind)
         };
 }
 
+/* Envoy Gateway has asked for what is wanted, and was given all of it. */
+static inline void view_serve(TestView *t)
+{
+        TABLE_FOREACH (GatewayReport, g, t->report->gateways) {
+                HookFact *h = facts_hook(&t->facts, g->eg_gateway);
+                view_copy(h->asked, sizeof h->asked, str_of(g->revision));
+                view_copy(h->served, sizeof h->served, str_of(g->revision));
+                h->gaps = answer_gaps_update(h->gaps, &(GapNotes){0});
+        }
+}
+
 static inline void test_view_close(TestView *t)
 {
         snapshot_unref(t->snapshot);

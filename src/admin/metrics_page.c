@@ -4,6 +4,7 @@
  * of one object, so that HELP and TYPE stand once and a new metric is one line.
  */
 #include "admin/admin.h"
+#include "admin/answered.h"
 #include "admin/exposition.h"
 #include "admin/process_info.h"
 #include "admin/tailnet_pages.h"
@@ -25,17 +26,11 @@ static uint64_t view_left_out(const EntryView *e)
 {
         return e->n_left_out;
 }
-static uint64_t view_held(const EntryView *e)
-{
-        return e->held.n;
-}
 
 static const ViewRow view_rows[] = {
         {"tailscale_gateway_endpoints", "Endpoints in force.", view_endpoints},
         {"tailscale_gateway_left_out_devices", "Devices that no endpoint was made of.",
          view_left_out},
-        {"tailscale_gateway_held_endpoints",
-         "Endpoints that the removal guard keeps although the list lacks them.", view_held},
 };
 
 static void put_views(const AdminView *v, Buf *out)
@@ -50,6 +45,22 @@ static void put_views(const AdminView *v, Buf *out)
                                 exposition_u64(out, view_rows[r].name, labels, 2,
                                                view_rows[r].value(e));
                 }
+        }
+}
+
+/* One sample of each entry, so that the reason of what is over leaves no series that stands. */
+static void put_held(const AdminView *v, Buf *out)
+{
+        const char *name = "tailscale_gateway_held_endpoints";
+        exposition_family(out, name, "gauge",
+                          "Endpoints that the removal guard keeps although the list lacks them.");
+        TABLE_FOREACH (EntryView, e, v->world->entries) {
+                char buf[OBJECT_KEY_TEXT];
+                Label labels[] = {{"tailscale_gateway", object_key_text(e->gateway, buf)},
+                                  {"tailnet", e->tailnet},
+                                  {"reason", e->held.n > 0 ? e->held.reason : (Str){0}}};
+                if (e->known)
+                        exposition_u64(out, name, labels, LENGTH_OF(labels), e->held.n);
         }
 }
 
@@ -98,18 +109,12 @@ static uint64_t entry_conflicts(const EntryReport *e)
 {
         return e->conflicts;
 }
-static uint64_t entry_programmed(const EntryReport *e)
-{
-        return e->programmed;
-}
 
 static const EntryRow entry_rows[] = {
         {"tailscale_gateway_hosts", "Hosts that are programmed.", entry_hosts},
         {"tailscale_gateway_paths", "Paths that are programmed.", entry_paths},
         {"tailscale_gateway_conflicts", "Hosts and paths that lost to another claimant.",
          entry_conflicts},
-        {"tailscale_gateway_programmed", "1 where something of the tailnet is programmed.",
-         entry_programmed},
 };
 
 static void put_entries(const AdminView *v, Buf *out)
@@ -122,6 +127,23 @@ static void put_entries(const AdminView *v, Buf *out)
                                           {"tailnet", e->tailnet}};
                         exposition_u64(out, entry_rows[r].name, labels, 2, entry_rows[r].value(e));
                 }
+        }
+}
+
+static void put_programmed(const AdminView *v, Buf *out)
+{
+        const char *name = "tailscale_gateway_programmed";
+        Answered a CLEANUP(answered_done) = answered_make(v);
+        exposition_family(out, name, "gauge",
+                          "1 where Envoy Gateway was last given the wanted revision, and something "
+                          "of the tailnet in it.");
+        TABLE_FOREACH (EntryReport, e, v->report != NULL ? v->report->entries : NULL) {
+                char buf[OBJECT_KEY_TEXT];
+                AnsweredEntry answered;
+                Label labels[] = {{"tailscale_gateway", object_key_text(e->gateway, buf)},
+                                  {"tailnet", e->tailnet}};
+                answered_entry(&a, (EntryKey){e->gateway, e->tailnet}, &answered);
+                exposition_u64(out, name, labels, 2, answered.programmed);
         }
 }
 
@@ -149,11 +171,9 @@ static void put_converged(const AdminView *v, Buf *out)
         exposition_family(out, name, "gauge",
                           "1 where Envoy Gateway was last given the wanted revision.");
         TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL) {
-                const HookFact *f = facts_find_hook(v->facts, g->eg_gateway);
                 char buf[OBJECT_KEY_TEXT];
                 Label label = {"gateway", object_key_text(g->eg_gateway, buf)};
-                exposition_u64(out, name, &label, 1,
-                               f != NULL && str_eq(str_of(f->served), str_of(g->revision)));
+                exposition_u64(out, name, &label, 1, answered_is_served(v, g));
         }
 }
 
@@ -276,8 +296,10 @@ void metrics_page(const AdminView *v, Buf *out)
         tailnet_pages_metrics(v, out);
         put_webhooks(v, out);
         put_views(v, out);
+        put_held(v, out);
         put_probes(v, out);
         put_entries(v, out);
+        put_programmed(v, out);
         put_revisions(v, out, "tailscale_gateway_revision_wanted_info",
                       "The revision that is wanted.", false);
         put_revisions(v, out, "tailscale_gateway_revision_served_info",

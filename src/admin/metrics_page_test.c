@@ -226,7 +226,10 @@ static void values_are_those_of_the_view(void **state)
                          "corp\",source=\"api\"} 1795384364.321");
         expect_sample(m, "process_start_time_seconds 1795384300");
         expect_sample(m, "tailscale_gateway_held_endpoints{tailscale_gateway=\"demo/tg\",tailnet="
-                         "\"corp\"} 2");
+                         "\"corp\",reason=\"api\"} 2");
+        expect_sample(
+                m, "tailscale_gateway_programmed{tailscale_gateway=\"demo/tg\",tailnet=\"corp\"} "
+                   "0");
         expect_sample(m, "tailscale_gateway_hosts{tailscale_gateway=\"demo/tg\",tailnet=\"corp\"} "
                          "1");
         expect_sample(m, "tailscale_gateway_revision_served{gateway=\"demo/gw\"} 0");

@@ -4,61 +4,13 @@
  * Tables, so two pages of one state are the same but for times.
  */
 #include "admin/admin.h"
+#include "admin/gateway_pages.h"
 #include "admin/tailnet_pages.h"
-#include "base/mem.h"
 #include "proto/json_writer.h"
 
 enum {
         GAP_TEXT_MAX = 4096, /* a sentence with two names of hosts */
 };
-
-/* What the last answers were without, by row of the Report. */
-typedef struct RowGaps {
-        const Table *routes;  /* NULL: there is no Report */
-        const AnswerGap **at; /* owned; of each row; NULL: it is in the answer */
-        size_t next;          /* row at which the entry that is asked for next begins */
-} RowGaps;
-
-static RowGaps row_gaps_make(const AdminView *v)
-{
-        RowGaps g = {.routes = v->report != NULL ? v->report->routes : NULL};
-        const HookFact *f = NULL;
-        const ObjectKey *of = NULL;
-        g.at = mem_new_array(table_n(g.routes) + 1, sizeof(*g.at));
-        for (size_t i = 0; i < table_n(g.routes); i++) {
-                const RouteReport *r = table_at(g.routes, i);
-                if (of == NULL || !object_key_eq(*of, r->eg_gateway))
-                        f = facts_find_hook(v->facts, r->eg_gateway);
-                of = &r->eg_gateway;
-                g.at[i] = f != NULL ? answer_gaps_find(f->gaps, r) : NULL;
-        }
-        return g;
-}
-
-static void row_gaps_done(RowGaps *g)
-{
-        mem_free(g->at);
-}
-
-static int entry_order_of(const RouteReport *r, const EntryView *e)
-{
-        int c = object_key_cmp(r->gateway, e->gateway);
-        return c != 0 ? c : str_cmp(r->tailnet, e->tailnet);
-}
-
-/* How many rows of the entry are in no answer. Entries are asked for in their order, which is that
- * of the rows too. */
-static uint64_t row_gaps_count(RowGaps *g, const EntryView *e)
-{
-        uint64_t n = 0;
-        for (; g->next < table_n(g->routes); g->next++) {
-                int c = entry_order_of(table_at(g->routes, g->next), e);
-                if (c > 0)
-                        break;
-                n += c == 0 && g->at[g->next] != NULL && !g->at[g->next]->partly;
-        }
-        return n;
-}
 
 static void put_gap_text(JsonWriter *w, Str key, const AnswerGap *g)
 {
@@ -144,44 +96,36 @@ static void put_held(JsonWriter *w, const HeldRemoval *h)
         json_object_end(w);
 }
 
-static const EntryReport *entry_report(const Report *r, const EntryView *v)
+static void put_entry_report(JsonWriter *w, const AnsweredEntry *e)
 {
-        TABLE_FOREACH (EntryReport, e, r != NULL ? r->entries : NULL) {
-                if (object_key_eq(e->gateway, v->gateway) && str_eq(e->tailnet, v->tailnet))
-                        return e;
-        }
-        return NULL;
-}
-
-/* `missing`: how many of its hosts and paths the last answer was without. */
-static void put_entry_report(JsonWriter *w, const EntryReport *r, uint64_t missing)
-{
+        const EntryReport *r = e->report;
         json_key_u64(w, STR("selected"), r->selected);
         json_key_u64(w, STR("excluded"), r->excluded);
         json_key_u64(w, STR("hosts"), r->hosts);
         json_key_u64(w, STR("paths"), r->paths);
         json_key_u64(w, STR("conflicts"), r->conflicts);
-        json_key_u64(w, STR("leftOutOfAnswer"), missing);
-        json_key_bool(w, STR("programmed"), r->programmed && r->hosts + r->paths > missing);
-        json_key_str(w, STR("reason"), r->reason);
-        json_key_str(w, STR("text"), r->text);
+        json_key_u64(w, STR("leftOutOfAnswer"), e->missing);
+        json_key_bool(w, STR("programmed"), e->programmed);
+        json_key_str(w, STR("reason"), e->reason);
+        json_key_str(w, STR("text"), answered_text(e));
 }
 
-static void put_entry(JsonWriter *w, const AdminView *v, const EntryView *e, RowGaps *gaps)
+static void put_entry(JsonWriter *w, const Answered *a, const EntryView *e)
 {
-        const EntryReport *r = entry_report(v->report, e);
+        AnsweredEntry answered;
+        answered_entry(a, (EntryKey){e->gateway, e->tailnet}, &answered);
         json_object_begin(w);
         json_key_str(w, STR("namespace"), e->gateway.namespace);
         json_key_str(w, STR("gateway"), e->gateway.name);
         json_key_str(w, STR("tailnet"), e->tailnet);
         json_key_bool(w, STR("known"), e->known);
         json_key_bool(w, STR("fromCache"), e->from_cache);
-        if (r != NULL)
-                put_entry_report(w, r, row_gaps_count(gaps, e));
+        if (answered.report != NULL)
+                put_entry_report(w, &answered);
         put_held(w, &e->held);
         json_key_array_begin(w, STR("endpoints"));
         TABLE_FOREACH (Endpoint, x, e->endpoints)
-                put_endpoint(w, x, facts_find_probe(v->facts, e->gateway, e->tailnet, x));
+                put_endpoint(w, x, facts_find_probe(a->view->facts, e->gateway, e->tailnet, x));
         json_array_end(w);
         json_key_array_begin(w, STR("leftOut"));
         TABLE_FOREACH (LeftOut, l, e->left_out)
@@ -274,8 +218,7 @@ static void put_gateway(JsonWriter *w, const AdminView *v, const GatewayReport *
         json_key_bool(w, STR("found"), g->found);
         json_key_str(w, STR("revisionWanted"), str_of(g->revision));
         json_key_str(w, STR("revisionServed"), str_of(f != NULL ? f->served : ""));
-        json_key_bool(w, STR("programmed"),
-                      f != NULL && str_eq(str_of(f->served), str_of(g->revision)));
+        json_key_bool(w, STR("programmed"), answered_is_served(v, g));
         json_key_u64(w, STR("hosts"), g->hosts);
         json_key_u64(w, STR("paths"), g->paths);
         json_key_u64(w, STR("clusters"), g->clusters);
@@ -341,19 +284,20 @@ static void put_process(JsonWriter *w, const AdminView *v)
 
 void state_page(const AdminView *v, Buf *out)
 {
-        RowGaps gaps CLEANUP(row_gaps_done) = row_gaps_make(v);
+        Answered answered CLEANUP(answered_done) = answered_make(v);
         JsonWriter w;
         json_writer_init(&w, out);
         json_object_begin(&w);
         put_process(&w, v);
         tailnet_pages_state(v, &w);
+        gateway_pages_state(&answered, &w);
         json_key_array_begin(&w, STR("entries"));
         TABLE_FOREACH (EntryView, e, v->world->entries)
-                put_entry(&w, v, e, &gaps);
+                put_entry(&w, &answered, e);
         json_array_end(&w);
         json_key_array_begin(&w, STR("routes"));
-        for (size_t i = 0; i < table_n(gaps.routes); i++)
-                put_route(&w, table_at(gaps.routes, i), gaps.at[i]);
+        for (size_t i = 0; i < table_n(answered.routes); i++)
+                put_route(&w, table_at(answered.routes, i), answered.gaps[i]);
         json_array_end(&w);
         json_key_array_begin(&w, STR("gateways"));
         TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL)

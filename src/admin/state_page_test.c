@@ -54,8 +54,8 @@ static const Tree *first(const Page *p, const char *array)
 static void every_page_has_the_same_members(void **state)
 {
         (void)state;
-        static const char *const arrays[] = {"tailnets", "entries", "routes", "gateways",
-                                             "otherGateways"};
+        static const char *const arrays[] = {"tailnets", "tailscaleGateways", "entries",
+                                             "routes",   "gateways",          "otherGateways"};
         for (ViewKind k = 0; k < VIEW_KINDS; k++) {
                 Page p;
                 page_open(&p, k);
@@ -120,6 +120,7 @@ static void what_an_answer_was_without_is_not_programmed(void **state)
         (void)state;
         TestView t;
         test_view_open(&t, VIEW_FULL);
+        view_serve(&t);
         HookFact *h = facts_hook(&t.facts, (ObjectKey){STR("demo"), STR("gw")});
         GapNotes notes = {0};
         gap_notes_add(

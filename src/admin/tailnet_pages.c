@@ -8,6 +8,7 @@
  */
 #include "admin/tailnet_pages.h"
 
+#include "admin/condition.h"
 #include "admin/exposition.h"
 
 /* One tailnet, put together for both pages. */
@@ -100,21 +101,6 @@ static void put_source(JsonWriter *w, const SourceFact *f)
         json_object_end(w);
 }
 
-typedef struct Condition {
-        const char *type, *status; /* "True", "False", "Unknown" */
-        Str reason, message;
-} Condition;
-
-static void put_condition(JsonWriter *w, const Condition *c)
-{
-        json_object_begin(w);
-        json_key_str(w, STR("type"), str_of(c->type));
-        json_key_str(w, STR("status"), str_of(c->status));
-        json_key_str(w, STR("reason"), c->reason);
-        json_key_str(w, STR("message"), c->message);
-        json_object_end(w);
-}
-
 /* A server that is not reached says nothing of the credential: it is what it was. */
 static Condition authenticated_of(const Shown *s)
 {
@@ -147,13 +133,12 @@ static Condition synced_of(const Shown *s, Wall now)
  * of it. */
 static void put_conditions(JsonWriter *w, const Shown *s, Wall now)
 {
-        Condition accepted = {"Accepted", "True", STR("Valid"), {0}};
-        Condition authenticated = authenticated_of(s), synced = synced_of(s, now);
-        json_key_array_begin(w, STR("conditions"));
-        put_condition(w, &accepted);
-        put_condition(w, &authenticated);
-        put_condition(w, &synced);
-        json_array_end(w);
+        const Condition all[] = {
+                {"Accepted", "True", STR("Valid"), {0}},
+                authenticated_of(s),
+                synced_of(s, now),
+        };
+        conditions_put(w, all, LENGTH_OF(all));
 }
 
 static void put_tailnet(JsonWriter *w, const Shown *s, Wall now)

@@ -175,6 +175,8 @@ def test_listeners_admit_as_they_do_for_routes(running):
     for name, (port, _, admits) in ALLOWED.items():
         running.wait_for("www.example.com", status=200 if admits else 404, port=port)
         running.wait_for("api-one.tailscale.local", status=200 if admits else 404, port=port)
+    # While Envoy Gateway is about to ask anew, those that it admits are Pending.
+    eventually(lambda: not find(running.gateway.state()["entries"], reason="Pending"), 20, "what is wanted has been served")
     said = {e["gateway"]: e["text"] for e in running.gateway.state()["entries"] if not e["programmed"]}
     assert set(said) == {f"corp-{name}" for name, (_, _, admits) in ALLOWED.items() if not admits}
     assert "team=a; the Namespace demo is one of them" in said["corp-labelled"] and "knows no labels" in said["corp-labelled"]

@@ -331,7 +331,7 @@ class Directories(Case):
         made.devices({"web": DEVICES["web"]})
         held = made.until(lambda: made.state()["entries"][0]["held"]["digest"], "the removal is held")
         self.assertEqual(len(made.hosts()), 6)
-        self.assertEqual(made.metric('tailscale_gateway_held_endpoints{tailscale_gateway="envoy-gateway-system/gw",tailnet="corp"}'), 6)
+        self.assertEqual(made.metric('tailscale_gateway_held_endpoints{tailscale_gateway="envoy-gateway-system/gw",tailnet="corp",reason="TooManyRemoved"}'), 6)
         self.assertRegex(made.command("status").stdout, f"6 [(]TooManyRemoved in [0-9]+ polls, digest {held}[)]")
         self.assertIn("removal guard", made.command("explain", "api-0.ts.local").stdout)
         where = "/approve-removal?namespace=envoy-gateway-system&gateway=gw&tailnet=corp&digest="

@@ -459,7 +459,7 @@ class Guard(Case):
         held = made.until(lambda: made.entry()["held"]["digest"], "the removal is held")
         self.assertEqual((made.entry()["held"]["endpoints"], made.entry()["held"]["reason"], made.hosts()), (6, "EmptyAnswer", HOSTS))
         self.assertIn(held, made.status())
-        self.assertEqual(made.metric('tailscale_gateway_held_endpoints{tailscale_gateway="envoy-gateway-system/gw",tailnet="corp"}'), 6)
+        self.assertEqual(made.metric('tailscale_gateway_held_endpoints{tailscale_gateway="envoy-gateway-system/gw",tailnet="corp",reason="EmptyAnswer"}'), 6)
         done = made.command("approve-removal", "corp")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         made.until(lambda: made.hosts() == [], "it took effect")
