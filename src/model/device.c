@@ -48,8 +48,8 @@ bool device_same(const void *a, const void *b)
                str_eq(x->ip6, y->ip6) && str_eq(x->os, y->os) && str_eq(x->user, y->user) &&
                strlist_eq(x->tags, y->tags) && x->online == y->online &&
                x->last_seen.ms == y->last_seen.ms && x->expires.ms == y->expires.ms &&
-               x->authorized == y->authorized && x->external == y->external &&
-               x->blocks_incoming == y->blocks_incoming &&
+               x->still_valid == y->still_valid && x->authorized == y->authorized &&
+               x->external == y->external && x->blocks_incoming == y->blocks_incoming &&
                x->multiple_connections == y->multiple_connections && x->sight == y->sight &&
                str_eq(x->lock_error, y->lock_error);
 }

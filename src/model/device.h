@@ -30,6 +30,7 @@ typedef struct Device {
         StrList tags;   /* "tag:x", sorted */
         DeviceOnline online;
         Wall last_seen, expires;   /* 0: not known, never */
+        bool still_valid;          /* who tells of it says itself that its key has not expired */
         bool authorized;           /* approved; true where the API does not say */
         bool external;             /* shared in from another tailnet */
         bool blocks_incoming;      /* shields up */

@@ -32,6 +32,8 @@ typedef struct TailnetState {
         Wall last_sync;   /* of a good answer; 0: never */
         Str error_reason; /* of the last poll; empty where it was good */
         Str error_text;
+        Wall clock;    /* what time it was by its own clock, as far as it tells, … */
+        Mono clock_at; /* … then; 0: it has not answered. Moves with every answer */
         uint64_t n_devices;
         uint64_t poll; /* what the removal guard counts: good answers so far in this process of the
                           source that presence comes from, at most one a pollInterval */

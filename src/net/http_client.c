@@ -280,6 +280,17 @@ static Span read_retry_after(const HttpRequest *r)
         return SPAN_S(s > HTTP_CLIENT_RETRY_AFTER_MAX_S ? HTTP_CLIENT_RETRY_AFTER_MAX_S : s);
 }
 
+static Wall read_date(const HttpRequest *r)
+{
+        struct curl_header *h;
+        time_t at;
+
+        if (curl_easy_header(r->easy, "Date", 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+                return (Wall){0};
+        at = curl_getdate(h->value, NULL);
+        return (Wall){at > 0 ? (int64_t)at * 1000 : 0};
+}
+
 static void refuse_redirect(HttpRequest *r)
 {
         char *to = NULL;
@@ -310,6 +321,7 @@ static void on_transfer_done(HttpRequest *r, CURLcode code)
         }
         if (r->result.status != 0) {
                 r->result.retry_after = read_retry_after(r);
+                r->result.date = read_date(r);
                 curl_easy_getinfo(r->easy, CURLINFO_CONTENT_TYPE, &type);
                 buf_add_str(&r->content_type, str_of(type));
         }

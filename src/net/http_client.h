@@ -45,6 +45,7 @@ typedef struct HttpResult {
         int errnum;       /* of "ConnectFailed": why, an errno value; 0: not known */
         unsigned status;  /* 0: none came */
         Span retry_after; /* at most HTTP_CLIENT_RETRY_AFTER_MAX_S; 0: not said */
+        Wall date;        /* that the answer bears (RFC 9110 6.6.1); 0: none */
         Str content_type; /* or empty */
         Str body;         /* of 2xx where there is no on_body; else its first bytes */
         uint64_t bytes;   /* of the body that came */

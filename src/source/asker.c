@@ -27,6 +27,7 @@ struct Asker {
         bool is_another; /* another server than that of `last` is asked, and has not answered well
                           */
         bool is_good;    /* the last poll was */
+        ToldClock clock; /* of the good answers */
         TailnetAnswer last; /* good one; of its tables one reference each */
         Err err;            /* of the last poll that failed */
 };
@@ -144,6 +145,9 @@ static void on_answer(TailnetSource *s, TailnetAnswer *answer)
         f->seconds = answer->seconds;
         f->bytes = answer->bytes;
         a->not_before = mono_add(loop_now(a->in.loop), answer->retry_after);
+        if (answer->devices != NULL)
+                told_clock_tell(&a->clock, loop_wall(a->in.loop), loop_now(a->in.loop),
+                                answer->date);
         if (answer->devices != NULL)
                 on_good(a, answer);
         else
@@ -267,6 +271,11 @@ const Err *asker_error(const Asker *a)
 const TailnetAnswer *asker_answer(const Asker *a)
 {
         return &a->last;
+}
+
+const ToldClock *asker_clock(const Asker *a)
+{
+        return &a->clock;
 }
 
 Wall asker_last_sync(const Asker *a)

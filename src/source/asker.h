@@ -10,6 +10,7 @@
 #include "io/loop.h"
 #include "model/facts.h"
 #include "model/secret_spec.h"
+#include "source/told_clock.h"
 #include "tailnet/tailnet_source.h"
 
 typedef struct Asker Asker;
@@ -45,6 +46,8 @@ const Err *asker_error(const Asker *a);
 const TailnetAnswer *asker_answer(const Asker *a);
 /* When that was; 0: never. */
 Wall asker_last_sync(const Asker *a);
+/* The time of what it asks. */
+const ToldClock *asker_clock(const Asker *a);
 void *asker_owner(const Asker *a);
 /* Nothing is delivered after; empties its SourceFact. NULL is welcome. Returns NULL. */
 Asker *asker_close(Asker *a);

@@ -199,6 +199,7 @@ static void on_hold_off(Timer *t)
                 .resources_read = are_resources_read(h),
                 .waited = h->waited,
                 .now = loop_wall(h->in.loop),
+                .mono = loop_now(h->in.loop),
         };
         const World *w = world_build(&in);
         h->approved = table_unref(h->approved);

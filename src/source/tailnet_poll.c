@@ -171,6 +171,8 @@ static TailnetState *make_state(const TailnetPoll *p)
         s->sync = devices == NULL ? SYNC_NEVER : is_good ? SYNC_DONE : SYNC_STALE;
         s->partial = !is_good;
         s->last_sync = asker_last_sync(presence);
+        s->clock = asker_clock(presence)->at;
+        s->clock_at = asker_clock(presence)->since;
         s->error_reason = leaf_str(&s->leaf, reason);
         s->error_text = leaf_str(&s->leaf, text);
         s->n_devices = table_n(devices);

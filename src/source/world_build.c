@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "discovery/discover.h"
 #include "source/own_nodes.h"
+#include "source/told_clock.h"
 
 /* The user's own TailscaleEndpoints of one entry, a run of borrowed pointers in `at`. */
 static size_t statics_of(const Table *endpoints, const GatewaySpec *g, Str tailnet,
@@ -26,6 +27,15 @@ static const EntryView *before_of(const WorldInput *in, const EntryKey *key)
         return v != NULL ? v : table_find(in->cache, key, entry_view_find);
 }
 
+/* The time of its devices: our wall clock may jump, and must take nothing away. */
+static Wall time_of(const WorldInput *in, const TailnetState *state)
+{
+        const ToldClock clock = {state != NULL ? state->clock : (Wall){0},
+                                 state != NULL ? state->clock_at : (Mono){0}};
+        Wall told = told_clock_now(&clock, in->mono);
+        return told.ms != 0 ? told : in->now;
+}
+
 static EntryView *entry_of(const WorldInput *in, const GatewaySpec *g, const TailnetEntry *e,
                            const EndpointsSpec **scratch)
 {
@@ -45,7 +55,7 @@ static EntryView *entry_of(const WorldInput *in, const GatewaySpec *g, const Tai
                 .statics = scratch,
                 .n_statics = statics_of(in->endpoints, g, e->name, scratch),
                 .before = before_of(in, &key),
-                .now = in->now,
+                .now = time_of(in, state),
         };
         return discover_entry(&d);
 }

@@ -19,6 +19,7 @@ typedef struct WorldInput {
         bool resources_read;
         bool waited; /* HUB_FIRST_SYNC_S have passed */
         Wall now;
+        Mono mono; /* the same instant */
 } WorldInput;
 
 /* The next World with one reference; `before` itself, with one more, where nothing changed. */

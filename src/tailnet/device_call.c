@@ -34,6 +34,7 @@ static void on_done(HttpRequest *r, const HttpResult *result)
         DeviceCall *c = http_request_owner(r);
         ApiAsked asked = {c->in.what, c->in.url, {c->in.bearer}};
         TailnetAnswer a = {.retry_after = result->retry_after,
+                           .date = result->date,
                            .bytes = result->bytes,
                            .seconds = span_seconds(result->took),
                            .status = result->status};

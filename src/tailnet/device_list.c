@@ -145,10 +145,10 @@ static int cmp_i64(int64_t a, int64_t b)
 
 static int cmp_flags(const Device *a, const Device *b)
 {
-        int x = (int)a->online << 4 | a->authorized << 3 | a->external << 2 |
-                a->blocks_incoming << 1 | a->multiple_connections;
-        int y = (int)b->online << 4 | b->authorized << 3 | b->external << 2 |
-                b->blocks_incoming << 1 | b->multiple_connections;
+        int x = (int)a->online << 5 | a->authorized << 4 | a->external << 3 |
+                a->blocks_incoming << 2 | a->multiple_connections << 1 | a->still_valid;
+        int y = (int)b->online << 5 | b->authorized << 4 | b->external << 3 |
+                b->blocks_incoming << 2 | b->multiple_connections << 1 | b->still_valid;
 
         return x - y;
 }

@@ -303,6 +303,7 @@ static void read_local(Str suffix, const Tree *e, Arena *arena, Device *d)
         if (online != NULL && online->type == TREE_BOOL)
                 d->online = online->boolean ? DEVICE_ONLINE : DEVICE_OFFLINE;
         d->expires = read_key_expiry(e);
+        d->still_valid = !tree_get_bool(e, STR("Expired"), false);
         d->authorized = true; /* else it would not be in the netmap */
         /* A device of somebody with whom one of ours was shared: it may call, and is not called. */
         d->external = d->blocks_incoming = tree_get_bool(e, STR("ShareeNode"), false);

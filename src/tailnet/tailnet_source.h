@@ -34,6 +34,7 @@ typedef struct TailnetAnswer {
         Err err; /* ERR_DENIED for 401 and 403, ERR_TRANSIENT, ERR_INVALID for what is not a device
                     list, ERR_LIMIT */
         unsigned status;    /* of HTTP, where that is what failed; else 0 */
+        Wall date;          /* the server's clock, of an answer that bears it; 0: not told */
         Span retry_after;   /* from Retry-After, at most 1 h; 0: none */
         uint64_t bytes;     /* of the answer */
         double seconds;     /* that it took */

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "simulated.h"
 #include "tailnet/device_file.h"
 
 enum {
@@ -15,6 +16,9 @@ enum {
         RETRIES_PER_HOUR = 60,
         LOCAL_APART_MS = 200, /* of reads of the tailscaled; it has no other budget */
 };
+
+/* A month after the start: clocks that jump pass it. */
+#define PLAYED_EXPIRES "2026-12-22T20:58:01Z"
 
 PlayedStage played_stage;
 
@@ -78,7 +82,7 @@ static void put_device(Buf *out, const PlayedTailnet *t, const PlayedDevice *d)
                 "\"expires\":\"%s\"}",
                 out->p[out->n - 1] == '[' ? "" : ",", d->id, d->name, t->name, t->net, d->id % 256,
                 PLAYED_PORT, d->is_offline ? "false" : "true",
-                d->is_expired ? "2020-01-01T00:00:00Z" : "2120-01-01T00:00:00Z");
+                d->is_expired ? "2020-01-01T00:00:00Z" : PLAYED_EXPIRES);
 }
 
 /* In an order of its own at each call. */
@@ -111,6 +115,13 @@ static void count_lies(PlayedTailnet *t, PlayedFault fault)
                 t->lie_believed = true;
 }
 
+/* What the wall clock of the program would say had it never jumped. */
+static Wall true_time(const Loop *loop)
+{
+        return (Wall){SIMULATED_EPOCH_MS + loop_now(loop).ns / 1000000 -
+                      SIMULATED_EPOCH_S * INT64_C(1000)};
+}
+
 static void answer_list(PlayedSource *p, PlayedFault fault, TailnetAnswer *a)
 {
         Buf text;
@@ -125,6 +136,7 @@ static void answer_list(PlayedSource *p, PlayedFault fault, TailnetAnswer *a)
                 bytes.n = 1 + played_dice(p->tailnet->chance, (unsigned)bytes.n - 1);
         device_file_parse(bytes, (Str){0}, p->source.in.devices, a);
         a->bytes = bytes.n;
+        a->date = true_time(p->source.in.loop);
         a->via = "tailscale-v2";
         buf_done(&text);
 }

@@ -27,9 +27,9 @@ enum {
         EDIT_S = 2, /* it is seen, read, and held off: three steps of the clock */
         /* The longest backoff, three polls for the guard, and what is held off. */
         CALM_S = 300 + 4 * 33 + 120,
-        LIE_MAX = 9, /* answers */
-        JUMP_MAX_S = 7200,
-        TWICE_EVERY = 50, /* seeds that are played twice */
+        LIE_MAX = 9,                 /* answers */
+        JUMP_MAX_S = 60 * 24 * 3600, /* past the day when keys expire */
+        TWICE_EVERY = 50,            /* seeds that are played twice */
         MANIFESTS_MAX = 4096,
         FAULT_MAX = 8, /* answers */
         STORY_MAX = 64 << 10,

@@ -13,7 +13,6 @@ enum {
         ASKED_AFTER_MS = 700, /* Envoy Gateway reads its files and calls */
         FILE_BYTES_MAX = 8 << 20,
         FILES_MAX = 100,
-        EPOCH_S = 1000,
 };
 
 static const char *path_of(Simulated *s, PlanDir dir)
@@ -138,7 +137,7 @@ static void on_world(void *owner, const World *world)
 
 void simulated_init(Simulated *s)
 {
-        s->time = (TestClock){{SPAN_S(EPOCH_S).ns}, {INT64_C(1795381081000)}, 0};
+        s->time = (TestClock){{SPAN_S(SIMULATED_EPOCH_S).ns}, {SIMULATED_EPOCH_MS}, 0};
         s->clock = test_clock(&s->time);
         test_dir_init(&s->dir);
         test_dir_join(&s->dir, "resources", s->resources);

@@ -12,6 +12,11 @@
 #include "source/hub.h"
 #include "translate/snapshot.h"
 
+enum {
+        SIMULATED_EPOCH_S = 1000, /* of the monotonic clock, when the wall clock says: */
+};
+#define SIMULATED_EPOCH_MS INT64_C(1795381081000) /* 2026-11-22T20:58:01Z */
+
 typedef struct Simulated {
         TestClock time;
         Clock clock;
