@@ -410,6 +410,15 @@ class Manners(Case):
 
 
 class WhatAServerSpeaks(Case):
+    def test_discover_trusts_as_run_does(self):
+        """SSL_CERT_FILE with nothing in it is the system's certificates, not a file that cannot be read."""
+        api = self.api()
+        made = World(secret(api_key=api.add_key()), tailnet(api))
+        self.addCleanup(made.close)
+        self.assertNotIn("NeverSynced", runner.run("discover", "--resources", made.at("res")).stdout)
+        told = runner.run("discover", "--resources", made.at("res"), env={**os.environ, "SSL_CERT_FILE": ""}).stdout
+        self.assertIn("is refused", told)
+
     def test_headscale_v2(self):
         """Short names, another order in each answer: the same endpoints, and nothing is written twice."""
         api = self.api(mode="headscale")
