@@ -5,7 +5,10 @@
 #include <stdio.h>
 
 enum {
-        TEXT_MAX = 256
+        TEXT_MAX = 256,
+        /* Endpoints that are looked through for each one that left; of more only the reason of the
+         * list is told. */
+        LOOKED_AT_MAX = 2000,
 };
 
 typedef struct Teller {
@@ -46,6 +49,16 @@ static Str missing_text(const EntryView *old, const EntryView *now, char room[TE
         return str_of(room);
 }
 
+/* The device under another name, address or port, or NULL. */
+static const Endpoint *instead_of(const EntryView *now, const Endpoint *e)
+{
+        TABLE_FOREACH (Endpoint, x, e->node_id.n > 0 ? now->endpoints : NULL) {
+                if (str_eq(x->node_id, e->node_id))
+                        return x;
+        }
+        return NULL;
+}
+
 /* Why an endpoint of the last view is none of this one. */
 static Departure departure_of(const EntryView *old, const EntryView *now, const Endpoint *e,
                               char room[TEXT_MAX])
@@ -62,8 +75,17 @@ static Departure departure_of(const EntryView *old, const EntryView *now, const 
                 d.text = l->text;
                 return d;
         }
-        d.reason = STR("Missing");
-        d.text = missing_text(old, now, room);
+        const Endpoint *instead = now->endpoints->n < LOOKED_AT_MAX ? instead_of(now, e) : NULL;
+        if (instead == NULL) {
+                d.reason = STR("Missing");
+                d.text = missing_text(old, now, room);
+                return d;
+        }
+        IGNORE(snprintf(room, TEXT_MAX, "its device is %.*s at %.*s, port %u, now",
+                        STR_FMT(instead->service), STR_FMT(instead->ip), (unsigned)instead->port),
+               "cut at its size");
+        d.reason = STR("Replaced");
+        d.text = str_of(room);
         return d;
 }
 

@@ -113,6 +113,24 @@ static void endpoints_join_and_leave(void **state)
         expect_world("", "", 0, "");
 }
 
+/* The same device at another address has not left the list. */
+static void what_moved_is_replaced(void **state)
+{
+        (void)state;
+        Lines l;
+        lines_init(&l);
+        World *a = world_of("1", ""), *b = world_of("1", "");
+        const EntryView *v = table_at(b->entries, 0);
+        Endpoint *e = (Endpoint *)(uintptr_t)table_at(v->endpoints, 0);
+        Departures gone = {0};
+        e->ip = STR("100.64.0.9");
+        change_log_world(&l.log, a, b, &gone, (Wall){1});
+        expect(&l, 2, "reason=Replaced text=\"its device is s1 at 100.64.0.9, port 80, now\"");
+        departures_done(&gone);
+        leaf_unref(a);
+        leaf_unref(b);
+}
+
 /* What left is remembered, with what the guard had counted. */
 static void who_left_is_remembered(void **state)
 {
@@ -219,6 +237,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(endpoints_join_and_leave),
+                cmocka_unit_test(what_moved_is_replaced),
                 cmocka_unit_test(who_left_is_remembered),
                 cmocka_unit_test(many_are_cut),
                 cmocka_unit_test(what_is_not_programmed_is_told_once),
