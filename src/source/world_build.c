@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "discovery/discover.h"
 #include "source/own_nodes.h"
+#include "source/suffix_hold.h"
 #include "source/told_clock.h"
 
 /* The user's own TailscaleEndpoints of one entry, a run of borrowed pointers in `at`. */
@@ -36,13 +37,13 @@ static Wall time_of(const WorldInput *in, const TailnetState *state)
         return told.ms != 0 ? told : in->now;
 }
 
-static EntryView *entry_of(const WorldInput *in, const GatewaySpec *g, const TailnetEntry *e,
-                           const EndpointsSpec **scratch)
+static EntryView *entry_of(const WorldInput *in, const Table *states, const GatewaySpec *g,
+                           const TailnetEntry *e, const EndpointsSpec **scratch)
 {
         EntryKey key = {g->meta.key, e->name};
         ObjectKey tailnet = {g->meta.key.namespace, e->tailnet_name};
         const TailnetSpec *spec = table_find(in->tailnets, &tailnet, tailnet_spec_find);
-        const TailnetState *state = table_find(in->tailnet_states, &tailnet, tailnet_state_find);
+        const TailnetState *state = table_find(states, &tailnet, tailnet_state_find);
         OwnNodes own;
         own_nodes_find(e, spec, state, &own);
         DiscoverInput d = {
@@ -66,17 +67,17 @@ static bool is_same_view(const void *a, const void *b)
         return a == b;
 }
 
-static Table *states_of(const WorldInput *in)
+static Table *states_of(const WorldInput *in, const Table *states)
 {
-        size_t n = table_n(in->tailnet_states);
+        size_t n = table_n(states);
         CLEANUP(mem_cleanup) const void **leaves = mem_new_array(n + 1, sizeof *leaves);
         for (size_t i = 0; i < n; i++)
-                leaves[i] = leaf_ref(in->tailnet_states->at[i]);
+                leaves[i] = leaf_ref(states->at[i]);
         return table_update(in->before->tailnet_states, leaves, n, tailnet_state_order,
                             tailnet_state_same);
 }
 
-static Table *entries_of(const WorldInput *in)
+static Table *entries_of(const WorldInput *in, const Table *states)
 {
         size_t n = 0, max = 0;
         TABLE_FOREACH (GatewaySpec, g, in->gateways)
@@ -86,9 +87,28 @@ static Table *entries_of(const WorldInput *in)
         const EndpointsSpec **scratch = mem_new_array(table_n(in->endpoints) + 1, sizeof *scratch);
         TABLE_FOREACH (GatewaySpec, g, in->gateways) {
                 for (size_t i = 0; i < g->n_tailnets; i++)
-                        views[n++] = entry_of(in, g, &g->tailnets[i], scratch);
+                        views[n++] = entry_of(in, states, g, &g->tailnets[i], scratch);
         }
         return table_update(in->before->entries, views, n, entry_view_order, is_same_view);
+}
+
+/* Whether an answer is held back is found out with the suffix that was in force: Services have
+ * their names of it. */
+static void find_entries(const WorldInput *in, World *w)
+{
+        SuffixHoldInput hold = {in->before->tailnet_states, in->tailnet_states, in->tailnets, NULL};
+        size_t n_tried, n_held;
+        Table *tried = suffix_hold(&hold, &n_tried);
+        w->entries = entries_of(in, tried);
+        hold.entries = w->entries;
+        Table *held = suffix_hold(&hold, &n_held);
+        if (n_held != n_tried) {
+                table_unref(w->entries);
+                w->entries = entries_of(in, held);
+        }
+        w->tailnet_states = states_of(in, held);
+        table_unref(held);
+        table_unref(tried);
 }
 
 /* Not where all that is known is what a tailscaled can reach, and the control server has not
@@ -151,9 +171,8 @@ const World *world_build(const WorldInput *in)
         w->eg_routes = table_ref(in->eg_routes);
         w->namespaces = namespaces_of(in);
         w->bindings = table_ref(in->bindings);
-        w->tailnet_states = states_of(in);
         w->proxy_names = table_ref(in->proxy_names);
-        w->entries = entries_of(in);
+        find_entries(in, w);
         w->complete = is_complete(in, w->entries);
         if (!is_same_world(w, in->before))
                 return w;

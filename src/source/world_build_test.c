@@ -388,6 +388,93 @@ static void what_is_approved_replaces_what_was_there(void **state)
         assert_int_equal(table_n(entry(f)->endpoints), 0);
 }
 
+/* ---- a suffix that is found ---- */
+
+static void answer_with_suffix(Fixture *f, const Table *devices, const char *suffix)
+{
+        TailnetState *s = new_state(f, SYNC_DONE, devices);
+        s->suffix = str_of(suffix);
+        set_state(f, s);
+}
+
+static void expect_suffix(const Fixture *f, const char *suffix, unsigned held)
+{
+        const TailnetState *s = f->world->tailnet_states->at[0];
+        if (!str_eq(s->suffix, str_of(suffix)))
+                fail_msg("the suffix is '%.*s'", STR_FMT(s->suffix));
+        assert_int_equal(entry(f)->held.n, held);
+}
+
+/* Six of corp.ts.net, or one of somebody else's. */
+static Table *devices_of(bool foreign)
+{
+        const void *leaves[6];
+        size_t n = foreign ? 1 : LENGTH_OF(leaves);
+        for (size_t i = 0; i < n; i++) {
+                char id[8], label[8], name[32], ip[16];
+                IGNORE(snprintf(id, sizeof id, "%s%zu", foreign ? "x" : "n", i), "fits");
+                IGNORE(snprintf(label, sizeof label, "%s-%zu", foreign ? "o" : "d", i), "fits");
+                IGNORE(snprintf(name, sizeof name, "%s.%s.ts.net", label,
+                                foreign ? "other" : "corp"),
+                       "fits");
+                IGNORE(snprintf(ip, sizeof ip, "100.64.%d.%zu", foreign, i + 1), "fits");
+                leaves[i] = device_new(&(Device){.node_id = str_of(id),
+                                                 .name = str_of(name),
+                                                 .short_name = str_of(label),
+                                                 .ip4 = str_of(ip),
+                                                 .online = DEVICE_ONLINE,
+                                                 .authorized = true});
+        }
+        return table_new(leaves, n, device_order);
+}
+
+static void the_suffix_stays_while_a_removal_is_held(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *ours = devices_of(false);
+        CLEANUP(leaf_cleanup) Table *theirs = devices_of(true);
+        CLEANUP(leaf_cleanup) Table *empty = table_new(NULL, 0, device_order);
+        read_manifests(f, "other", "", "corp");
+        answer_with_suffix(f, ours, "corp.ts.net");
+        build(f);
+        expect_suffix(f, "corp.ts.net", 0);
+        answer_with_suffix(f, theirs, "other.ts.net");
+        build(f);
+        expect_suffix(f, "corp.ts.net", 6);
+        assert_int_equal(entry(f)->held.confirmations, 1);
+        assert_int_equal(table_n(entry(f)->endpoints), 7);
+        answer_with_suffix(f, empty, "");
+        build(f);
+        assert_true(entry(f)->held.n > 0);
+        expect_suffix(f, "corp.ts.net", entry(f)->held.n);
+        answer_with_suffix(f, ours, "corp.ts.net");
+        build(f);
+        expect_suffix(f, "corp.ts.net", 0);
+        for (unsigned i = 1; i < 3; i++) {
+                answer_with_suffix(f, theirs, "other.ts.net");
+                build(f);
+                expect_suffix(f, "corp.ts.net", 6);
+                assert_int_equal(entry(f)->held.confirmations, i);
+        }
+        answer_with_suffix(f, theirs, "other.ts.net");
+        build(f);
+        expect_suffix(f, "other.ts.net", 0);
+        assert_int_equal(table_n(entry(f)->endpoints), 1);
+}
+
+/* A tailnet that is renamed keeps its devices. */
+static void a_suffix_changes_at_once_where_nothing_is_held(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *ours = devices_of(false);
+        read_manifests(f, "other", "", "corp");
+        answer_with_suffix(f, ours, "corp.ts.net");
+        build(f);
+        answer_with_suffix(f, ours, "renamed.ts.net");
+        assert_true(build(f));
+        expect_suffix(f, "renamed.ts.net", 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -406,6 +493,8 @@ int main(void)
                 TEST(a_failure_changes_the_state_and_no_endpoint),
                 TEST(static_endpoints_are_those_of_the_namespace_and_tailnet),
                 TEST(what_is_approved_replaces_what_was_there),
+                TEST(the_suffix_stays_while_a_removal_is_held),
+                TEST(a_suffix_changes_at_once_where_nothing_is_held),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
