@@ -273,6 +273,7 @@ static void put_process(JsonWriter *w, const AdminView *v)
         json_key_wall(w, STR("now"), v->now);
         json_key_u64(w, STR("generation"), v->world->generation);
         json_key_bool(w, STR("complete"), v->world->complete);
+        json_key_u64(w, STR("endpointsNotProbed"), v->facts->n_unprobed);
         put_dir(w, STR("resources"), &v->facts->resources);
         put_dir(w, STR("gatewayResources"), &v->facts->gateway_resources);
         json_key_object_begin(w, STR("generated"));

@@ -118,6 +118,7 @@ typedef struct Facts {
         HookCounters counters;
         const ProbeFact *const *probes; /* sorted; the prober's, gone with it */
         size_t n_probes;
+        size_t n_unprobed; /* endpoints that ask for it and are beyond what is probed */
         uint64_t probes_ok, probes_failed; /* of all endpoints, also those that are gone */
         DirFact resources, gateway_resources;
         WriteFact generated;

@@ -51,6 +51,7 @@ struct PortScan {
         size_t n;
         Link waiting; /* Look, in the order of being due */
         unsigned in_flight;
+        bool is_full; /* the log has said that some are not looked at */
         const Table *table;
 };
 
@@ -258,16 +259,31 @@ typedef struct Wants {
         Arena arena;
         Wanted *at; /* PORT_SCAN_DEVICES_MAX */
         size_t n;
+        bool is_full; /* there are more, or may be */
 } Wants;
 
 static void want(Wants *w, const Wanted *like, Str node_id, Str ip)
 {
-        if (w->n == PORT_SCAN_DEVICES_MAX || ip.n == 0)
+        if (ip.n == 0)
                 return;
+        if (w->n == PORT_SCAN_DEVICES_MAX) {
+                w->is_full = true;
+                return;
+        }
         w->at[w->n] = *like;
         w->at[w->n].key.node_id = node_id;
         w->at[w->n].ip = ip;
         w->n++;
+}
+
+/* Of too many that are left out not all are listed: first those with a reason. */
+static bool is_cut(const EntryView *v)
+{
+        TABLE_FOREACH (LeftOut, l, v->left_out) {
+                if (str_eq(l->reason, STR("NotSelected")))
+                        return false;
+        }
+        return v->n_left_out > table_n(v->left_out);
 }
 
 /* Devices that no rule gives a port. */
@@ -308,6 +324,7 @@ static void want_entry(Wants *w, const GatewaySpec *g, const TailnetEntry *entry
                 if (str_eq(e->port_source, STR(PORT_SOURCE_PROBING)))
                         want(w, &like, e->node_id, e->ip);
         }
+        w->is_full |= is_cut(v);
         want_without_port(w, &like, v, state != NULL ? state->devices : NULL);
 }
 
@@ -403,6 +420,16 @@ static void update_looks(PortScan *s, const Wants *w, const Proxies *proxies)
         s->n = w->n;
 }
 
+static void say_unseen(PortScan *s, bool is_full)
+{
+        if (is_full && !s->is_full)
+                log_warn(s->in.log, "more devices than are looked at for open ports",
+                         LOG_INT("looked_at", PORT_SCAN_DEVICES_MAX));
+        if (!is_full && s->is_full)
+                log_info(s->in.log, "all devices are looked at for open ports again");
+        s->is_full = is_full;
+}
+
 void port_scan_update(PortScan *s, const World *world)
 {
         Wants w = {.world = world};
@@ -414,6 +441,7 @@ void port_scan_update(PortScan *s, const World *world)
         w.at = mem_new_array(PORT_SCAN_DEVICES_MAX, sizeof *w.at);
         proxies_init(&proxies, world);
         want_all(&w);
+        say_unseen(s, w.is_full);
         update_looks(s, &w, &proxies);
         if (make_table(s))
                 s->in.fn(s->in.owner);

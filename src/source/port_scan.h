@@ -18,7 +18,8 @@
 struct HttpClient;
 
 enum {
-        PORT_SCAN_DEVICES_MAX = 1000, /* in order of their keys; what is beyond is not looked at */
+        PORT_SCAN_DEVICES_MAX = 1000, /* in order of their entries; what is beyond is not looked at,
+                                         and the log says so */
         PORT_SCAN_IN_FLIGHT_MAX = 8,  /* connections at once, of different devices */
         PORT_SCAN_MISSES = 3,
 };

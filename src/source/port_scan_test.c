@@ -104,14 +104,14 @@ static int teardown(void **state)
 
 static TailnetState *state_of(unsigned n, uint64_t poll)
 {
-        const void *leaves[DEVICES_MAX];
+        CLEANUP(mem_cleanup) const void **leaves = mem_new_array(n + 1, sizeof *leaves);
         TailnetState *s = leaf_new(sizeof *s, 0, tailnet_state_drop);
 
         for (unsigned i = 0; i < n; i++) {
                 char id[32], ip[32];
 
                 snprintf(id, sizeof id, "n%02u", i);
-                snprintf(ip, sizeof ip, "100.64.0.%u", i + 1);
+                snprintf(ip, sizeof ip, "100.64.%u.%u", (i + 1) / 256, (i + 1) % 256);
                 leaves[i] = device_new(&(Device){.node_id = str_of(id),
                                                  .name = str_of(id),
                                                  .short_name = str_of(id),
@@ -365,6 +365,45 @@ static void closed_in_every_state(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+static unsigned lines_about_all; /* in the log */
+
+static void on_line(void *ctx, Str line)
+{
+        (void)ctx;
+        lines_about_all +=
+                (str_find_str(line, STR("devices than are looked at for open ports")) >= 0) ||
+                (str_find_str(line, STR("all devices are looked at")) >= 0);
+}
+
+static Wall no_time(void *ctx)
+{
+        (void)ctx;
+        return (Wall){1};
+}
+
+static void what_is_beyond_the_cap_is_told_once(void **state)
+{
+        Fixture *f = *state;
+        Log log = {.level = LOG_INFO, .now = no_time, .write = on_line};
+
+        port_scan_close(f->scan);
+        f->scan = port_scan_open(&(PortScanInput){.loop = f->loop,
+                                                  .log = &log,
+                                                  .http = f->http,
+                                                  .seed = 7,
+                                                  .fn = on_change,
+                                                  .owner = f});
+        lines_about_all = 0;
+        discover(f, PORT_SCAN_DEVICES_MAX, NULL);
+        assert_int_equal(lines_about_all, 0);
+        for (int i = 0; i < 2; i++) {
+                discover(f, PORT_SCAN_DEVICES_MAX + 1, NULL);
+                assert_int_equal(lines_about_all, 1);
+        }
+        discover(f, 1, NULL);
+        assert_int_equal(lines_about_all, 2);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -379,6 +418,7 @@ int main(void)
                 TEST(a_rule_goes_before_looking),
                 TEST(connections_are_bounded),
                 TEST(closed_in_every_state),
+                TEST(what_is_beyond_the_cap_is_told_once),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,7 @@ struct Prober {
         const ProbeFact **facts; /* of them, in their order */
         Link waiting;            /* Probe, in the order of being due */
         unsigned in_flight;
+        bool is_full; /* the log has said that there are more than are probed */
 };
 
 static void start_waiting(Prober *p);
@@ -237,7 +238,7 @@ static bool wants_probes(const TailnetEntry *e)
         return e->discovery.probes.type != PROBE_NONE;
 }
 
-/* At most how many endpoints are to be probed. */
+/* How many endpoints ask to be probed. */
 static size_t count_wanted(const World *w)
 {
         size_t n = 0;
@@ -249,7 +250,7 @@ static size_t count_wanted(const World *w)
                                 n += table_n(v->endpoints);
                 }
         }
-        return n < PROBER_ENDPOINTS_MAX ? n : PROBER_ENDPOINTS_MAX;
+        return n;
 }
 
 /* Sorted, each once. */
@@ -281,11 +282,26 @@ static void tell_facts(Prober *p)
         p->in.facts->n_probes = p->n;
 }
 
+/* Nothing else tells an endpoint that is not probed from one of an entry that does not ask. */
+static void say_unprobed(Prober *p, size_t n_wanted)
+{
+        bool is_full = n_wanted > PROBER_ENDPOINTS_MAX;
+        p->in.facts->n_unprobed = is_full ? n_wanted - PROBER_ENDPOINTS_MAX : 0;
+        if (is_full && !p->is_full)
+                log_warn(p->in.log, "more endpoints than can be probed",
+                         LOG_INT("wanted", n_wanted), LOG_INT("probed", PROBER_ENDPOINTS_MAX));
+        if (!is_full && p->is_full)
+                log_info(p->in.log, "all endpoints are probed again", LOG_INT("wanted", n_wanted));
+        p->is_full = is_full;
+}
+
 void prober_update(Prober *p, const World *world)
 {
-        size_t room = count_wanted(world), old = 0;
+        size_t n_wanted = count_wanted(world), old = 0;
+        size_t room = n_wanted < PROBER_ENDPOINTS_MAX ? n_wanted : PROBER_ENDPOINTS_MAX;
         if (room == 0 && p->n == 0)
                 return;
+        say_unprobed(p, n_wanted);
         CLEANUP(mem_cleanup) Wanted *wanted = mem_new_array(room + 1, sizeof *wanted);
         size_t n = want_all(world, wanted);
         Probe **probes = mem_new_array(n + 1, sizeof(Probe *));
@@ -323,6 +339,7 @@ Prober *prober_close(Prober *p)
                 return NULL;
         p->in.facts->probes = NULL;
         p->in.facts->n_probes = 0;
+        p->in.facts->n_unprobed = 0;
         for (size_t i = 0; i < p->n; i++)
                 probe_free(p->probes[i]);
         mem_free(p->probes);

@@ -17,7 +17,8 @@
 struct HttpClient;
 
 enum {
-        PROBER_ENDPOINTS_MAX = 5000, /* in order of their keys; what is beyond is not probed */
+        PROBER_ENDPOINTS_MAX = 5000, /* in order of their entries; what is beyond is not probed, and
+                                        the log says so */
         PROBER_IN_FLIGHT_MAX = 32,   /* each holds a connection of the proxy */
 };
 
@@ -27,7 +28,7 @@ typedef struct ProberInput {
         Loop *loop;
         Log *log;
         struct HttpClient *http;
-        Facts *facts; /* of it `probes` is the prober's to set */
+        Facts *facts; /* of it `probes` and `n_unprobed` are the prober's to set */
         uint64_t seed;
 } ProberInput;
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "io/testing.h"
 #include "net/http_client.h"
 #include "net/script_server.h"
@@ -79,10 +80,10 @@ static const Table *one(const void *leaf)
 
 static const Table *some_endpoints(unsigned n, Protocol protocol)
 {
-        const void *leaves[MANY];
+        CLEANUP(mem_cleanup) const void **leaves = mem_new_array(n + 1, sizeof *leaves);
         for (unsigned i = 0; i < n; i++) {
                 char ip[32], name[32];
-                snprintf(ip, sizeof ip, "100.64.0.%u", i + 1);
+                snprintf(ip, sizeof ip, "100.64.%u.%u", (i + 1) / 256, (i + 1) % 256);
                 snprintf(name, sizeof name, "svc-%u", i);
                 leaves[i] = endpoint_new(&(Endpoint){.service = str_of(name),
                                                      .ip = str_of(ip),
@@ -291,6 +292,44 @@ static void closed_in_every_state(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+static unsigned lines_about_all; /* in the log */
+
+static void on_line(void *ctx, Str line)
+{
+        (void)ctx;
+        lines_about_all +=
+                (str_find_str(line, STR("more endpoints than can be probed wanted=5001")) >= 0) ||
+                (str_find_str(line, STR("all endpoints are probed again")) >= 0);
+}
+
+static Wall no_time(void *ctx)
+{
+        (void)ctx;
+        return (Wall){1};
+}
+
+static void what_is_beyond_the_cap_is_told_once(void **state)
+{
+        Fixture *f = *state;
+        Log log = {.level = LOG_INFO, .now = no_time, .write = on_line};
+        f->prober = prober_close(f->prober);
+        f->prober = prober_open(&(ProberInput){
+                .loop = f->loop, .log = &log, .http = f->http, .facts = &f->facts, .seed = 7});
+        lines_about_all = 0;
+        probe_world(f, PROBER_ENDPOINTS_MAX, PROTOCOL_HTTP);
+        assert_int_equal(lines_about_all, 0);
+        assert_int_equal(f->facts.n_unprobed, 0);
+        for (int i = 0; i < 2; i++) {
+                probe_world(f, PROBER_ENDPOINTS_MAX + 1, PROTOCOL_HTTP);
+                assert_int_equal(lines_about_all, 1);
+                assert_int_equal(f->facts.n_unprobed, 1);
+                assert_int_equal(f->facts.n_probes, PROBER_ENDPOINTS_MAX);
+        }
+        probe_world(f, 1, PROTOCOL_HTTP);
+        assert_int_equal(lines_about_all, 2);
+        assert_int_equal(f->facts.n_unprobed, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -298,6 +337,7 @@ int main(void)
                 TEST(a_silent_proxy_costs_the_timeout),     TEST(http_asks_and_any_status_is_alive),
                 TEST(many_are_spread_and_bounded),          TEST(what_stays_keeps_what_is_known),
                 TEST(what_cannot_be_probed_says_why),       TEST(closed_in_every_state),
+                TEST(what_is_beyond_the_cap_is_told_once),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
