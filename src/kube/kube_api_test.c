@@ -259,6 +259,27 @@ static void calls_wait_for_their_turn(void **state)
         assert_ptr_equal(f->order[4], c[3]);
 }
 
+static void only_so_many_calls_wait(void **state)
+{
+        Fixture *f = *state;
+        KubeCall **waiting = mem_new_array(KUBE_WAITING_MAX, sizeof(KubeCall *));
+        KubeCallInput in = {.path = "/x", .max_bytes = 1, .on_done = on_done, .owner = f};
+
+        start(f, "{token: abc}", 1, 1);
+        begin(f, 0, (KubeCallInput){0});
+        for (size_t i = 0; i < KUBE_WAITING_MAX; i++)
+                waiting[i] = kube_call_open(f->w.api, &in);
+        begin(f, 1, (KubeCallInput){0});
+        kube_turn_until(&f->w, &f->n_done, 1);
+        assert_string_equal(f->err.reason, "TooManyCalls");
+        assert_ptr_equal(f->order[0], f->calls[1]);
+        for (size_t i = 0; i < KUBE_WAITING_MAX; i++)
+                kube_call_close(waiting[i]);
+        kube_turn_until(&f->w, &f->n_done, 2);
+        assert_int_equal(f->w.server.n_requests, 1);
+        mem_free(waiting);
+}
+
 static void plugins_are_no_credential(void **state)
 {
         Fixture *f = *state;
@@ -317,6 +338,7 @@ int main(void)
                 TEST(a_token_is_read_again_each_minute),
                 TEST(a_refused_token_is_read_again_once),
                 TEST(calls_wait_for_their_turn),
+                TEST(only_so_many_calls_wait),
                 TEST(plugins_are_no_credential),
                 TEST(closed_in_every_state),
                 TEST(queries_are_escaped),
