@@ -83,8 +83,9 @@ void answered_entry(const Answered *a, EntryKey key, AnsweredEntry *ret)
 {
         const Report *report = a->view->report;
         *ret = (AnsweredEntry){0};
-        if (report != NULL)
-                ret->report = table_find(report->entries, &key, entry_find);
+        if (report == NULL)
+                return;
+        ret->report = table_find(report->entries, &key, entry_find);
         if (ret->report == NULL)
                 return;
         size_t end, from = answered_rows(a, key, &end);
