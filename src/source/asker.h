@@ -32,8 +32,8 @@ typedef struct AskerInput {
 /* The first poll starts in the next turn. References of `spec` and `secret` (may be NULL) are
  * taken. The caller keeps to FACTS_TAILNETS_MAX. */
 Asker *asker_open(const AskerInput *in, const TailnetSpec *spec, const SecretSpec *secret) MUST_USE;
-/* Uses these from now on: where they differ the next poll is at once (but not before a Retry-After
- * of the same server), with what was good still in force. */
+/* Uses these from now on: where they differ the next poll is at once, as often as the role allows
+ * (and not before a Retry-After of the same server), with what was good still in force. */
 void asker_update(Asker *a, const TailnetSpec *spec, const SecretSpec *secret);
 /* Brings the next poll forward, as often as the role allows, never before a Retry-After. */
 void asker_trigger(Asker *a);

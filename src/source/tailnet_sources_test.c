@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "io/testing.h"
+#include "source/pace.h"
 #include "tailnet/tailnet_kind.h"
 
 enum {
@@ -614,16 +615,34 @@ static void sources_come_and_go_with_the_spec(void **state)
         assert_string_equal(devices(f), "1v 2h");
         update_tailnet(f, spec_of(0, true, false), secret_of("key"));
         assert_null(local->source);
+        pass_s(f, PACE_TRIGGER_APART_S);
         assert_string_equal(devices(f), "1 2");
         assert_null(fact(f, 0, SOURCE_LOCAL)->name);
         assert_int_equal(fact(f, 0, SOURCE_LOCAL)->polls, 0);
         /* The tailscaled alone says what is there from now on. */
         update_tailnet(f, spec_of(0, false, true), NULL);
         assert_null(primary->source);
+        pass_s(f, PACE_TRIGGER_APART_S);
         assert_string_equal(devices(f), "1 3");
         assert_false(known(f)->partial);
         update_tailnet(f, spec_of(0, true, true), secret_of("key"));
+        pass_s(f, PACE_TRIGGER_APART_S);
         assert_string_equal(devices(f), "1v 2h");
+}
+
+/* A tool that writes the Secret every second must not make us ask every second. */
+static void edits_have_a_budget(void **state)
+{
+        Fixture *f = *state;
+        primary->ids = "1 2";
+        open_tailnet(f, 0, true, false);
+        uint64_t polls = fact(f, 0, SOURCE_PRIMARY)->polls;
+        for (int i = 0; i < 60; i++) {
+                update_tailnet(f, spec_of(0, true, false), secret_of(i % 2 == 0 ? "one" : "two"));
+                pass_s(f, 1);
+        }
+        polls = fact(f, 0, SOURCE_PRIMARY)->polls - polls;
+        assert_in_range(polls, 10, 60 / PACE_TRIGGER_APART_S + 2);
 }
 
 /* With its credentials the primary is opened anew, and keeps what it knew; the other has none. */
@@ -642,6 +661,7 @@ static void a_rotated_secret_is_the_primarys(void **state)
         assert_string_equal(fact(f, 0, SOURCE_PRIMARY)->reason, "Unauthorized");
         primary->fails = NULL;
         update_tailnet(f, spec, secret_of("new"));
+        pass_s(f, PACE_TRIGGER_APART_S);
         assert_int_equal(primary->opened, 3);
         assert_string_equal(fact(f, 0, SOURCE_PRIMARY)->reason, "");
         assert_int_equal(known(f)->sync, SYNC_DONE);
@@ -712,6 +732,7 @@ int main(void)
                 TEST(the_budget_of_an_hour_is_kept),
                 TEST(nothing_new_is_not_told),
                 TEST(sources_come_and_go_with_the_spec),
+                TEST(edits_have_a_budget),
                 TEST(a_rotated_secret_is_the_primarys),
                 TEST(one_that_hangs_delays_nobody),
                 TEST(each_tailnet_has_its_own_budget),
