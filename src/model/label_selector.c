@@ -177,17 +177,17 @@ bool label_selector_same(const LabelSelector *a, const LabelSelector *b)
         return true;
 }
 
-static const ObjectLabel *find(LabelList labels, Str key)
+static const ObjectLabel *find(const ObjectLabel *labels, size_t n, Str key)
 {
-        for (size_t i = 0; i < labels.n; i++)
-                if (str_eq(labels.at[i].key, key))
-                        return &labels.at[i];
+        for (size_t i = 0; i < n; i++)
+                if (str_eq(labels[i].key, key))
+                        return &labels[i];
         return NULL;
 }
 
 static bool holds(const LabelRule *r, LabelList labels)
 {
-        const ObjectLabel *l = find(labels, r->key);
+        const ObjectLabel *l = find(labels.at, labels.n, r->key);
 
         switch (r->op) {
         case LABEL_IN:

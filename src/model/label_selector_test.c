@@ -113,8 +113,8 @@ static void a_fault_selects_nothing(void **state)
                 "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\"}]}",
                 "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\",\"values\":[]}]}",
                 "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\",\"values\":[7]}]}",
-                "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"DoesNotExist\",\"values\":["
-                "\"1\"]}]}",
+                "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"DoesNotExist\",\"values\":[1]"
+                "}]}",
                 "{\"matchExpressions\":[{\"operator\":\"DoesNotExist\"}]}",
                 "{\"matchExpressions\":[7]}",
         };
@@ -173,8 +173,7 @@ static void sameness_sees_every_word(void **state)
                 "{\"matchLabels\":{\"a\":\"1\"}}",
                 "{\"matchLabels\":{\"b\":\"1\"}}",
                 "{\"matchLabels\":{\"a\":\"2\"}}",
-                "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\",\"values\":[\"1\"]}]"
-                "}",
+                "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\",\"values\":[\"\"]}]}",
                 "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"Exists\"}]}",
                 "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"DoesNotExist\"}]}",
                 "7",
