@@ -14,7 +14,7 @@ help:
 	@echo 'make asan     unit tests, golden and corpus with the sanitizers'
 	@echo 'make fuzz     every fuzz target for FUZZ_SECONDS (30) each'
 	@echo 'make bench    figures into bench/README.md'
-	@echo 'make soak     the long forms of the end-to-end tests'
+	@echo 'make soak     what takes minutes each: real deadlines, lives of tokens, long faults'
 	@echo 'make format   clang-format over the tree'
 	@echo 'make clean    removes the build folders (built peers stay in the cache: tools/peers.py cache)'
 
