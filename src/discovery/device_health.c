@@ -90,8 +90,7 @@ DeviceHealth device_health(const Device *d, Wall now, Arena *arena)
         find_refusal(&f, !d->authorized, STR("Unapproved"),
                      STR("the device is not approved in the tailnet"));
         find_refusal(&f, d->expires.ms != 0 && d->expires.ms <= now.ms && !d->still_valid,
-                     STR("Expired"),
-                     STR("the device's key has expired"));
+                     STR("Expired"), STR("the device's key has expired"));
         find_refusal(&f, d->lock_error.n > 0, STR("Locked"), d->lock_error);
         find_refusal(&f, d->blocks_incoming, STR("ShieldsUp"),
                      STR("the device blocks incoming connections"));
