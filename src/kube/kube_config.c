@@ -63,7 +63,9 @@ static const Tree *member(const Tree *object, const char *name)
 {
         const Tree *node = tree_get(object, str_of(name));
 
-        return node != NULL && node->type != TREE_NULL ? node : NULL;
+        if (node == NULL || node->type == TREE_NULL)
+                return NULL;
+        return node;
 }
 
 /* A text that is not empty; *ret stays where it is not there. */
@@ -171,15 +173,16 @@ static bool read_pem(Reader *r, const Section *s, const char *name, Str *ret)
 
 static bool read_key(Reader *r, const Section *s, const char *name)
 {
+        const Tree *node = member(s->node, name);
         CLEANUP(secret_buf_done) Buf pem;
 
         if (!read_data(r, s, name, &pem))
                 return false;
-        if (pem.n == 0)
+        if (pem.n == 0 || node == NULL)
                 return true;
         r->config->key_pem = secret_new(buf_str(&pem));
         return r->config->key_pem != NULL ||
-               section_fault(r, s, member(s->node, name), name, "the key is above 64 KiB");
+               section_fault(r, s, node, name, "the key is above 64 KiB");
 }
 
 static bool read_flag(Reader *r, const Section *s, const char *name, bool *ret)

@@ -113,8 +113,9 @@ static void a_fault_selects_nothing(void **state)
                 "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\"}]}",
                 "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\",\"values\":[]}]}",
                 "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\",\"values\":[7]}]}",
-                "{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"DoesNotExist\",\"values\":[1]"
-                "}]}",
+                ("{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"DoesNotExist\",\"values\":["
+                 "\"1\"]}"
+                 "]}"),
                 "{\"matchExpressions\":[{\"operator\":\"DoesNotExist\"}]}",
                 "{\"matchExpressions\":[7]}",
         };

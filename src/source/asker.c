@@ -229,7 +229,8 @@ void asker_update(Asker *a, const TailnetSpec *spec, const SecretSpec *secret)
         if (a->spec == spec && a->secret == secret)
                 return;
         /* Who edits every second must not make us ask every second. */
-        Mono at = trigger_time(a);
+        Mono now = loop_now(a->in.loop);
+        Mono at = a->in.role == SOURCE_LOCAL ? trigger_time(a) : pace_edit(&a->pace, now);
         /* What another server said does not hold for this one. */
         if (str_eq(a->spec->api_url, spec->api_url) && mono_before(at, a->not_before))
                 at = a->not_before;

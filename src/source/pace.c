@@ -45,13 +45,12 @@ static Mono later(Mono a, Mono b)
         return mono_before(a, b) ? b : a;
 }
 
-Mono pace_trigger(Pace *p, Mono now)
+static Mono take(Pace *p, Mono now, Span apart)
 {
         bool is_first = p->hour.ns == 0;
         if (!is_first && mono_before(now, p->last_trigger))
                 return p->last_trigger;
-        Mono at = is_first ? now
-                           : later(now, mono_add(p->last_trigger, SPAN_S(PACE_TRIGGER_APART_S)));
+        Mono at = is_first ? now : later(now, mono_add(p->last_trigger, apart));
         Mono hour_end = mono_add(p->hour, SPAN_S(3600));
         if (!is_first && p->triggers >= PACE_TRIGGERS_PER_HOUR)
                 at = later(at, hour_end);
@@ -62,4 +61,14 @@ Mono pace_trigger(Pace *p, Mono now)
         p->last_trigger = at;
         p->triggers++;
         return at;
+}
+
+Mono pace_trigger(Pace *p, Mono now)
+{
+        return take(p, now, SPAN_S(PACE_TRIGGER_APART_S));
+}
+
+Mono pace_edit(Pace *p, Mono now)
+{
+        return take(p, now, SPAN_MS(PACE_EDIT_APART_MS));
 }

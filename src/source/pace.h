@@ -8,7 +8,9 @@ enum {
         PACE_BACKOFF_FIRST_S = 1,
         PACE_BACKOFF_MAX_S = 300,
         PACE_TRIGGER_APART_S = 5, /* two triggered polls */
-        PACE_TRIGGERS_PER_HOUR = 120,
+        PACE_EDIT_APART_MS =
+                200, /* two polls because of an edit: who edits looks at what it does */
+        PACE_TRIGGERS_PER_HOUR = 120, /* of both kinds */
         PACE_LOCAL_APART_MS = 200, /* two polls of a tailscaled: it is ours, and counts nothing */
 };
 
@@ -34,3 +36,5 @@ Span pace_backoff(uint64_t failures, Span retry_after, Chance *c);
 /* When a trigger of now (SIGHUP, a changed file, a webhook) may ask: now, or later. That time is
  * taken; triggers until then are one with it. */
 Mono pace_trigger(Pace *p, Mono now);
+/* The same for an edit of what is asked, or of its credential. */
+Mono pace_edit(Pace *p, Mono now);
