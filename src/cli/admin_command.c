@@ -3,16 +3,11 @@
 
 #include "cli/admin_get.h"
 #include "cli/tree_print.h"
-#include "proto/json.h"
 
 #include <stdio.h>
 
 enum {
         PATH_BYTES_MAX = 64 << 10,
-        /* Of an answer. 20,000 endpoints with a host and a path each, which is the cap of a
-         * Gateway, are a million values, and some 150 MiB here. */
-        ANSWER_NODES_MAX = 2 << 20,
-        ANSWER_MEMORY_MAX = 512 << 20,
 };
 
 static const Tree *fetch(const AdminCommand *c, const CliOptions *o, Arena *arena, Err *err)
@@ -24,8 +19,7 @@ static const Tree *fetch(const AdminCommand *c, const CliOptions *o, Arena *aren
         c->ask(o, &path);
         if (!admin_get(o->admin_address, buf_str(&path), &body, err))
                 return NULL;
-        static const JsonLimits limits = {ADMIN_GET_BYTES_MAX, ANSWER_NODES_MAX};
-        return json_read_within(arena, buf_str(&body), &limits, NULL, err);
+        return admin_get_read(arena, buf_str(&body), err);
 }
 
 int admin_command(const AdminCommand *c, int argc, char **argv)
@@ -38,7 +32,7 @@ int admin_command(const AdminCommand *c, int argc, char **argv)
         CLEANUP(buf_done) Buf out;
         CLEANUP(arena_done) Arena arena;
         buf_init(&out, ADMIN_GET_BYTES_MAX);
-        arena_init(&arena, ANSWER_MEMORY_MAX);
+        arena_init(&arena, ADMIN_GET_MEMORY_MAX);
         const Tree *answer = fetch(c, &o, &arena, &err);
         if (answer == NULL) {
                 fprintf(stderr, "tailscale-gateway %s: %s%s\n", argv[0], err.text,

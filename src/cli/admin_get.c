@@ -4,6 +4,7 @@
 #include "io/address.h"
 #include "io/loop.h"
 #include "net/http_client.h"
+#include "proto/json.h"
 
 #include <ctype.h>
 #include <signal.h>
@@ -90,4 +91,10 @@ bool admin_post(Str address, Str path, Buf *out, Err *err)
         bool ok = request(address, path, nothing, out, err);
         secret_free(nothing);
         return ok;
+}
+
+const Tree *admin_get_read(Arena *arena, Str json, Err *err)
+{
+        static const JsonLimits limits = {ADMIN_GET_BYTES_MAX, ADMIN_GET_NODES_MAX};
+        return json_read_within(arena, json, &limits, NULL, err);
 }

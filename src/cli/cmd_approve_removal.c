@@ -10,7 +10,6 @@
 #include "cli/cli_options.h"
 #include "cli/columns.h"
 #include "cli/tree_print.h"
-#include "proto/json.h"
 #include "proto/json_writer.h"
 #include "proto/tree.h"
 
@@ -120,7 +119,7 @@ static void print(Approval *a)
         const Tree *removals;
 
         buf_init(&out, ADMIN_GET_BYTES_MAX);
-        removals = json_read(a->arena, buf_str(&a->json), NULL, NULL);
+        removals = admin_get_read(a->arena, buf_str(&a->json), NULL);
         if (a->options->output == CLI_JSON)
                 tree_print_json(removals, &out);
         else if (a->options->output == CLI_YAML)
@@ -159,7 +158,7 @@ static const Tree *ask_state(const CliOptions *o, Arena *arena, Err *err)
         buf_init(&body, ADMIN_GET_BYTES_MAX);
         if (!admin_get(o->admin_address, STR("/state"), &body, err))
                 return NULL;
-        return json_read(arena, arena_str(arena, buf_str(&body)), NULL, err);
+        return admin_get_read(arena, buf_str(&body), err);
 }
 
 int cmd_approve_removal(int argc, char **argv)
@@ -177,7 +176,7 @@ int cmd_approve_removal(int argc, char **argv)
 
         if (code >= 0)
                 return code;
-        arena_init(&arena, ADMIN_GET_BYTES_MAX);
+        arena_init(&arena, ADMIN_GET_MEMORY_MAX);
         state = ask_state(&o, &arena, &err);
         if (state == NULL) {
                 fprintf(stderr, "tailscale-gateway %s: %s%s\n", argv[0], err.text,

@@ -5,13 +5,13 @@
  */
 #include "cli/cmd_discover.h"
 
+#include "cli/admin_get.h"
 #include "cli/cli_options.h"
 #include "cli/columns.h"
 #include "cli/discover_page.h"
 #include "cli/printable.h"
 #include "cli/tree_print.h"
 #include "net/http_client.h"
-#include "proto/json.h"
 #include "source/hub.h"
 
 #include <signal.h>
@@ -257,9 +257,9 @@ static int show(const Discovery *d, const World *w)
 
         buf_init(&json, OUTPUT_MAX);
         buf_init(&out, OUTPUT_MAX);
-        arena_init(&arena, OUTPUT_MAX);
+        arena_init(&arena, ADMIN_GET_MEMORY_MAX);
         discover_page(&page, &json);
-        root = json_read(&arena, buf_str(&json), NULL, &err);
+        root = admin_get_read(&arena, buf_str(&json), &err);
         if (root == NULL) {
                 fprintf(stderr, "tailscale-gateway discover: %s\n", err.text);
                 return 1;
