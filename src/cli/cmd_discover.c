@@ -108,6 +108,7 @@ static const World *ask(Discovery *d)
                                       .facts = &d->facts,
                                       .resources = d->resources,
                                       .seed = 1,
+                                      .only_asks = true,
                                       .fn = on_world,
                                       .owner = d});
         timer_set_in(&d->look, SPAN_MS(LOOK_MS));

@@ -163,8 +163,10 @@ static void publish(Hub *h, const World *w)
                 log_info(h->in.log, "world complete", LOG_INT("generation", w->generation));
         held_log(h->in.log, before, w);
         if (w != before) {
-                prober_update(h->prober, w);
-                port_scan_update(h->port_scan, w);
+                if (!h->in.only_asks) {
+                        prober_update(h->prober, w);
+                        port_scan_update(h->port_scan, w);
+                }
                 h->in.fn(h->in.owner, w);
         }
         leaf_unref(before);

@@ -34,7 +34,8 @@ typedef struct HubInput {
         const char *gateway_resources; /* NULL: the same as resources */
         const char *cache;             /* of our own TailscaleEndpoints; NULL: none */
         uint64_t seed;                 /* of all jitter */
-        TailnetOpenFn *open;           /* sources; NULL: those of tailnet_source.h */
+        bool only_asks;      /* control servers: no endpoint is probed, no port looked for */
+        TailnetOpenFn *open; /* sources; NULL: those of tailnet_source.h */
         TailnetOpenFn *open_local;
         HubFn *fn; /* a new World, from the loop */
         void *owner;

@@ -259,6 +259,18 @@ class Commands(Case):
         self.assertEqual((other.returncode, json.loads(other.stdout)["entries"]), (1, []))
         self.assertIn("no TailscaleGateway has a tailnet other", other.stderr)
 
+    def test_discover_connects_to_no_device(self):
+        """Though the manifests ask for probes and for open ports to be looked for."""
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            proxy.settimeout(0)
+            made = self.running()
+            made.put("res/tailnet.yaml", TAILNET % f'["127.0.0.1:{proxy.getsockname()[1]}"]')
+            made.ours(port="portProbing: {ports: 80}, probes: {type: TCP, interval: 1s, timeout: 1s}")
+            told = self.discover(made, "-o", "json")
+            self.assertEqual(told.returncode, 0)
+            self.assertEqual({f["reason"] for f in json.loads(told.stdout)["entries"][0]["found"]} & {"NoPort"}, {"NoPort"})
+            self.assertRaises(BlockingIOError, proxy.accept)
+
     def test_discover_says_what_is_wrong(self):
         made = self.running()
         os.unlink(made.at("res/devices.json"))
