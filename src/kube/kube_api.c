@@ -180,12 +180,30 @@ static bool on_body(HttpRequest *r, Str chunk)
         return c->in.on_body(c, chunk);
 }
 
+/* The time for the request; false where it must not be sent. */
+static bool pick_deadline(KubeCall *c, Span *ret, Err *err)
+{
+        Span most;
+
+        *ret = c->in.deadline;
+        if (c->in.may_ask == NULL)
+                return true;
+        most = c->in.may_ask(c);
+        if (most.ns <= 0)
+                return err_set(err, ERR_DENIED, "NotLeading", "%s: not sent, another may write now",
+                               c->what);
+        if (ret->ns == 0 || most.ns < ret->ns)
+                *ret = most;
+        return true;
+}
+
 static void ask(KubeCall *c)
 {
         KubeApi *a = c->api;
         const Secret *token = NULL;
+        Span deadline = {0};
 
-        if (!pick_token(a, &token, &c->early)) {
+        if (!pick_deadline(c, &deadline, &c->early) || !pick_token(a, &token, &c->early)) {
                 c->state = CALL_FAILED;
                 post_send(&c->tell);
                 return;
@@ -197,13 +215,13 @@ static void ask(KubeCall *c)
                         .url = c->url,
                         .method = c->method[0] != '\0' ? c->method : NULL,
                         .bearer = token,
-                        .accept = "application/json",
+                        .accept = c->in.accept != NULL ? c->in.accept : "application/json",
                         .content_type = c->content_type[0] != '\0' ? c->content_type : NULL,
                         .body = str_make(c->body, c->in.body.n),
                         .form = c->secret,
                         .tls = &a->tls,
                         .http1 = true,
-                        .deadline = c->in.deadline,
+                        .deadline = deadline,
                         .max_bytes = c->in.max_bytes,
                         .max_refusal = KUBE_STATUS_BYTES_MAX,
                         .on_body = c->in.on_body != NULL ? on_body : NULL,

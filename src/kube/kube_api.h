@@ -27,8 +27,8 @@ typedef struct KubeCall KubeCall;
 /* Valid within on_done only. */
 typedef struct KubeResult {
         Err err;         /* ERR_NONE: an answer of 2xx came whole. Else what http_client or
-                            kube_status say, ERR_DENIED "NoToken", "NoCredential", ERR_LIMIT
-                            "TooManyCalls"; no text holds a credential */
+                            kube_status say, ERR_DENIED "NoToken", "NoCredential", "NotLeading",
+                            ERR_LIMIT "TooManyCalls"; no text holds a credential */
         unsigned status; /* 0: none came */
         const KubeStatus *refusal; /* of an answer that is not 2xx, where it had one; else NULL */
         Span retry_after;          /* of header and body the longer; 0: not said */
@@ -38,17 +38,22 @@ typedef struct KubeResult {
 /* A piece of the body of a 2xx answer, from inside libcurl: as HttpBodyFn. */
 typedef bool KubeBodyFn(KubeCall *c, Str chunk);
 typedef void KubeDoneFn(KubeCall *c, const KubeResult *result);
+/* Asked when the call's turn has come, right before it is sent: how long it may be under way. 0 or
+ * less: it must not be sent, and ends with "NotLeading". It only says. */
+typedef Span KubeMayAskFn(const KubeCall *c);
 
-/* All is copied. */
+/* All is copied but `accept`. */
 typedef struct KubeCallInput {
         const char *method;       /* NULL: GET */
         const char *path;         /* "/api/v1/…" with its query, escaped (kube_query_add) */
         const char *content_type; /* of a body; NULL: none */
         Str body;
-        const Secret *secret; /* the body instead, at most 64 KiB */
-        bool urgent;          /* does not wait for its turn, but counts: a lease's renewal */
-        Span deadline;        /* of the request, from when its turn is; 0: none, for a watch */
-        size_t max_bytes;     /* of the answer; 0, with on_body only: no cap */
+        const Secret *secret;  /* the body instead, at most 64 KiB */
+        bool urgent;           /* does not wait for its turn, but counts: a lease's renewal */
+        Span deadline;         /* of the request, from when its turn is; 0: none, for a watch */
+        size_t max_bytes;      /* of the answer; 0, with on_body only: no cap */
+        const char *accept;    /* media type; not copied: a constant. NULL: application/json */
+        KubeMayAskFn *may_ask; /* NULL: always */
         KubeBodyFn *on_body;
         KubeDoneFn *on_done;
         void *owner;
