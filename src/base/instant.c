@@ -171,7 +171,8 @@ static char *put_digits(char *p, int64_t v, int n, char after)
         return p + n + 1;
 }
 
-const char *wall_format(Wall t, char buf[WALL_TEXT])
+/* Up to the 'Z'; returns where that would stand. */
+static char *put_seconds(Wall t, char *buf)
 {
         int64_t first = days_of(1, 1, 1) * 86400, last = days_of(9999, 12, 31) * 86400 + 86399;
         int64_t s = t.ms / 1000 - (t.ms % 1000 < 0), days, of_day;
@@ -187,8 +188,23 @@ const char *wall_format(Wall t, char buf[WALL_TEXT])
         p = put_digits(p, d, 2, 'T');
         p = put_digits(p, of_day / 3600, 2, ':');
         p = put_digits(p, of_day / 60 % 60, 2, ':');
-        p = put_digits(p, of_day % 60, 2, 'Z');
-        *p = '\0';
+        return put_digits(p, of_day % 60, 2, '\0') - 1;
+}
+
+const char *wall_format(Wall t, char buf[WALL_TEXT])
+{
+        memcpy(put_seconds(t, buf), "Z", 2);
+        return buf;
+}
+
+const char *wall_format_micro(Wall t, char buf[WALL_TEXT])
+{
+        int64_t ms = t.ms % 1000;
+        char *p = put_seconds(t, buf);
+
+        *p++ = '.';
+        p = put_digits(p, ms < 0 ? ms + 1000 : ms, 3, '0');
+        memcpy(p, "00Z", 4);
         return buf;
 }
 

@@ -47,6 +47,9 @@ enum {
 bool wall_parse(Str s, Wall *ret);
 /* "2026-11-22T20:58:01Z"; returns buf. */
 const char *wall_format(Wall t, char buf[WALL_TEXT]);
+/* "2026-11-22T20:58:01.250000Z", what Kubernetes calls a MicroTime and takes in no other form;
+ * returns buf. */
+const char *wall_format_micro(Wall t, char buf[WALL_TEXT]);
 /* Go-style duration as Kubernetes writes it ("30s", "1m30s", "500ms", "1h"); no sign. False if not
  * one or above 365 days. */
 bool span_parse(Str s, Span *ret);

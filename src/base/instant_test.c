@@ -93,6 +93,9 @@ static void formats_what_it_parses(void **state)
         assert_string_equal(wall_format((Wall){1795381081999}, buf), "2026-11-22T20:58:01Z");
         assert_string_equal(wall_format((Wall){INT64_MAX}, buf), "9999-12-31T23:59:59Z");
         assert_string_equal(wall_format((Wall){INT64_MIN}, buf), "0001-01-01T00:00:00Z");
+        assert_string_equal(wall_format_micro((Wall){1795381081099}, buf),
+                            "2026-11-22T20:58:01.099000Z");
+        assert_string_equal(wall_format_micro((Wall){-1}, buf), "1969-12-31T23:59:59.999000Z");
 }
 
 static void parses_durations(void **state)
