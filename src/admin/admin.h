@@ -16,10 +16,11 @@
 #include "translate/snapshot.h"
 
 enum {
-        ADMIN_METRICS_MAX = 16
+        ADMIN_METRICS_MAX = 64 /* a dozen watched kinds, as many written ones, what is there once */
 };
 
-/* One object with counters; `labels` is Prometheus label text ("" or `a="b"`). */
+/* One object with counters; `labels` is Prometheus label text ("" or `a="b"`). Those of one table
+ * stand side by side, and then differ in their labels. */
 typedef struct AdminMetrics {
         const MetricTable *table;
         const void *object;

@@ -2,6 +2,11 @@
 #include "admin/exposition.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+
+enum {
+        LABELS_MAX = 1024 /* of one object and one row: kinds, names of ours */
+};
 
 void exposition_family(Buf *out, const char *name, const char *type, const char *help)
 {
@@ -51,39 +56,80 @@ void exposition_double(Buf *out, const char *name, const Label *labels, size_t n
         buf_printf(out, "%.15g\n", value);
 }
 
+/* "_bucket{", or with the labels before what follows. */
+static void put_histogram(Buf *out, const char *name, const char *labels, const MetricHistogram *h)
+{
+        const char *comma = labels[0] != '\0' ? "," : "";
+        const char *open = labels[0] != '\0' ? "{" : "", *close = labels[0] != '\0' ? "}" : "";
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < METRIC_BUCKETS; i++) {
+                sum += h->count[i];
+                buf_printf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma,
+                           metric_bounds[i], sum);
+        }
+        sum += h->count[METRIC_BUCKETS];
+        buf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma, sum);
+        buf_printf(out, "%s_sum%s%s%s %.9g\n", name, open, labels, close, h->sum);
+        buf_printf(out, "%s_count%s%s%s %" PRIu64 "\n", name, open, labels, close, sum);
+}
+
 void exposition_histogram(Buf *out, const char *name, const char *help, const MetricHistogram *h)
 {
         exposition_family(out, name, "histogram", help);
-        uint64_t sum = 0;
-        for (size_t i = 0; i < METRIC_BUCKETS; i++) {
-                sum += h->count[i];
-                buf_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, metric_bounds[i], sum);
-        }
-        sum += h->count[METRIC_BUCKETS];
-        buf_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, sum);
-        buf_printf(out, "%s_sum %.9g\n%s_count %" PRIu64 "\n", name, h->sum, name, sum);
+        put_histogram(out, name, "", h);
 }
 
-static void put_row(Buf *out, const MetricDesc *d, const char *at, const char *labels)
+static const char *const types[] = {
+        [METRIC_COUNTER] = "counter",
+        [METRIC_GAUGE] = "gauge",
+        [METRIC_SECONDS] = "gauge",
+        [METRIC_HISTOGRAM] = "histogram",
+};
+
+static void put_sample(Buf *out, const MetricDesc *d, const MetricObject *o)
 {
-        const char *open = labels[0] != '\0' ? "{" : "", *close = labels[0] != '\0' ? "}" : "";
+        const void *at = (const char *)o->object + d->offset;
+        const char *more = d->labels != NULL ? d->labels : "";
+        const char *comma = o->labels[0] != '\0' && more[0] != '\0' ? "," : "";
+        char labels[LABELS_MAX];
+
+        snprintf(labels, sizeof(labels), "%s%s%s", o->labels, comma, more);
         if (d->kind == METRIC_HISTOGRAM) {
-                exposition_histogram(out, d->name, d->help,
-                                     (const MetricHistogram *)(const void *)at);
+                put_histogram(out, d->name, labels, at);
                 return;
         }
-        exposition_family(out, d->name, d->kind == METRIC_COUNTER ? "counter" : "gauge", d->help);
-        buf_printf(out, "%s%s%s%s ", d->name, open, labels, close);
-        if (d->kind == METRIC_COUNTER)
-                buf_printf(out, "%" PRIu64 "\n", *(const uint64_t *)(const void *)at);
-        else if (d->kind == METRIC_GAUGE)
-                buf_printf(out, "%" PRId64 "\n", *(const int64_t *)(const void *)at);
+        if (labels[0] != '\0')
+                buf_printf(out, "%s{%s} ", d->name, labels);
         else
-                buf_printf(out, "%.9g\n", *(const double *)(const void *)at);
+                buf_printf(out, "%s ", d->name);
+        if (d->kind == METRIC_COUNTER)
+                buf_printf(out, "%" PRIu64 "\n", *(const uint64_t *)at);
+        else if (d->kind == METRIC_GAUGE)
+                buf_printf(out, "%" PRId64 "\n", *(const int64_t *)at);
+        else
+                buf_printf(out, "%.9g\n", *(const double *)at);
 }
 
-void exposition_table(Buf *out, const MetricTable *t, const void *object, const char *labels)
+/* How many rows from `i` on have the name of that. */
+static size_t rows_of_family(const MetricTable *t, size_t i)
 {
-        for (size_t i = 0; i < t->n; i++)
-                put_row(out, &t->at[i], (const char *)object + t->at[i].offset, labels);
+        size_t n = 1;
+
+        while (i + n < t->n && strcmp(t->at[i].name, t->at[i + n].name) == 0)
+                n++;
+        return n;
+}
+
+void exposition_table(Buf *out, const MetricTable *t, const MetricObject *objects, size_t n)
+{
+        for (size_t i = 0, rows; i < t->n; i += rows) {
+                const MetricDesc *d = &t->at[i];
+
+                rows = rows_of_family(t, i);
+                exposition_family(out, d->name, types[d->kind], d->help);
+                for (size_t k = 0; k < n; k++)
+                        for (size_t r = 0; r < rows; r++)
+                                put_sample(out, &d[r], &objects[k]);
+        }
 }

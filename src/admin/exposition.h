@@ -20,5 +20,12 @@ void exposition_u64(Buf *out, const char *name, const Label *labels, size_t n, u
 void exposition_double(Buf *out, const char *name, const Label *labels, size_t n, double value);
 /* A whole histogram family without labels. */
 void exposition_histogram(Buf *out, const char *name, const char *help, const MetricHistogram *h);
-/* A whole table of one object, a family a row; `labels` is label text ("" or `a="b"`). */
-void exposition_table(Buf *out, const MetricTable *t, const void *object, const char *labels);
+
+/* What a table is read of; `labels` is label text ("" or `a="b"`). */
+typedef struct MetricObject {
+        const void *object;
+        const char *labels;
+} MetricObject;
+
+/* A whole table: a family for each name, with the samples of all objects. */
+void exposition_table(Buf *out, const MetricTable *t, const MetricObject *objects, size_t n);

@@ -283,6 +283,21 @@ static void put_dirs(const AdminView *v, Buf *out)
                        v->facts->generated.failures);
 }
 
+/* Objects of one table stand side by side. */
+static void put_tables(const AdminView *v, Buf *out)
+{
+        MetricObject objects[ADMIN_METRICS_MAX];
+
+        for (size_t i = 0, n; i < v->n_metrics; i += n) {
+                const MetricTable *table = v->metrics[i].table;
+
+                for (n = 0; i + n < v->n_metrics && v->metrics[i + n].table == table; n++)
+                        objects[n] =
+                                (MetricObject){v->metrics[i + n].object, v->metrics[i + n].labels};
+                exposition_table(out, table, objects, n);
+        }
+}
+
 void metrics_page(const AdminView *v, Buf *out)
 {
         Label version = {"version", STR(TSGW_VERSION)};
@@ -307,8 +322,6 @@ void metrics_page(const AdminView *v, Buf *out)
         put_converged(v, out);
         put_gaps(v, out);
         put_hooks(v, out);
-        for (size_t i = 0; i < v->n_metrics; i++)
-                exposition_table(out, v->metrics[i].table, v->metrics[i].object,
-                                 v->metrics[i].labels);
+        put_tables(v, out);
         process_info_page(out, (double)v->facts->started.ms / 1000);
 }

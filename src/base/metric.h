@@ -3,6 +3,8 @@
 /*
  * Metric descriptors: an object counts in plain members of its own (`s->n.resets++`); a table of
  * its module says each one's name, help and offset; admin is given table, object and labels.
+ * Several members may be one metric: their rows follow each other, with the same name and help, and
+ * labels of their own.
  */
 
 #include "base/str.h"
@@ -19,6 +21,7 @@ typedef struct MetricDesc {
         const char *help;
         MetricKind kind;
         size_t offset;
+        const char *labels; /* label text, `a="b"`; NULL: none but the object's */
 } MetricDesc;
 
 typedef struct MetricTable {

@@ -28,7 +28,7 @@ struct KubeApi {
         Timer turn;
         Link waiting; /* of KubeCall */
         Link calls;
-        size_t n_waiting;
+        KubeApiCounts n;
         Secret *token; /* of the file; NULL: not read yet */
         Mono token_read;
 };
@@ -50,10 +50,82 @@ struct KubeCall {
         HttpRequest *request;
         Post tell;
         Err early;
-        bool renewed; /* the token, after a 401 */
+        bool renewed;    /* the token, after a 401 */
+        KubeMethod verb; /* of `method`, to count */
+        Mono since;      /* it waits, or was sent */
         char method[8], content_type[64];
         char what[WHAT_MAX];
 };
+
+/* --- what is counted --- */
+
+static const char *const methods[KUBE_METHODS] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+#define CALLS(method, class, labels_text)                                                      \
+        {                                                                                      \
+                .name = "tailscale_gateway_kube_calls_total",                                  \
+                .help = "Calls of the Kubernetes API that ended.", .kind = METRIC_COUNTER,     \
+                .offset = offsetof(KubeApiCounts, calls[method][class]), .labels = labels_text \
+        }
+#define CALLS_OF(method, verb)                                                                \
+        CALLS(method, KUBE_CODE_DONE, "verb=\"" verb "\",result=\"done\""),                   \
+                CALLS(method, KUBE_CODE_REFUSED, "verb=\"" verb "\",result=\"refused\""),     \
+                CALLS(method, KUBE_CODE_THROTTLED, "verb=\"" verb "\",result=\"throttled\""), \
+                CALLS(method, KUBE_CODE_FAILED, "verb=\"" verb "\",result=\"failed\""),       \
+                CALLS(method, KUBE_CODE_NONE, "verb=\"" verb "\",result=\"no_answer\"")
+
+static const MetricDesc metrics[] = {
+        CALLS_OF(KUBE_METHOD_GET, "get"),
+        CALLS_OF(KUBE_METHOD_POST, "post"),
+        CALLS_OF(KUBE_METHOD_PUT, "put"),
+        CALLS_OF(KUBE_METHOD_PATCH, "patch"),
+        CALLS_OF(KUBE_METHOD_DELETE, "delete"),
+        {"tailscale_gateway_kube_token_renewals_total",
+         "Calls of the Kubernetes API repeated with a new token.", METRIC_COUNTER,
+         offsetof(KubeApiCounts, renewals), NULL},
+        {"tailscale_gateway_kube_calls_waited_total",
+         "Calls of the Kubernetes API that waited for their turn.", METRIC_COUNTER,
+         offsetof(KubeApiCounts, waited), NULL},
+        {"tailscale_gateway_kube_calls_waiting",
+         "Calls of the Kubernetes API that wait for their turn.", METRIC_GAUGE,
+         offsetof(KubeApiCounts, waiting), NULL},
+        {"tailscale_gateway_kube_call_wait_seconds",
+         "How long those that waited did so until they were sent.", METRIC_HISTOGRAM,
+         offsetof(KubeApiCounts, wait), NULL},
+        {"tailscale_gateway_kube_call_duration_seconds",
+         "How long calls of the Kubernetes API took, without watches.", METRIC_HISTOGRAM,
+         offsetof(KubeApiCounts, took), NULL},
+};
+const MetricTable kube_api_metrics = {metrics, LENGTH_OF(metrics)};
+
+static KubeMethod method_of(const char *name)
+{
+        for (KubeMethod m = 0; name != NULL && m < KUBE_METHODS; m++)
+                if (strcmp(name, methods[m]) == 0)
+                        return m;
+        return KUBE_METHOD_GET;
+}
+
+static KubeCodeClass class_of(const HttpResult *http)
+{
+        if (http->err.kind != ERR_NONE || http->status == 0)
+                return KUBE_CODE_NONE;
+        if (http->status == 429)
+                return KUBE_CODE_THROTTLED;
+        if (http->status >= 500)
+                return KUBE_CODE_FAILED;
+        return http->status >= 200 && http->status <= 299 ? KUBE_CODE_DONE : KUBE_CODE_REFUSED;
+}
+
+static void count(KubeCall *c, const HttpResult *http)
+{
+        KubeApiCounts *n = &c->api->n;
+
+        n->calls[c->verb][class_of(http)]++;
+        if (c->in.deadline.ns > 0)
+                metric_observe(&n->took,
+                               span_seconds(mono_since(loop_now(c->api->in.loop), c->since)));
+}
 
 /* --- the token --- */
 
@@ -151,7 +223,9 @@ static void on_done(HttpRequest *r, const HttpResult *http)
         KubeStatus status;
         Arena arena;
 
+        count(c, http);
         if (http->err.kind == ERR_NONE && http->status == 401 && renew_token(c)) {
+                c->api->n.renewals++;
                 c->request = http_request_close(c->request);
                 ask(c);
                 return;
@@ -209,6 +283,7 @@ static void ask(KubeCall *c)
                 return;
         }
         c->state = CALL_ASKED;
+        c->since = loop_now(a->in.loop);
         c->request = http_request_open(
                 a->in.http,
                 &(HttpRequestInput){
@@ -252,7 +327,7 @@ static void leave_queue(KubeCall *c)
         if (!link_is_on(&c->wait))
                 return;
         link_remove(&c->wait);
-        c->api->n_waiting--;
+        c->api->n.waiting--;
 }
 
 static bool is_turn(const KubeApi *a)
@@ -278,6 +353,8 @@ static void on_turn(Timer *t)
                         break;
                 leave_queue(c);
                 take_turn(a);
+                metric_observe(&a->n.wait,
+                               span_seconds(mono_since(loop_now(a->in.loop), c->since)));
                 ask(c);
         }
         set_timer(a);
@@ -287,7 +364,7 @@ static void queue(KubeCall *c)
 {
         KubeApi *a = c->api;
 
-        if (a->n_waiting == KUBE_WAITING_MAX) {
+        if (a->n.waiting == KUBE_WAITING_MAX) {
                 err_set(&c->early, ERR_LIMIT, "TooManyCalls", "%s: %d calls wait already", c->what,
                         KUBE_WAITING_MAX);
                 c->state = CALL_FAILED;
@@ -296,7 +373,9 @@ static void queue(KubeCall *c)
         }
         c->state = CALL_WAITS;
         list_add(&a->waiting, &c->wait);
-        a->n_waiting++;
+        a->n.waiting++;
+        a->n.waited++;
+        c->since = loop_now(a->in.loop);
         set_timer(a);
 }
 
@@ -315,6 +394,7 @@ static void copy_input(KubeCall *c, const KubeCallInput *in)
                 memcpy(c->body, in->body.p, in->body.n);
         c->secret = secret_dup(in->secret);
         INSIST(in->method == NULL || strlen(in->method) < sizeof(c->method));
+        c->verb = method_of(in->method);
         snprintf(c->method, sizeof(c->method), "%s", in->method != NULL ? in->method : "");
         INSIST(in->content_type == NULL || strlen(in->content_type) < sizeof(c->content_type));
         snprintf(c->content_type, sizeof(c->content_type), "%s",
@@ -411,6 +491,11 @@ const KubeConfig *kube_api_config(const KubeApi *a)
 Loop *kube_api_loop(const KubeApi *a)
 {
         return a->in.loop;
+}
+
+const KubeApiCounts *kube_api_counts(const KubeApi *a)
+{
+        return &a->n;
 }
 
 /* RFC 3986 2.3: what need not be escaped. */

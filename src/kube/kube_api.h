@@ -7,6 +7,7 @@
  */
 
 #include "base/buf.h"
+#include "base/metric.h"
 #include "kube/kube_config.h"
 #include "kube/kube_status.h"
 #include "net/http_client.h"
@@ -66,12 +67,42 @@ typedef struct KubeApiInput {
         unsigned qps, burst; /* 0: KUBE_QPS, KUBE_BURST */
 } KubeApiInput;
 
+typedef enum KubeMethod {
+        KUBE_METHOD_GET,
+        KUBE_METHOD_POST,
+        KUBE_METHOD_PUT,
+        KUBE_METHOD_PATCH,
+        KUBE_METHOD_DELETE,
+        KUBE_METHODS,
+} KubeMethod;
+
+typedef enum KubeCodeClass {
+        KUBE_CODE_DONE,      /* 2xx, and the answer came whole */
+        KUBE_CODE_REFUSED,   /* any other below 500, but 429 */
+        KUBE_CODE_THROTTLED, /* 429 */
+        KUBE_CODE_FAILED,    /* 5xx */
+        KUBE_CODE_NONE,      /* no answer, or not all of it */
+        KUBE_CODE_CLASSES,
+} KubeCodeClass;
+
+typedef struct KubeApiCounts {
+        uint64_t calls[KUBE_METHODS][KUBE_CODE_CLASSES]; /* that ended, watches too */
+        uint64_t renewals; /* calls repeated because the token was another by then */
+        uint64_t waited;   /* calls that had to wait for their turn */
+        int64_t waiting;
+        MetricHistogram wait; /* of those that did not ask at once */
+        MetricHistogram took; /* from the sending to the end, but for calls without deadline */
+} KubeApiCounts;
+
+extern const MetricTable kube_api_metrics; /* of KubeApiCounts */
+
 /* Asks nothing yet. Never NULL. */
 KubeApi *kube_api_open(const KubeApiInput *in) MUST_USE;
 /* All calls must have been closed. NULL is welcome; returns NULL. */
 KubeApi *kube_api_close(KubeApi *a);
 const KubeConfig *kube_api_config(const KubeApi *a);
 Loop *kube_api_loop(const KubeApi *a);
+const KubeApiCounts *kube_api_counts(const KubeApi *a);
 
 /* Never NULL; it is the caller's until it closes it, also after on_done. */
 KubeCall *kube_call_open(KubeApi *a, const KubeCallInput *in) MUST_USE;

@@ -244,7 +244,7 @@ const GrpcServerCounters *grpc_server_counters(const GrpcServer *s)
 
 #define METRIC(name, kind, field, help)                                                         \
         {                                                                                       \
-                "tailscale_gateway_grpc_" name, help, kind, offsetof(GrpcServerCounters, field) \
+                "tailscale_gateway_grpc_" name, help, kind, offsetof(GrpcServerCounters, field), NULL \
         }
 #define COUNTER(name, field, help) METRIC(name "_total", METRIC_COUNTER, field, help)
 
