@@ -23,26 +23,34 @@ typedef struct Subject {
         const PortSpec *open;       /* found open by looking; NULL: none */
 } Subject;
 
-Str candidate_address(const TailnetEntry *entry, Str ip, Arena *arena)
+static bool is_admitted(const CandidateRules *rules, Str ip, IpAddr *ret, Err *err)
 {
-        const Connectivity *c = &entry->connectivity;
+        const Connectivity *c = &rules->entry->connectivity;
+
+        if (!ip_parse(ip, ret))
+                return err_set(err, ERR_DENIED, "AddressRefused", "%.*s is no address",
+                               STR_FMT(ip));
+        return policy_admits_address(rules->policy, ret, c->allowed, c->n_allowed, err);
+}
+
+Str candidate_address(const CandidateRules *rules, Str ip, Arena *arena)
+{
         char text[IP_TEXT];
         IpAddr a;
 
-        if (!ip_parse(ip, &a) || !ip_is_allowed(&a, c->allowed, c->n_allowed))
+        if (!is_admitted(rules, ip, &a, NULL))
                 return (Str){0};
         return arena_str(arena, str_of(ip_format(&a, text)));
 }
 
-Refusal candidate_address_refusal(Str ip, Arena *scratch)
+Refusal candidate_address_refusal(const CandidateRules *rules, Str ip, Arena *scratch)
 {
+        Err err = {0};
         IpAddr a;
-        bool own = ip_parse(ip, &a) && ip_is_tailscaled(&a);
 
-        return (Refusal){STR("AddressRefused"),
-                         arena_printf(scratch, "%.*s is %s nor in allowedCIDRs", STR_FMT(ip),
-                                      own ? "tailscaled's own on every machine, no device's,"
-                                          : "neither a tailnet address")};
+        IGNORE(is_admitted(rules, ip, &a, &err), "only why not is asked");
+        return (Refusal){arena_str(scratch, str_of(err.reason)),
+                         arena_str(scratch, str_of(err.text))};
 }
 
 bool candidate_service_id(Str node_id, Str *ret_service, Str *ret_host)
@@ -99,16 +107,16 @@ static bool judge_name(const DiscoveryRules *rules, const Subject *s, Arena *scr
         return c->owner == CANDIDATE_OF_SERVICE || !is_reserved(rules, c->service, scratch, ret);
 }
 
-static bool judge_address(const TailnetEntry *entry, const Device *d, Arena *scratch, Candidate *c,
-                          Refusal *ret)
+static bool judge_address(const CandidateRules *rules, const Device *d, Arena *scratch,
+                          Candidate *c, Refusal *ret)
 {
         if (d->ip4.n == 0 && d->ip6.n == 0)
                 return refuse(ret, STR("NoAddress"), STR("it has no address"));
-        c->ip = candidate_address(entry, d->ip4, scratch);
+        c->ip = candidate_address(rules, d->ip4, scratch);
         if (c->ip.n == 0)
-                c->ip = candidate_address(entry, d->ip6, scratch);
+                c->ip = candidate_address(rules, d->ip6, scratch);
         if (c->ip.n == 0)
-                *ret = candidate_address_refusal(d->ip4.n > 0 ? d->ip4 : d->ip6, scratch);
+                *ret = candidate_address_refusal(rules, d->ip4.n > 0 ? d->ip4 : d->ip6, scratch);
         return c->ip.n > 0;
 }
 
@@ -131,7 +139,7 @@ static bool judge(const CandidateRules *rules, const Subject *s, Arena *scratch,
         c->health_text = health.text;
         c->rank = s->device->external ? CANDIDATE_EXTERNAL : CANDIDATE_OWN;
         if (!judge_name(discovery, s, scratch, c, ret) ||
-            !judge_address(rules->entry, s->device, scratch, c, ret))
+            !judge_address(rules, s->device, scratch, c, ret))
                 return false;
         port_choice_of(discovery, s->device, s->own, scratch, &c->ports);
         if (s->open != NULL && discovery->port_probing.ports.n > 0)

@@ -8,6 +8,7 @@
 
 #include "discovery/port_choice.h"
 #include "model/endpoint.h"
+#include "model/policy.h"
 #include "model/tailnet_service.h"
 
 /* Whose the name is, in the order of who has it where two ask for one. */
@@ -36,6 +37,7 @@ typedef struct Candidate {
 
 typedef struct CandidateRules {
         const TailnetEntry *entry;
+        const Policy *policy; /* NULL: all is permitted */
         StrList own_nodes;
         Str suffix;              /* of the tailnet; may be empty */
         const Table *devices;    /* the list; NULL: none */
@@ -67,9 +69,9 @@ bool candidate_shares(const Candidate *a, const Candidate *b);
 /* Of two candidates for one service that do not share it: does `a` have it? Total. */
 bool candidate_is_before(const Candidate *a, const Candidate *b);
 /* May this address be dialled; canonical text in `arena`, or empty. */
-Str candidate_address(const TailnetEntry *entry, Str ip, Arena *arena);
+Str candidate_address(const CandidateRules *rules, Str ip, Arena *arena);
 /* Why candidate_address says no. */
-Refusal candidate_address_refusal(Str ip, Arena *scratch);
+Refusal candidate_address_refusal(const CandidateRules *rules, Str ip, Arena *scratch);
 /* Is it the node id of an endpoint of a Service: "svc:web" at the Service's own address,
  * "svc:web/<node id>" at a host's? No device has one that begins so. *ret_host may be empty. */
 bool candidate_service_id(Str node_id, Str *ret_service, Str *ret_host);

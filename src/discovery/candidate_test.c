@@ -621,6 +621,50 @@ static void a_refused_address_is_told(void **state)
         assert_string_equal(left_out(f), "x NoAddress: it has no address\n");
 }
 
+/* In a cluster the author of a TailscaleGateway does not decide alone. */
+static void a_cluster_has_a_say_in_addresses(void **state)
+{
+        static const Cidr all = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96};
+        const Str ranges[] = {STR("10.1.0.0/16,169.254.0.0/16")};
+        PolicyInput in = {.in_kubernetes = true, .lists = {[POLICY_CIDRS] = {ranges, 1}}};
+        CLEANUP(leaf_cleanup) const Policy *cluster = policy_new(&in, NULL);
+        Endpoint at = {.service = STR("s"), .ip = STR("10.2.0.9"), .port = 80};
+        CLEANUP(leaf_cleanup) Endpoint *endpoint = endpoint_new(&at);
+        const Endpoint *list[] = {endpoint};
+        EndpointsSpec statics = {.tailnet = STR("corp"), .endpoints = list, .n = 1};
+        const EndpointsSpec *const all_statics[] = {&statics};
+        Device d = {.node_id = STR("1"),
+                    .name = STR("x"),
+                    .short_name = STR("x"),
+                    .ip4 = STR("10.1.0.3"),
+                    .authorized = true};
+        Device e = d, l = d;
+        Fixture *f = *state;
+
+        e.node_id = e.name = e.short_name = STR("e");
+        e.ip4 = STR("10.2.0.3");
+        l.node_id = l.name = l.short_name = STR("l");
+        l.ip4 = STR("169.254.169.254");
+        f->entry.connectivity.allowed = &all;
+        f->entry.connectivity.n_allowed = 1;
+        f->in.policy = cluster;
+        f->in.statics = all_statics;
+        f->in.n_statics = 1;
+        answer_with(f, LEAVES(device_new(&d), device_new(&e), device_new(&l)));
+        assert_string_equal(services(f), "x");
+        assert_string_equal(
+                left_out(f),
+                "e AddressRefused: 10.2.0.3 is in allowedCIDRs, but not within the operator's "
+                "--allowed-cidrs\n"
+                "l AddressRefused: 169.254.169.254 is loopback, link-local, unspecified or "
+                "multicast: no device's\n"
+                "s AddressRefused: static: 10.2.0.9 is in allowedCIDRs, but not within the "
+                "operator's --allowed-cidrs\n");
+        f->in.policy = NULL;
+        evaluate(f);
+        assert_string_equal(left_out(f), "");
+}
+
 /* --- keys --- */
 
 static void the_next_key_to_expire_is_told(void **state)
@@ -682,6 +726,7 @@ int main(void)
                 TEST(addresses_are_of_the_tailnet),
                 TEST(addresses_that_were_read_back_obey_the_ranges),
                 TEST(a_refused_address_is_told),
+                TEST(a_cluster_has_a_say_in_addresses),
                 TEST(an_edit_of_ports_counts_for_what_was_read_back),
                 TEST(the_next_key_to_expire_is_told),
         };

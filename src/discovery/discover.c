@@ -393,9 +393,9 @@ static void add_static(Work *w, const Endpoint *e)
         Endpoint t = *e;
         Refusal why;
 
-        t.ip = candidate_address(w->in->entry, e->ip, &w->arena);
+        t.ip = candidate_address(&w->rules, e->ip, &w->arena);
         if (t.ip.n == 0) {
-                why = candidate_address_refusal(e->ip, &w->scratch);
+                why = candidate_address_refusal(&w->rules, e->ip, &w->scratch);
                 why.text = arena_printf(&w->scratch, "static: %.*s", STR_FMT(why.text));
                 findings_leave_out(&w->found, e->node_id, e->service, why);
                 return;
@@ -563,6 +563,7 @@ EntryView *discover_entry(const DiscoverInput *given)
         w.tells_absence = w.has_list && !in->state->partial;
         w.rules = (CandidateRules){
                 .entry = in->entry,
+                .policy = in->policy,
                 .own_nodes = in->own_nodes,
                 .suffix = suffix_of(in),
                 .devices = w.has_list ? in->state->devices : NULL,

@@ -26,6 +26,7 @@ typedef struct DiscoverInput {
         const EntryView
                 *before; /* what is in force, or what was read back at start; NULL: nothing */
         const Table *open_ports; /* of OpenPorts; NULL: nothing was looked for */
+        const Policy *policy;    /* NULL: all is permitted */
         StrList own_nodes;       /* node ids or short names of our own proxies, never taken */
         Wall now;
 } DiscoverInput;

@@ -77,6 +77,22 @@ bool file_read(const char *path, Buf *b, Err *err)
         return true;
 }
 
+bool file_is_below(const char *dir, const char *path, Err *err)
+{
+        char real_dir[PATH_MAX], real_path[PATH_MAX];
+        size_t n;
+
+        if (realpath(dir, real_dir) == NULL)
+                return err_errno(err, errno, "%s", dir);
+        if (realpath(path, real_path) == NULL)
+                return err_errno(err, errno, "%s", path);
+        n = strlen(real_dir);
+        if (strncmp(real_path, real_dir, n) == 0 && real_path[n] == '/')
+                return true;
+        return err_set(err, ERR_DENIED, "PathRefused", "%s leads to %s, which is not below %s",
+                       path, real_path, dir);
+}
+
 static bool is_plain_name(const char *name)
 {
         return name[0] != '\0' && strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&

@@ -9,6 +9,10 @@
 /* Adds a regular file (follows links) to `b`, as long as it fits under its max. ERR_LIMIT above,
  * ERR_MISSING where it is not there; then `b` holds what it held. */
 bool file_read(const char *path, Buf *b, Err *err) MUST_USE;
+/* Is `path`, all links and `..` followed, below the directory `dir`, itself followed? ERR_DENIED
+ * "PathRefused" where it leads elsewhere, ERR_MISSING and so on where it leads nowhere. It holds
+ * for now: whoever may write in `dir` may change it before it is opened. */
+bool file_is_below(const char *dir, const char *path, Err *err) MUST_USE;
 /* Writes DIR/.NAME.tmp, fsyncs where `sync`, renames to DIR/NAME with exactly `mode`, fsyncs the
  * directory where `sync`. Where it fails the old file stays; but where only that last step fails,
  * the new one is there, and the text says so: what was asked for, that it survives a crash, is not

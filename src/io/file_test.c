@@ -278,6 +278,36 @@ static void lists_an_empty_directory(void **state)
 
 #define FILE_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+static void follows_links_to_where_they_lead(void **state)
+{
+        const TestDir *d = *state;
+        char dir[TEST_PATH], in[TEST_PATH], out[TEST_PATH], link_in[TEST_PATH], link_out[TEST_PATH],
+                up[TEST_PATH], missing[TEST_PATH], beside[TEST_PATH], other[TEST_PATH];
+        Err err = {0};
+
+        test_dir_join(d, "dir", dir);
+        assert_true(file_make_dir(dir, 0700, NULL));
+        assert_true(file_make_dir(test_dir_join(d, "dirx", other), 0700, NULL));
+        write_file(d, "out", STR("x"));
+        assert_true(file_write_atomic(dir, "in", STR("x"), 0600, false, NULL));
+        assert_true(file_write_atomic(other, "f", STR("x"), 0600, false, NULL));
+        test_dir_join(d, "out", out);
+        assert_int_equal(symlink("in", test_dir_join(d, "dir/a", link_in)), 0);
+        assert_int_equal(symlink(out, test_dir_join(d, "dir/b", link_out)), 0);
+        assert_int_equal(symlink("../dirx", test_dir_join(d, "dir/c", beside)), 0);
+        assert_true(file_is_below(dir, test_dir_join(d, "dir/in", in), &err));
+        assert_true(file_is_below(dir, link_in, &err));
+        assert_true(file_is_below(dir, test_dir_join(d, "dir/../dir/in", up), &err));
+        assert_false(file_is_below(dir, link_out, &err));
+        assert_string_equal(err.reason, "PathRefused");
+        assert_false(file_is_below(dir, test_dir_join(d, "dir/c/f", beside), &err));
+        assert_false(file_is_below(dir, dir, &err));
+        assert_false(file_is_below(dir, test_dir_join(d, "dir/../out", up), &err));
+        assert_false(file_is_below(dir, test_dir_join(d, "dir/no", missing), &err));
+        assert_int_equal(err.kind, ERR_MISSING);
+        assert_false(file_is_below(missing, in, &err));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -289,6 +319,7 @@ int main(void)
                 FILE_TEST(a_size_that_the_file_does_not_tell_is_capped_as_well),
                 FILE_TEST(memory_is_taken_once),
                 FILE_TEST(what_is_no_file_is_refused),
+                FILE_TEST(follows_links_to_where_they_lead),
                 FILE_TEST(removes),
                 FILE_TEST(makes_directories),
                 FILE_TEST(lists_sorted_without_dotted_names),

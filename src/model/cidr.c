@@ -210,6 +210,33 @@ bool ip_is_private(const IpAddr *a)
         return is_in(a, ranges, LENGTH_OF(ranges));
 }
 
+/* An IPv4 address that an IPv6 one stands for: RFC 6052 (64:ff9b::/96), RFC 3056 (2002::/16), RFC
+ * 4291 2.5.5.1 (::/96). */
+static bool unwrap(const IpAddr *a, IpAddr *ret)
+{
+        static const char *const at_end[] = {"64:ff9b::/96", "::/96"};
+        static const char *const six_to_four[] = {"2002::/16"};
+        bool is_at_end = is_in(a, at_end, LENGTH_OF(at_end));
+
+        if (!is_at_end && !is_in(a, six_to_four, LENGTH_OF(six_to_four)))
+                return false;
+        memcpy(ret->b, v4_prefix, V4_AT);
+        memcpy(ret->b + V4_AT, a->b + (is_at_end ? V4_AT : 2), sizeof(ret->b) - V4_AT);
+        return true;
+}
+
+bool ip_is_never_dialled(const IpAddr *a)
+{
+        static const char *const ranges[] = {
+                "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255",
+                "::",        "::1",         "fe80::/10",      "ff00::/8",
+        };
+        IpAddr v4;
+
+        return is_in(a, ranges, LENGTH_OF(ranges)) ||
+               (unwrap(a, &v4) && is_in(&v4, ranges, LENGTH_OF(ranges)));
+}
+
 bool ip_is_allowed(const IpAddr *a, const Cidr *allowed, size_t n)
 {
         if (ip_is_tailnet(a))

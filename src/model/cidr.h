@@ -30,5 +30,8 @@ bool ip_is_tailscaled(const IpAddr *a);
 bool ip_is_tailnet(const IpAddr *a);
 /* Loopback, link-local or a private range (RFC 1918, 4193, 6598): never on the public internet. */
 bool ip_is_private(const IpAddr *a);
+/* Loopback, link-local, unspecified (all of 0.0.0.0/8), multicast or broadcast, also where it is
+ * wrapped for NAT64, 6to4 or as IPv4-compatible IPv6: of no other machine, whatever a list says. */
+bool ip_is_never_dialled(const IpAddr *a);
 /* Tailnet range or within one of `allowed`. */
 bool ip_is_allowed(const IpAddr *a, const Cidr *allowed, size_t n);

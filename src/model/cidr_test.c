@@ -163,6 +163,12 @@ static void test_what_may_be_dialled(void **state)
         assert_true(ip_is_private(&mapped));
         assert_true(ip_is_private(&inside));
         assert_false(ip_is_private(&public));
+        assert_true(ip_is_never_dialled(&loopback));
+        assert_true(ip_is_never_dialled(&mapped));
+        assert_false(ip_is_never_dialled(&inside));
+        assert_false(ip_is_never_dialled(&tailnet4));
+        assert_false(ip_is_never_dialled(&tailnet6));
+        assert_false(ip_is_never_dialled(&public));
 }
 
 int main(void)

@@ -57,26 +57,40 @@ static size_t add(const ProxyAddr *proxy, ProxyAddr ret[PROXIES_MAX], size_t n)
         return n;
 }
 
+/* Of one that is given; how many there are now. What a name stands for is judged anew with every
+ * answer of the name server: whoever owns the name could point it at the cluster. */
+static size_t find_one(const Proxies *p, Str given, ProxyAddr ret[PROXIES_MAX], size_t n,
+                       ProxyGaps *gaps)
+{
+        const StrList literal = {&given, 1};
+        const StrList *addresses = &literal;
+        ProxyAddr proxy;
+        if (!proxy_parse(given, &proxy)) {
+                const ProxyName *name = table_find(p->world->proxy_names, &given, proxy_name_find);
+                if (name == NULL) {
+                        gaps->unresolved = given;
+                        return n;
+                }
+                addresses = &name->addresses;
+        }
+        for (size_t i = 0; i < addresses->n; i++) {
+                if (!proxy_parse(addresses->at[i], &proxy))
+                        continue;
+                if (policy_admits_proxy(p->world->policy, &proxy, &gaps->err))
+                        n = add(&proxy, ret, n);
+                else
+                        gaps->refused = given;
+        }
+        return n;
+}
+
 size_t proxies_find(const Proxies *p, StrList given, ProxyAddr ret[PROXIES_MAX],
-                    Str *ret_unresolved)
+                    ProxyGaps *ret_gaps)
 {
         size_t n = 0;
-        *ret_unresolved = (Str){0};
-        for (size_t i = 0; i < given.n; i++) {
-                ProxyAddr proxy;
-                if (proxy_parse(given.at[i], &proxy)) {
-                        n = add(&proxy, ret, n);
-                        continue;
-                }
-                const ProxyName *name =
-                        table_find(p->world->proxy_names, &given.at[i], proxy_name_find);
-                if (name == NULL)
-                        *ret_unresolved = given.at[i];
-                for (size_t j = 0; name != NULL && j < name->addresses.n; j++) {
-                        if (proxy_parse(name->addresses.at[j], &proxy))
-                                n = add(&proxy, ret, n);
-                }
-        }
+        *ret_gaps = (ProxyGaps){0};
+        for (size_t i = 0; i < given.n; i++)
+                n = find_one(p, given.at[i], ret, n, ret_gaps);
         return n;
 }
 
@@ -93,7 +107,7 @@ static Str key_of(Arena *a, const ProxyAddr *proxy)
 static void use(Proxies *p, StrList given, ObjectKey tailnet)
 {
         ProxyAddr found[PROXIES_MAX];
-        Str ignored;
+        ProxyGaps ignored;
         size_t n = proxies_find(p, given, found, &ignored);
         for (size_t i = 0; i < n; i++) {
                 Str key = key_of(&p->arena, &found[i]);

@@ -33,10 +33,18 @@ typedef struct Proxies {
 /* Every proxy of `world`, which must outlive it. */
 void proxies_init(Proxies *p, const World *world);
 void proxies_done(Proxies *p);
-/* What `given` stands for, each once, in its order; at most PROXIES_MAX. Strings are the
- * World's. *ret_unresolved is the last that stands for nothing (yet); empty: none does. */
+/* Why proxies that are given are not used. */
+typedef struct ProxyGaps {
+        Str unresolved; /* the last that stands for nothing (yet); empty: none does */
+        Str refused;    /* the last that the World's Policy refuses, or that stands for such an
+                           address among others; empty: none does */
+        Err err;        /* why it does */
+} ProxyGaps;
+
+/* What `given` stands for and the World's Policy admits, each once, in its order; at most
+ * PROXIES_MAX. Strings are the World's. */
 size_t proxies_find(const Proxies *p, StrList given, ProxyAddr ret[PROXIES_MAX],
-                    Str *ret_unresolved);
+                    ProxyGaps *ret_gaps);
 /* Is the proxy used under another TailscaleTailnet than `tailnet`, too? */
 bool proxies_is_shared(const Proxies *p, const ProxyAddr *proxy, ObjectKey tailnet,
                        ObjectKey *ret_other);

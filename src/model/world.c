@@ -89,6 +89,7 @@ void world_drop(Leaf *leaf)
         table_unref(w->entries);
         table_unref(w->bindings);
         table_unref(w->proxy_names);
+        leaf_unref(w->policy);
 }
 
 World *world_new_empty(void)

@@ -13,6 +13,7 @@
 #include "model/endpoint.h"
 #include "model/endpoints_spec.h"
 #include "model/gateway_spec.h"
+#include "model/policy.h"
 #include "model/secret_spec.h"
 #include "model/tailnet_service.h"
 #include "model/tailnet_spec.h"
@@ -100,6 +101,7 @@ typedef struct World {
         const Table *entries;        /* of EntryView */
         const Table *bindings;       /* of BindingSpec: those that are written; NULL: not known */
         const Table *proxy_names;    /* of ProxyName */
+        const Policy *policy;        /* what the administrator permits; NULL: all. One reference */
 } World;
 
 int tailnet_state_order(const void *a, const void *b);

@@ -8,6 +8,7 @@
 #include "source/asker.h"
 
 #include "base/mem.h"
+#include "io/file.h"
 #include "source/credentials.h"
 #include "source/pace.h"
 
@@ -164,6 +165,16 @@ static void on_changed(TailnetSource *s)
         asker_trigger(tailnet_source_owner(s));
 }
 
+/* Links may change, so it is asked before each poll. */
+static bool is_permitted(const Asker *a, Err *err)
+{
+        bool local = a->in.role == SOURCE_LOCAL;
+        Str path = policy_source_path(a->in.policy, a->spec, local);
+        if (!policy_admits_source(a->in.policy, a->spec, local, err))
+                return false;
+        return path.n == 0 || file_is_below(a->in.policy->local_sources_dir.p, path.p, err);
+}
+
 static bool open_source(Asker *a, Err *err)
 {
         CLEANUP(credentials_done) Credentials credentials = {0};
@@ -192,7 +203,9 @@ static void on_timer(Timer *t)
         Asker *a = CONTAINER_OF(t, Asker, timer);
         Err err = {0};
         a->asked = loop_now(a->in.loop);
-        if (a->source == NULL && !open_source(a, &err)) {
+        bool is_open = is_permitted(a, &err) && (a->source != NULL || open_source(a, &err));
+        if (!is_open) {
+                a->source = tailnet_source_close(a->source);
                 fact_of(a)->polls++;
                 fact_of(a)->last_attempt = loop_wall(a->in.loop);
                 on_bad(a, &err, a->spec->poll_interval);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "model/facts.h"
+#include "model/policy.h"
 #include "model/secret_spec.h"
 #include "source/told_clock.h"
 #include "tailnet/tailnet_source.h"
@@ -16,15 +17,16 @@
 typedef struct Asker Asker;
 typedef void AskerFn(Asker *a);
 
-/* `loop`, `log`, `http` and `facts` are borrowed until it is closed. */
+/* `loop`, `log`, `http`, `facts` and `policy` are borrowed until it is closed. */
 typedef struct AskerInput {
         Loop *loop;
         Log *log;
         struct HttpClient *http;
         Facts *facts;
-        SourceRole role;     /* SOURCE_LOCAL: 200 ms between two polls, else as pace.h says */
-        TailnetOpenFn *open; /* how it is opened */
-        uint64_t seed;       /* of the jitter */
+        const Policy *policy; /* NULL: all is permitted */
+        SourceRole role;      /* SOURCE_LOCAL: 200 ms between two polls, else as pace.h says */
+        TailnetOpenFn *open;  /* how it is opened */
+        uint64_t seed;        /* of the jitter */
         AskerFn *fn; /* a poll ended, well or not: from the loop; the asker may be closed inside */
         void *owner;
 } AskerInput;

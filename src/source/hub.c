@@ -89,6 +89,7 @@ static TailnetPoll *poll_new(Hub *h, const TailnetSpec *t)
                 .log = h->in.log,
                 .http = h->in.http,
                 .facts = h->in.facts,
+                .policy = h->in.policy,
                 .seed = h->in.seed ^ str_hash(t->meta.key.namespace) ^
                         (str_hash(t->meta.key.name) << 1),
                 .open = h->in.open,
@@ -197,6 +198,7 @@ static void on_hold_off(Timer *t)
                 .proxy_names = proxy_names_table(h->proxies),
                 .proxies_resolved = proxy_names_all_resolved(h->proxies),
                 .open_ports = port_scan_table(h->port_scan),
+                .policy = h->in.policy,
                 .approved = h->approved,
                 .resources_read = are_resources_read(h),
                 .waited = h->waited,
@@ -241,6 +243,7 @@ Hub *hub_open(const HubInput *in)
 {
         Hub *h = mem_new(sizeof *h);
         h->in = *in;
+        h->in.policy = leaf_ref(in->policy);
         h->world = world_new_empty();
         timer_init(&h->hold_off, in->loop, on_hold_off);
         timer_init(&h->first_sync, in->loop, on_first_sync);
@@ -367,5 +370,6 @@ Hub *hub_close(Hub *h)
         table_unref(h->bindings);
         table_unref(h->approved);
         leaf_unref(h->world);
+        leaf_unref(h->in.policy);
         return mem_free(h);
 }

@@ -33,9 +33,10 @@ typedef struct HubInput {
         const char *resources;         /* directories; paths are copied */
         const char *gateway_resources; /* NULL: the same as resources */
         const char *cache;             /* of our own TailscaleEndpoints; NULL: none */
-        uint64_t seed;                 /* of all jitter */
-        bool only_asks;      /* control servers: no endpoint is probed, no port looked for */
-        TailnetOpenFn *open; /* sources; NULL: those of tailnet_source.h */
+        const Policy *policy; /* what may be asked and dialled; NULL: all. A reference is taken */
+        uint64_t seed;        /* of all jitter */
+        bool only_asks;       /* control servers: no endpoint is probed, no port looked for */
+        TailnetOpenFn *open;  /* sources; NULL: those of tailnet_source.h */
         TailnetOpenFn *open_local;
         HubFn *fn; /* a new World, from the loop */
         void *owner;

@@ -290,6 +290,8 @@ static bool is_cut(const EntryView *v)
 static void want_without_port(Wants *w, const Wanted *like, const EntryView *v,
                               const Table *devices)
 {
+        const CandidateRules rules = {.entry = like->entry, .policy = w->world->policy};
+
         TABLE_FOREACH (LeftOut, l, v->left_out) {
                 const Device *d;
                 Str ip;
@@ -299,9 +301,9 @@ static void want_without_port(Wants *w, const Wanted *like, const EntryView *v,
                 d = table_find(devices, &l->node_id, device_find);
                 if (d == NULL)
                         continue;
-                ip = candidate_address(like->entry, d->ip4, &w->arena);
+                ip = candidate_address(&rules, d->ip4, &w->arena);
                 if (ip.n == 0)
-                        ip = candidate_address(like->entry, d->ip6, &w->arena);
+                        ip = candidate_address(&rules, d->ip6, &w->arena);
                 want(w, like, d->node_id, ip);
         }
 }

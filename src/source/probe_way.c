@@ -8,7 +8,7 @@ const char *probe_way_find(ProbeWay *w, const TailnetEntry *entry, const Tailnet
 {
         ProxyAddr found[PROXIES_MAX];
         StrList given = entry->connectivity.proxies;
-        Str unresolved;
+        ProxyGaps gaps;
         size_t n;
 
         w->n = 0;
@@ -16,7 +16,7 @@ const char *probe_way_find(ProbeWay *w, const TailnetEntry *entry, const Tailnet
                 return NULL;
         if (given.n == 0 && tailnet != NULL)
                 given = tailnet->proxies;
-        n = proxies_find(proxies, given, found, &unresolved);
+        n = proxies_find(proxies, given, found, &gaps);
         for (size_t i = 0; i < n; i++) {
                 bool is_v6 = str_find(found[i].ip, ':') >= 0;
 
@@ -29,7 +29,10 @@ const char *probe_way_find(ProbeWay *w, const TailnetEntry *entry, const Tailnet
         }
         if (w->n > 0)
                 return NULL;
-        return n > 0 ? "no probe goes through a proxy on a unix socket" : "there is no proxy";
+        if (n > 0)
+                return "no probe goes through a proxy on a unix socket";
+        return gaps.refused.n > 0 ? "its proxy is not within --allowed-proxies"
+                                  : "there is no proxy";
 }
 
 const char *probe_way_next(ProbeWay *w)

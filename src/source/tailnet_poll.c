@@ -253,6 +253,7 @@ static Asker *open_asker(TailnetPoll *p, SourceRole role, const SecretSpec *secr
                 .log = p->in.log,
                 .http = p->in.http,
                 .facts = p->in.facts,
+                .policy = p->in.policy,
                 .role = role,
                 .open = open_of(&p->in, role),
                 .seed = p->in.seed + role,

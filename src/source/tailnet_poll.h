@@ -22,6 +22,7 @@ typedef struct TailnetPollInput {
         Log *log;
         struct HttpClient *http;
         Facts *facts;
+        const Policy *policy;             /* borrowed; NULL: all is permitted */
         uint64_t seed;                    /* of the jitter */
         TailnetOpenFn *open, *open_local; /* NULL: tailnet_source_open, tailnet_source_open_local */
         TailnetPollFn *fn; /* the state is another, or a good poll was counted: from the loop */

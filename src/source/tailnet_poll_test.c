@@ -66,17 +66,23 @@ static void on_told(TailnetPoll *p)
         ((Fixture *)tailnet_poll_owner(p))->n_told++;
 }
 
-static void open_poll(Fixture *f, TailnetSpec *spec, SecretSpec *secret)
+static void open_under(Fixture *f, const Policy *policy, TailnetSpec *spec, SecretSpec *secret)
 {
         f->poll = tailnet_poll_open(&(TailnetPollInput){.loop = f->loop,
                                                         .http = f->http,
                                                         .facts = &f->facts,
+                                                        .policy = policy,
                                                         .seed = 7,
                                                         .fn = on_told,
                                                         .owner = f},
                                     spec, secret);
         leaf_unref(spec);
         leaf_unref(secret);
+}
+
+static void open_poll(Fixture *f, TailnetSpec *spec, SecretSpec *secret)
+{
+        open_under(f, NULL, spec, secret);
 }
 
 static void update(Fixture *f, TailnetSpec *spec, SecretSpec *secret)
@@ -491,6 +497,66 @@ static void closed_at_any_moment(void **state)
         }
 }
 
+/* ---- what a cluster permits ---- */
+
+static void what_is_not_permitted_is_not_asked(void **state)
+{
+        Fixture *f = *state;
+        PolicyInput in = {.in_kubernetes = true};
+        CLEANUP(leaf_cleanup) const Policy *strict = policy_new(&in, NULL);
+        in.allow_insecure_api = true;
+        CLEANUP(leaf_cleanup) const Policy *lax = policy_new(&in, NULL);
+        open_under(f, strict, spec_of(f->url, INTERVAL_S), secret_of("key"));
+        wait_told(f);
+        assert_string_equal(fact(f)->reason, "InsecureAPI");
+        assert_true(str_eq(tailnet_poll_state(f->poll)->error_reason, STR("InsecureAPI")));
+        assert_int_equal(f->server.n_requests, 0);
+        f->poll = tailnet_poll_close(f->poll);
+        open_under(f, lax, spec_of(f->url, INTERVAL_S), secret_of("key"));
+        wait_told(f);
+        assert_int_equal(tailnet_poll_state(f->poll)->sync, SYNC_DONE);
+        /* What was good stays, as with any failure. */
+        TailnetSpec *spec = spec_of(f->url, INTERVAL_S);
+        spec->credentials_env = STR("PATH");
+        update(f, spec, NULL);
+        pass(f, SPAN_S(PACE_TRIGGER_APART_S));
+        assert_string_equal(fact(f)->reason, "EnvRefused");
+        assert_int_equal(tailnet_poll_state(f->poll)->n_devices, 1);
+}
+
+static TailnetSpec *spec_of_file(const char *path)
+{
+        TailnetSpec *spec = spec_of("https://example.com", INTERVAL_S);
+        spec->file_path = leaf_str(&spec->leaf, str_of(path));
+        return spec;
+}
+
+/* A link that is turned round is followed no further, though the file had been read. */
+static void a_link_that_leads_out_is_not_followed(void **state)
+{
+        Fixture *f = *state;
+        char dir[TEST_PATH], link[TEST_PATH];
+        test_dir_join(&f->dir, "below", dir);
+        assert_true(file_make_dir(dir, 0700, NULL));
+        assert_true(file_write_atomic(dir, "list", STR("{\"devices\": []}"), 0600, false, NULL));
+        assert_true(file_write_atomic(f->dir.path, "devices", STR("{\"devices\": []}"), 0600, false,
+                                      NULL));
+        assert_int_equal(symlink("list", test_dir_join(&f->dir, "below/link", link)), 0);
+        PolicyInput in = {.in_kubernetes = true, .local_sources_dir = str_of(dir)};
+        CLEANUP(leaf_cleanup) const Policy *policy = policy_new(&in, NULL);
+        open_under(f, policy, spec_of_file(link), NULL);
+        wait_told(f);
+        assert_int_equal(tailnet_poll_state(f->poll)->sync, SYNC_DONE);
+        assert_int_equal(unlink(link), 0);
+        assert_int_equal(symlink("../devices", link), 0);
+        pass(f, SPAN_S(2 * INTERVAL_S));
+        assert_string_equal(fact(f)->reason, "PathRefused");
+        assert_int_equal(tailnet_poll_state(f->poll)->sync, SYNC_STALE);
+        update(f, spec_of_file(f->path), NULL);
+        pass(f, SPAN_S(2 * INTERVAL_S));
+        assert_string_equal(fact(f)->reason, "PathRefused");
+}
+
 static void on_told_close(TailnetPoll *p)
 {
         Fixture *f = tailnet_poll_owner(p);
@@ -544,6 +610,8 @@ int main(void)
                 TEST(the_same_objects_change_nothing),
                 TEST(without_a_credential_it_is_told_and_tried_again),
                 TEST(a_file_that_changes_is_read_before_its_turn),
+                TEST(what_is_not_permitted_is_not_asked),
+                TEST(a_link_that_leads_out_is_not_followed),
                 TEST(closed_at_any_moment),
                 TEST(closed_inside_its_own_delivery),
         };

@@ -52,6 +52,7 @@ static EntryView *entry_of(const WorldInput *in, const Table *states, const Gate
                 .tailnet = spec,
                 .state = state,
                 .open_ports = in->open_ports,
+                .policy = in->policy,
                 .own_nodes = {own.at, own.n},
                 .statics = scratch,
                 .n_statics = statics_of(in->endpoints, g, e->name, scratch),
@@ -157,7 +158,7 @@ static bool is_same_world(const World *a, const World *b)
                a->eg_gateways == b->eg_gateways && a->eg_routes == b->eg_routes &&
                a->namespaces == b->namespaces && a->tailnet_states == b->tailnet_states &&
                a->entries == b->entries && a->bindings == b->bindings &&
-               a->proxy_names == b->proxy_names;
+               a->proxy_names == b->proxy_names && a->policy == b->policy;
 }
 
 const World *world_build(const WorldInput *in)
@@ -172,6 +173,7 @@ const World *world_build(const WorldInput *in)
         w->namespaces = namespaces_of(in);
         w->bindings = table_ref(in->bindings);
         w->proxy_names = table_ref(in->proxy_names);
+        w->policy = leaf_ref(in->policy);
         find_entries(in, w);
         w->complete = is_complete(in, w->entries);
         if (!is_same_world(w, in->before))

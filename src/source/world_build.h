@@ -14,6 +14,7 @@ typedef struct WorldInput {
         const Table *bindings; /* of BindingSpec; NULL: not known */
         const Table *proxy_names;
         bool proxies_resolved;   /* each name was, at least once */
+        const Policy *policy;    /* NULL: all is permitted */
         const Table *open_ports; /* of OpenPorts, found by looking; NULL: none */
         const Table *approved;   /* of EntryView that replace the one before, or NULL */
         bool resources_read;

@@ -25,6 +25,20 @@ static void refuse_shared(Arena *a, const Proxies *proxies, ObjectKey tailnet, E
         }
 }
 
+static void refuse_without_proxy(Arena *a, const ProxyGaps *gaps, EntryPlan *p)
+{
+        if (gaps->refused.n > 0)
+                refuse(p, "ProxyRefused", p->gap);
+        else if (gaps->unresolved.n > 0)
+                refuse(p, "NoProxy",
+                       arena_printf(a, "proxy %.*s is not resolved (yet)",
+                                    STR_FMT(gaps->unresolved)));
+        else
+                refuse(p, "NoProxy",
+                       STR("connectivity.mode is Proxy, and neither the entry nor its "
+                           "TailscaleTailnet has proxyAddresses"));
+}
+
 static void find_proxies(Arena *a, const Proxies *proxies, EntryPlan *p)
 {
         const Connectivity *c = &p->entry->connectivity;
@@ -44,16 +58,14 @@ static void find_proxies(Arena *a, const Proxies *proxies, EntryPlan *p)
                 given = t->proxies;
         }
         ProxyAddr *found = arena_new_array(a, PROXIES_MAX, sizeof(*found));
-        Str unresolved;
-        p->n_proxies = proxies_find(proxies, given, found, &unresolved);
+        ProxyGaps gaps;
+        p->n_proxies = proxies_find(proxies, given, found, &gaps);
         p->proxies = found;
+        if (gaps.refused.n > 0)
+                p->gap = arena_printf(a, "proxyAddresses: %.*s: %s", STR_FMT(gaps.refused),
+                                      gaps.err.text);
         if (p->n_proxies == 0)
-                refuse(p, "NoProxy",
-                       unresolved.n > 0
-                               ? arena_printf(a, "proxy %.*s is not resolved (yet)",
-                                              STR_FMT(unresolved))
-                               : STR("connectivity.mode is Proxy, and neither the entry nor its "
-                                     "TailscaleTailnet has proxyAddresses"));
+                refuse_without_proxy(a, &gaps, p);
         refuse_shared(a, proxies, key, p);
 }
 
@@ -157,6 +169,18 @@ static bool is_repeated(const Endpoint *const *at, size_t n, const Endpoint *e)
         return n > 0 && same_port(at[n - 1], e) && str_eq(at[n - 1]->ip, e->ip);
 }
 
+/* Discovery has refused what is no address, or may not be dialled. In Kubernetes entries are read
+ * from the API, too, where others may write: it is asked again before Envoy has it. */
+static bool is_dialable(const World *w, const TailnetEntry *entry, const Endpoint *e)
+{
+        const Connectivity *c = &entry->connectivity;
+        bool is_closed = w->policy != NULL && w->policy->in_kubernetes;
+        IpAddr ip;
+        return ip_parse(e->ip, &ip) &&
+               (!is_closed ||
+                policy_admits_address(w->policy, &ip, c->allowed, c->n_allowed, NULL));
+}
+
 static void find_services(Arena *a, const World *w, EntryPlan *p)
 {
         ObjectKey key = {p->spec->meta.key.namespace, p->entry->tailnet_name};
@@ -165,11 +189,9 @@ static void find_services(Arena *a, const World *w, EntryPlan *p)
         p->config = digest_config(p);
         size_t n = 0, room = table_n(p->view->endpoints);
         const Endpoint **at = arena_new_array(a, room, sizeof(const Endpoint *));
-        IpAddr ip;
         TABLE_FOREACH (Endpoint, e, p->view->endpoints) {
-                /* Discovery has refused what is no address; Envoy must never see one. */
-                if (ip_parse(e->ip, &ip) && e->port > 0 && str_is_printable_utf8(e->service) &&
-                    !is_repeated(at, n, e))
+                if (is_dialable(w, p->entry, e) && e->port > 0 &&
+                    str_is_printable_utf8(e->service) && !is_repeated(at, n, e))
                         at[n++] = e;
         }
         p->services = arena_new_array(a, n, sizeof(ServicePort));

@@ -30,8 +30,9 @@ typedef struct EntryPlan {
         size_t n_proxies;
         const char *reason; /* why nothing of it can be programmed, or NULL */
         Str text;
-        Str suffix;            /* of the tailnet; may be empty */
-        Digest config;         /* of all that packs take from here */
+        Str gap;       /* what is not used of it, where the rest is: a refused proxy; or empty */
+        Str suffix;    /* of the tailnet; may be empty */
+        Digest config; /* of all that packs take from here */
         ServicePort *services; /* by name, port, protocol */
         size_t n_services;
         uint64_t hosts, paths, conflicts; /* counted by claims */

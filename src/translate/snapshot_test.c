@@ -111,9 +111,10 @@ static void why_an_entry_is_not_programmed(void **state)
 }
 
 /* The World of `manifests` in which the proxy "proxy.example:1055" stands for `addresses`. */
-static Fixture with_resolved(const char *manifests, StrList addresses)
+static Fixture with_policy(const char *manifests, StrList addresses, const Policy *policy)
 {
         World *w = fixture_world(manifests);
+        w->policy = leaf_ref(policy);
         ProxyName *name = leaf_new(sizeof(*name), 256, NULL);
         name->name = leaf_str(&name->leaf, STR("proxy.example:1055"));
         name->addresses = leaf_strlist(&name->leaf, addresses);
@@ -124,6 +125,11 @@ static Fixture with_resolved(const char *manifests, StrList addresses)
         f.snapshot = snapshot_new(w, NULL, &f.report);
         leaf_unref(w);
         return f;
+}
+
+static Fixture with_resolved(const char *manifests, StrList addresses)
+{
+        return with_policy(manifests, addresses, NULL);
 }
 
 #define PROXIES(list)                                                                          \
@@ -152,6 +158,64 @@ static void a_proxy_by_name_is_what_it_stands_for(void **state)
                             snapshot_revision(by_address.snapshot, gw));
         fixture_done(&by_name);
         fixture_done(&by_address);
+}
+
+/* What a proxy comes to counts, not how it is written, and not who names it. */
+static void a_cluster_has_a_say_in_proxies(void **state)
+{
+        (void)state;
+        static const Str ranges[] = {STR_INIT("10.0.0.1, fd00::/8")};
+        static const Str good[] = {STR_INIT("10.0.0.1:1055")};
+        static const Str both[] = {STR_INIT("10.0.0.1:1055"), STR_INIT("10.96.0.1:443")};
+        static const Str bad[] = {STR_INIT("10.96.0.1:443")};
+        static const Str mapped[] = {STR_INIT("[::ffff:10.96.0.1]:443")};
+        static const struct {
+                StrList addresses;
+                bool programmed;
+                const char *reason;
+        } cases[] = {
+                {{good, 1}, true, ""},
+                {{both, 2}, true, "ProxyRefused"},
+                {{bad, 1}, false, "ProxyRefused"},
+                {{mapped, 1}, false, "ProxyRefused"},
+        };
+        PolicyInput in = {.in_kubernetes = true, .lists = {[POLICY_PROXIES] = {ranges, 1}}};
+        CLEANUP(leaf_cleanup) const Policy *policy = policy_new(&in, NULL);
+        Fixture alone = with_resolved(PROXIES("\"10.0.0.1:1055\""), (StrList){good, 1});
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                Fixture f =
+                        with_policy(PROXIES("\"proxy.example:1055\""), cases[i].addresses, policy);
+                const EntryReport *r = f.report->entries->at[0];
+                assert_true(r->programmed == cases[i].programmed);
+                check_str(r->reason, cases[i].reason);
+                if (cases[i].programmed)
+                        assert_string_equal(snapshot_revision(f.snapshot, gw),
+                                            snapshot_revision(alone.snapshot, gw));
+                if (cases[i].reason[0] != '\0')
+                        assert_true(str_find_str(r->text, STR("proxyAddresses: proxy.example:1055: "
+                                                              "proxy ")) >= 0);
+                fixture_done(&f);
+        }
+        fixture_done(&alone);
+}
+
+/* Who may write TailscaleEndpoints may not write any address into Envoy. */
+static void an_address_that_is_refused_never_gets_to_envoy(void **state)
+{
+        (void)state;
+        static const Str any[] = {STR_INIT("127.0.0.1")};
+        PolicyInput in = {.in_kubernetes = true, .lists = {[POLICY_PROXIES] = {any, 1}}};
+        CLEANUP(leaf_cleanup) const Policy *policy = policy_new(&in, NULL);
+        static const char *const text =
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                        FIXTURE_ENDPOINTS("{name: api, tailscaleIP: 10.96.0.1, port: 443, "
+                                          "protocol: HTTPS}");
+        Fixture f = with_policy(text, (StrList){any, 1}, policy);
+        assert_int_equal(table_n(f.report->routes), 0);
+        fixture_done(&f);
+        f = with_resolved(text, (StrList){any, 1});
+        assert_true(fixture_row(&f, "ours", "api", NULL)->programmed);
+        fixture_done(&f);
 }
 
 #define OTHER_TAILNET(proxy)                                                                   \
@@ -481,6 +545,8 @@ int main(void)
                 cmocka_unit_test(one_service_has_a_host_and_a_cluster),
                 cmocka_unit_test(why_an_entry_is_not_programmed),
                 cmocka_unit_test(a_proxy_by_name_is_what_it_stands_for),
+                cmocka_unit_test(a_cluster_has_a_say_in_proxies),
+                cmocka_unit_test(an_address_that_is_refused_never_gets_to_envoy),
                 cmocka_unit_test(a_proxy_of_two_tailnets_is_none),
                 cmocka_unit_test(section_names_choose_the_listener),
                 cmocka_unit_test(conflicts_among_ours),

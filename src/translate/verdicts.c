@@ -34,7 +34,7 @@ void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found)
 
 void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
 {
-        EntryReport *r = leaf_new(sizeof(*r), p->text.n + 256, NULL);
+        EntryReport *r = leaf_new(sizeof(*r), p->text.n + p->gap.n + 256, NULL);
         r->gateway = keep_key(&r->leaf, p->spec->meta.key);
         r->tailnet = leaf_str(&r->leaf, p->entry->name);
         r->selected = p->view != NULL ? table_n(p->view->endpoints) : 0;
@@ -46,6 +46,9 @@ void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
         if (p->reason != NULL) {
                 r->reason = leaf_str(&r->leaf, str_of(p->reason));
                 r->text = leaf_str(&r->leaf, p->text);
+        } else if (p->gap.n > 0) {
+                r->reason = leaf_str(&r->leaf, STR("ProxyRefused"));
+                r->text = leaf_str(&r->leaf, p->gap);
         } else if (p->entry->ingress.enabled) {
                 /* Egress works; the user asked for ingress too and must not think that it does. */
                 r->reason = leaf_str(&r->leaf, STR("IngressNotSupported"));
