@@ -121,6 +121,11 @@ Mono loop_now(const Loop *l)
         return l->reading->mono;
 }
 
+Mono loop_clock(const Loop *l)
+{
+        return l->clock->mono(l->clock->ctx);
+}
+
 Wall loop_wall(const Loop *l)
 {
         read_clock(l);

@@ -29,6 +29,9 @@ bool loop_turn(Loop *l, Span max);
 void loop_stop(Loop *l);
 /* The time of this turn; outside of one, of now. */
 Mono loop_now(const Loop *l);
+/* The time right now, also inside a turn: for what must not be done late, where the process may
+ * have been stopped since the turn began. */
+Mono loop_clock(const Loop *l);
 Wall loop_wall(const Loop *l);
 /* For net/ only, which binds libevent's own objects to this loop. */
 struct event_base *loop_base(Loop *l);

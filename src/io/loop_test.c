@@ -427,6 +427,32 @@ static void the_clock_is_read_once_for_a_turn(void **state)
         assert_int_equal(loop_wall(f->loop).ms, 1795381081000);
 }
 
+typedef struct Stopped {
+        Timer timer;
+        Fixture *f;
+        Mono now, clock;
+} Stopped;
+
+static void on_stopped(Timer *t)
+{
+        Stopped *s = CONTAINER_OF(t, Stopped, timer);
+
+        s->now = loop_now(t->loop);
+        test_clock_advance(&s->f->time, SPAN_S(20));
+        assert_int_equal(loop_now(t->loop).ns, s->now.ns);
+        s->clock = loop_clock(t->loop);
+}
+
+static void a_process_stopped_within_a_turn_can_see_it(void **state)
+{
+        Stopped s = {.f = *state};
+
+        timer_init(&s.timer, s.f->loop, on_stopped);
+        timer_set_in(&s.timer, SPAN_MS(0));
+        loop_turn(s.f->loop, SPAN_MS(0));
+        assert_int_equal(mono_since(s.clock, s.now).ns, SPAN_S(20).ns);
+}
+
 typedef struct Inside {
         Fixture *f;
         Mono seen;
@@ -513,6 +539,7 @@ int main(void)
                 LOOP_TEST(what_was_unwanted_in_between_is_not_delivered),
                 LOOP_TEST(signals_arrive_in_the_loop),
                 LOOP_TEST(the_clock_is_read_once_for_a_turn),
+                LOOP_TEST(a_process_stopped_within_a_turn_can_see_it),
                 LOOP_TEST(a_library_callback_sees_the_time_after_the_wait),
                 LOOP_TEST(run_waits_for_timers_of_the_real_clock),
                 LOOP_TEST(a_turn_of_the_real_clock_ends_without_events),

@@ -12,19 +12,8 @@
  * not deleted before the eyes of one that has just begun, and no two processes have one identity.
  */
 
-#include "base/metric.h"
 #include "kube/kube_api.h"
-
-enum {
-        /* As client-go's defaults. */
-        KUBE_LEASE_DURATION_S = 15, /* until others may take it */
-        KUBE_LEASE_RENEW_S = 10,    /* until we hold it no more */
-        KUBE_LEASE_RETRY_S = 2,     /* between two renewals, and two tries to take it */
-        KUBE_LEASE_CALL_S = 5,      /* of one call, so that a second fits before the deadline */
-        KUBE_LEASE_RELEASE_S = 3,   /* for giving it back */
-        KUBE_LEASE_BYTES_MAX = 64 << 10, /* of the object; ours has some hundred */
-        KUBE_LEASE_NAME_MAX = 253,       /* of its name, its namespace and an identity */
-};
+#include "kube/kube_election.h"
 
 typedef struct KubeLease KubeLease;
 
@@ -44,21 +33,14 @@ typedef struct KubeLeaseEvents {
 
 /* All is copied. */
 typedef struct KubeLeaseInput {
-        KubeApi *api; /* borrowed */
-        const char *ns, *name;
-        const char *identity; /* no other process has it, also not the one before us: with chance
-                                 in it. What is held under it when we begin, another holds */
+        KubeApi *api;          /* borrowed */
+        const char *ns, *name; /* as they may be in Kubernetes: who calls has looked */
+        const char *identity;  /* no other process has it, also not the one before us: with chance
+                                  in it. What is held under it when we begin, another holds */
         KubeLeaseEvents events;
         uint64_t seed; /* of chance */
         void *owner;
 } KubeLeaseInput;
-
-typedef struct KubeLeaseCounts {
-        int64_t leader;       /* 1: held. As of the last thing that happened */
-        uint64_t transitions; /* times that another identity than before was seen to hold it */
-        uint64_t renewals;    /* that were answered well, taking it included */
-        uint64_t failures;    /* calls that failed, or were refused */
-} KubeLeaseCounts;
 
 extern const MetricTable kube_lease_metrics; /* of KubeLeaseCounts */
 
