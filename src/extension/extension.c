@@ -342,6 +342,7 @@ Extension *extension_open(const ExtensionInput *in, Err *err)
         GrpcServerOptions options = {
                 .addresses = in->addresses,
                 .n_addresses = in->n_addresses,
+                .tls = in->tls,
                 .on_drained = on_server_drained,
                 .owner = x,
         };

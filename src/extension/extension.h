@@ -28,7 +28,9 @@ typedef struct ExtensionInput {
         const Clock *clock;
         const Address *addresses;
         size_t n_addresses;
-        Facts *facts;                    /* borrowed; written to */
+        const GrpcTls *tls; /* read while opening only; NULL: none, and then every address must be a
+                               unix socket or loopback */
+        Facts *facts;       /* borrowed; written to */
         void (*on_facts)(void *owner);   /* the hook facts changed in a way that control should see;
                                             may be NULL */
         void (*on_drained)(void *owner); /* see extension_drain; may be NULL */

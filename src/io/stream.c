@@ -156,6 +156,48 @@ ptrdiff_t stream_write(Stream *s, Str bytes, bool more)
         return settle(s, tls_stream_write(s->tls, bytes), &s->write_needs, FD_WRITE);
 }
 
+/* What follows the first `skip` bytes, as much as a record takes. */
+static size_t gather(const struct iovec *at, size_t n, size_t skip, char *to)
+{
+        size_t got = 0;
+
+        for (size_t i = 0; i < n && got < TLS_RECORD_BYTES; i++) {
+                size_t from = skip < at[i].iov_len ? skip : at[i].iov_len;
+                size_t part = at[i].iov_len - from;
+
+                skip -= from;
+                part = part < TLS_RECORD_BYTES - got ? part : TLS_RECORD_BYTES - got;
+                memcpy(to + got, (const char *)at[i].iov_base + from, part);
+                got += part;
+        }
+        return got;
+}
+
+static ptrdiff_t write_records(Stream *s, const struct iovec *at, size_t n)
+{
+        char record[TLS_RECORD_BYTES];
+        size_t sent = 0, n_record;
+
+        while ((n_record = gather(at, n, sent, record)) > 0) {
+                ptrdiff_t taken = stream_write(s, str_make(record, n_record), false);
+                if (taken < 0)
+                        return sent > 0 ? (ptrdiff_t)sent : taken;
+                sent += (size_t)taken;
+        }
+        return (ptrdiff_t)sent;
+}
+
+ptrdiff_t stream_writev(Stream *s, const struct iovec *at, size_t n)
+{
+        const struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)at, .msg_iovlen = n};
+
+        if (is_broken(s))
+                return STREAM_BROKEN;
+        if (s->tls != NULL)
+                return write_records(s, at, n);
+        return settle_plain(s, sendmsg(s->source.fd, &m, MSG_NOSIGNAL));
+}
+
 void stream_finish(Stream *s)
 {
         if (s->tls != NULL)

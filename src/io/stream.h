@@ -8,6 +8,8 @@
 
 #include "io/tls.h"
 
+#include <sys/uio.h>
+
 enum {
         STREAM_HANDSHAKE_SECONDS = 10, /* a peer across the world needs two round trips */
         STREAM_AGAIN = -1,             /* not now */
@@ -39,6 +41,13 @@ ptrdiff_t stream_read(Stream *s, void *p, size_t n) MUST_USE;
 /* As many of the bytes as fit: their number (more than 0), or a code. After STREAM_AGAIN the same
  * bytes are given again, or more of them. `more`: others follow at once. */
 ptrdiff_t stream_write(Stream *s, Str bytes, bool more) MUST_USE;
+/* The same for several pieces: plain one call, under TLS records as full as can be. */
+ptrdiff_t stream_writev(Stream *s, const struct iovec *at, size_t n) MUST_USE;
+/* Is the handshake done, or none needed? Stays so. */
+static inline bool stream_is_open(const Stream *s)
+{
+        return s->is_open;
+}
 /* Tells the peer that nothing follows. */
 void stream_finish(Stream *s);
 /* Of STREAM_BROKEN. */

@@ -31,6 +31,7 @@ typedef struct Fixture {
         size_t step; /* bytes read at a time */
         bool closes; /* the stream, in its callback */
         bool ended;  /* 0 was read */
+        bool pieces; /* what is sent is given in pieces */
         Buf got;     /* by the server */
         Str to_send; /* rest */
         unsigned n_calls, n_again;
@@ -41,6 +42,20 @@ static void on_broken(Fixture *f)
 {
         memcpy(f->fault, stream_fault(&f->stream)->text, sizeof(f->fault));
         stream_close(&f->stream);
+}
+
+/* Heads and bodies by turns, as frames are. */
+static ptrdiff_t write_pieces(Stream *s, Str rest)
+{
+        struct iovec at[32];
+        size_t n = 0;
+
+        for (; n < LENGTH_OF(at) && rest.n > 0; n++) {
+                Str piece = str_sub(rest, 0, n % 2 == 0 ? 9 : TLS_RECORD_BYTES + 1);
+                at[n] = (struct iovec){(char *)(uintptr_t)piece.p, piece.n};
+                rest = str_sub(rest, piece.n, SIZE_MAX);
+        }
+        return stream_writev(s, at, n);
 }
 
 static void on_stream(Stream *s)
@@ -54,7 +69,7 @@ static void on_stream(Stream *s)
                 return;
         }
         if ((s->want & FD_WRITE) != 0) {
-                n = stream_write(s, f->to_send, false);
+                n = f->pieces ? write_pieces(s, f->to_send) : stream_write(s, f->to_send, false);
                 if (n > 0)
                         f->to_send = str_sub(f->to_send, (size_t)n, SIZE_MAX);
                 if (n != STREAM_BROKEN && f->to_send.n == 0)
@@ -254,12 +269,11 @@ static void what_tls_holds_back_is_told(void **state)
         assert_int_equal(f->n_again, 0);
 }
 
-static void large_answers_wait_for_their_reader(void **state)
+static void large_answers_wait(Fixture *f)
 {
         enum {
                 LARGE = 3 << 20
         };
-        Fixture *f = *state;
         char *bytes = mem_new(LARGE), *got = mem_new(1 << 16);
         size_t received = 0, n;
 
@@ -285,6 +299,27 @@ static void large_answers_wait_for_their_reader(void **state)
         assert_int_equal(received, LARGE);
         mem_free(bytes);
         mem_free(got);
+}
+
+static void large_answers_wait_for_their_reader(void **state)
+{
+        large_answers_wait(*state);
+}
+
+static void pieces_go_as_one(void **state)
+{
+        Fixture *f = *state;
+        char got[1 << 16];
+        size_t n;
+
+        f->pieces = true;
+        large_answers_wait(f);
+        /* Small ones share a record. */
+        f->to_send = STR("0123456789abcdefghi");
+        stream_want(&f->stream, FD_WRITE);
+        turns(f, 5);
+        assert_int_equal(test_tls_read(&f->client, got, sizeof(got), &n), 1);
+        assert_int_equal(n, 19);
 }
 
 /* The peer wants new keys while we only read: that is answered, by writing. */
@@ -471,6 +506,7 @@ int main(void)
                 TEST(who_writes_first_waits_for_the_handshake),
                 TEST(what_tls_holds_back_is_told),
                 TEST(large_answers_wait_for_their_reader),
+                TEST(pieces_go_as_one),
                 TEST(keys_are_updated),
                 TEST(a_slow_handshake_ends_in_time),
                 TEST(nonsense_breaks_it),

@@ -26,6 +26,7 @@ typedef struct TestCertInput {
         const char *name;
         const char *san;    /* "DNS:a,IP:127.0.0.1"; NULL: none */
         const TestCert *by; /* who signs; NULL: itself */
+        const char *usage;  /* "serverAuth"; NULL: any */
         bool is_ca;
         long from, to; /* seconds from now; both 0: an hour before and after */
 } TestCertInput;
@@ -60,6 +61,8 @@ static inline TestCert test_cert_make(const TestCertInput *in)
                          in->is_ca ? "critical,CA:TRUE" : "CA:FALSE");
         if (in->san != NULL)
                 test_cert_extend(c.x, in->by, NID_subject_alt_name, in->san);
+        if (in->usage != NULL)
+                test_cert_extend(c.x, in->by, NID_ext_key_usage, in->usage);
         INSIST(X509_sign(c.x, in->by != NULL ? in->by->key : c.key, EVP_sha256()) > 0);
         return c;
 }

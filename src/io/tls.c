@@ -25,6 +25,8 @@ enum {
 struct TlsServer {
         Loop *loop;
         Log *log;
+        TlsRenewedFn *on_renewed;
+        void *owner;
         char *paths[FILES]; /* owned; in the order of TlsFiles; the last may be NULL */
         TlsFiles files;     /* points to them */
         unsigned char alpn[ALPN_MAX];
@@ -129,6 +131,8 @@ static void on_directory(DirWatch *w)
                 s->ctx = ctx;
                 log_info(s->log, "certificate read again",
                          LOG_CSTR("certificate", s->files.certificate));
+                if (s->on_renewed != NULL)
+                        s->on_renewed(s);
         } else {
                 log_error(s->log, "certificate not taken, the one in force stays",
                           LOG_CSTR("error", err.text));
@@ -173,6 +177,8 @@ TlsServer *tls_server_open(const TlsServerInput *in, Err *err)
 
         s->loop = in->loop;
         s->log = in->log;
+        s->on_renewed = in->on_renewed;
+        s->owner = in->owner;
         s->paths[0] = copy_path(in->certificate);
         s->paths[1] = copy_path(in->key);
         s->paths[2] = copy_path(in->client_ca);
@@ -194,6 +200,16 @@ TlsServer *tls_server_close(TlsServer *s)
         }
         SSL_CTX_free(s->ctx);
         return mem_free(s);
+}
+
+void *tls_server_owner(const TlsServer *s)
+{
+        return s->owner;
+}
+
+Wall tls_server_not_after(const TlsServer *s)
+{
+        return tls_context_not_after(SSL_CTX_get0_certificate(s->ctx));
 }
 
 /* ---- a stream ---- */
@@ -314,6 +330,11 @@ Str tls_stream_alpn(const TlsStream *t)
 
         SSL_get0_alpn_selected(t->ssl, &p, &n);
         return str_make(p, n);
+}
+
+Wall tls_stream_peer_not_after(const TlsStream *t)
+{
+        return tls_context_not_after(SSL_get0_peer_certificate(t->ssl));
 }
 
 const Err *tls_stream_fault(const TlsStream *t)

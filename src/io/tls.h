@@ -14,19 +14,29 @@
 #include "base/log.h"
 #include "io/loop.h"
 
+/* A TLS record (RFC 8446 5.1) holds at most this. */
+enum {
+        TLS_RECORD_BYTES = 16 << 10,
+};
+
 /* From now on OpenSSL wipes whatever it frees, also for others that use it. Before its first use in
  * the process; later it has no effect. */
 void tls_wipe_freed(void);
 
 typedef struct TlsServer TlsServer;
+/* Other files are in force: streams that are open keep what they began with. From the loop. */
+typedef void TlsRenewedFn(TlsServer *s);
 
 typedef struct TlsServerInput {
         Loop *loop;
-        Log *log; /* tells of reloads */
+        Log *log;                 /* tells of reloads */
+        TlsRenewedFn *on_renewed; /* may be NULL */
+        void *owner;              /* for on_renewed: tls_server_owner */
         /* Paths of PEM files; copied. */
         const char *certificate;
         const char *key;
-        const char *client_ca;   /* who signs clients; NULL: a client is asked for nothing */
+        const char *client_ca; /* who signs clients; NULL: a client is asked for nothing. With it no
+                                  session is resumed: each connection shows its certificate */
         const char *const *alpn; /* names that are spoken, best first, then NULL; a client that
                                     offers only others is refused. NULL: none is negotiated */
 } TlsServerInput;
@@ -34,6 +44,9 @@ typedef struct TlsServerInput {
 /* Reads the files. From then on a change of one of them is read too: what fits is used for new
  * connections, else what was there stays and the log says why. */
 TlsServer *tls_server_open(const TlsServerInput *in, Err *err) MUST_USE;
+void *tls_server_owner(const TlsServer *s);
+/* When the certificate in force ends. */
+Wall tls_server_not_after(const TlsServer *s);
 /* All its streams must have been closed. NULL is welcome. Returns NULL. */
 TlsServer *tls_server_close(TlsServer *s);
 
@@ -61,6 +74,8 @@ bool tls_stream_has_more(const TlsStream *t);
 void tls_stream_finish(TlsStream *t);
 /* What ALPN settled on; empty: nothing. Borrowed. */
 Str tls_stream_alpn(const TlsStream *t);
+/* After the handshake: when the certificate that the client showed ends; 0: it showed none. */
+Wall tls_stream_peer_not_after(const TlsStream *t);
 /* Why it is broken: ERR_TRANSIENT "TLSFailed". */
 const Err *tls_stream_fault(const TlsStream *t);
 /* NULL is welcome. Returns NULL. */

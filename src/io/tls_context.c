@@ -140,6 +140,9 @@ static bool use_client_ca(SSL_CTX *ctx, const char *path, Str pem, Err *err)
         if (fault.kind != ERR_NONE && err != NULL)
                 *err = fault;
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        /* What a ticket vouches for was looked at when it was given: it may have ended since. */
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(ctx, 0);
         return fault.kind == ERR_NONE;
 }
 
@@ -156,11 +159,23 @@ static SSL_CTX *new_context(Err *err)
                 return NULL;
         }
         SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+        /* Whoever records early data can send it again. */
+        SSL_CTX_set_max_early_data(ctx, 0);
+        SSL_CTX_set_recv_max_early_data(ctx, 0);
         /* What a session needs is in its ticket; the cache would hold twenty thousand. */
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
         return ctx;
+}
+
+Wall tls_context_not_after(const X509 *x)
+{
+        struct tm at;
+
+        if (x == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(x), &at) != 1)
+                return (Wall){0};
+        return (Wall){(int64_t)timegm(&at) * 1000};
 }
 
 static bool fill_context(SSL_CTX *ctx, const TlsFiles *files, Digester *d, Err *err)

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -291,25 +292,43 @@ static SSL_SESSION *take_session(Fixture *f)
         return SSL_get1_session(f->client.ssl);
 }
 
-static void a_session_goes_on_by_its_ticket(void **state)
+/* Shakes hands, takes the session that comes with the first byte, and shakes hands with it. */
+static void dial_again(Fixture *f, const TestCert *client)
 {
-        Fixture *f = *state;
-        TestCert client = test_cert_make(&(TestCertInput){.name = "c", .by = &f->ca});
         SSL_SESSION *session;
         char got[8];
         size_t n;
 
-        assert_true(try_open(f, true, NULL, NULL));
-        dial(f, &client);
+        dial(f, client);
         assert_int_equal(shake_hands(f), 1);
         assert_int_equal(tls_stream_write(f->stream, STR("x")), 1);
         assert_int_equal(test_tls_read(&f->client, got, sizeof(got), &n), 1);
         session = take_session(f);
-        dial(f, &client);
+        assert_int_equal(SSL_SESSION_get_max_early_data(session), 0);
+        dial(f, client);
         SSL_set_session(f->client.ssl, session);
         assert_int_equal(shake_hands(f), 1);
-        assert_true(SSL_session_reused(f->client.ssl));
         SSL_SESSION_free(session);
+}
+
+static void a_session_goes_on_by_its_ticket(void **state)
+{
+        Fixture *f = *state;
+
+        serve(f);
+        dial_again(f, NULL);
+        assert_true(SSL_session_reused(f->client.ssl));
+}
+
+static void who_shows_a_certificate_does_so_each_time(void **state)
+{
+        Fixture *f = *state;
+        TestCert client = test_cert_make(&(TestCertInput){.name = "c", .by = &f->ca});
+
+        assert_true(try_open(f, true, NULL, NULL));
+        dial_again(f, &client);
+        assert_false(SSL_session_reused(f->client.ssl));
+        assert_true(tls_stream_peer_not_after(f->stream).ms > 0);
         test_cert_done(&client);
 }
 
@@ -321,6 +340,8 @@ static void a_client_must_show_the_right_certificate(void **state)
         TestCert foreign = test_cert_make(&(TestCertInput){.name = "good", .by = &other});
         TestCert expired = test_cert_make(
                 &(TestCertInput){.name = "old", .by = &f->ca, .from = -7200, .to = -3600});
+        TestCert server = test_cert_make(
+                &(TestCertInput){.name = "server", .by = &f->ca, .usage = "serverAuth"});
         const struct {
                 const TestCert *own;
                 const char *text; /* NULL: let in */
@@ -330,6 +351,7 @@ static void a_client_must_show_the_right_certificate(void **state)
                 {&foreign, "the peer's certificate: "},
                 {&expired, "the peer's certificate: certificate has expired"},
                 {&other, "the peer's certificate: self-signed certificate"},
+                {&server, "the peer's certificate: unsuitable certificate purpose"},
         };
 
         assert_true(try_open(f, true, NULL, NULL));
@@ -346,6 +368,7 @@ static void a_client_must_show_the_right_certificate(void **state)
         test_cert_done(&good);
         test_cert_done(&foreign);
         test_cert_done(&expired);
+        test_cert_done(&server);
 }
 
 /* All that the client says before it hears anything. */
@@ -523,30 +546,82 @@ static void bad_files_change_nothing(void **state)
         test_cert_done(&second);
 }
 
+static void on_renewed(TlsServer *s)
+{
+        ++*(int *)tls_server_owner(s);
+}
+
+static void open_renewable(Fixture *f, int *n_renewed)
+{
+        f->server = tls_server_open(&(TlsServerInput){.loop = f->loop,
+                                                      .log = &f->log,
+                                                      .on_renewed = on_renewed,
+                                                      .owner = n_renewed,
+                                                      .certificate = f->certificate,
+                                                      .key = f->key,
+                                                      .client_ca = f->client_ca},
+                                    NULL);
+        assert_non_null(f->server);
+}
+
 static void a_new_client_ca_counts_at_once(void **state)
 {
         Fixture *f = *state;
         TestCert other = test_cert_make(&(TestCertInput){.name = "other", .is_ca = true});
         TestCert client = test_cert_make(&(TestCertInput){.name = "c", .by = &f->ca});
-        SSL_SESSION *session;
-        char got[8];
-        size_t n;
+        int n_renewed = 0;
 
-        assert_true(try_open(f, true, NULL, NULL));
+        open_renewable(f, &n_renewed);
         dial(f, &client);
         assert_int_equal(shake_hands(f), 1);
-        assert_int_equal(tls_stream_write(f->stream, STR("x")), 1);
-        assert_int_equal(test_tls_read(&f->client, got, sizeof(got), &n), 1);
-        session = take_session(f);
         test_cert_write(&other, &f->dir, "ca");
         advance(f, 1000);
-        /* Nor does a ticket of before help. */
+        assert_int_equal(n_renewed, 1);
         dial(f, &client);
-        SSL_set_session(f->client.ssl, session);
         assert_int_equal(shake_hands(f), TLS_BROKEN);
-        SSL_SESSION_free(session);
         test_cert_done(&other);
         test_cert_done(&client);
+}
+
+/* As kubelet does: files are links through ..data, which is replaced as a whole. */
+static void mount_secret(Fixture *f, const TestCert *own, const char *version)
+{
+        TestDir dir = {0};
+        char data[TEST_PATH], part[TEST_PATH];
+
+        test_dir_join(&f->dir, version, dir.path);
+        assert_int_equal(mkdir(dir.path, 0700), 0);
+        test_cert_write(own, &dir, "tls");
+        test_cert_write(&f->ca, &dir, "ca");
+        test_dir_join(&f->dir, "..data_tmp", part);
+        assert_int_equal(symlink(version, part), 0);
+        assert_int_equal(rename(part, test_dir_join(&f->dir, "..data", data)), 0);
+}
+
+static void a_mounted_secret_is_taken_whole(void **state)
+{
+        static const char *const names[] = {"tls.crt", "tls.key", "ca.crt"};
+        Fixture *f = *state;
+        TestCert second = test_cert_make(
+                &(TestCertInput){.name = "second", .by = &f->ca, .from = -3600, .to = 7200});
+        int n_renewed = 0;
+
+        mount_secret(f, &f->own, "..1");
+        for (size_t i = 0; i < LENGTH_OF(names); i++) {
+                char at[TEST_PATH], target[64];
+                test_dir_join(&f->dir, names[i], at);
+                snprintf(target, sizeof(target), "..data/%s", names[i]);
+                assert_int_equal(unlink(at), 0);
+                assert_int_equal(symlink(target, at), 0);
+        }
+        open_renewable(f, &n_renewed);
+        Wall was = tls_server_not_after(f->server);
+        mount_secret(f, &second, "..2");
+        advance(f, 1000);
+        assert_int_equal(n_renewed, 1);
+        assert_false(was_logged(f, "not taken"));
+        assert_true(tls_server_not_after(f->server).ms > was.ms);
+        test_cert_done(&second);
 }
 
 static void write_encrypted_key(const Fixture *f)
@@ -643,12 +718,14 @@ int main(void)
                 TEST(old_versions_are_refused),
                 TEST(renegotiation_is_refused),
                 TEST(a_session_goes_on_by_its_ticket),
+                TEST(who_shows_a_certificate_does_so_each_time),
                 TEST(a_client_must_show_the_right_certificate),
                 TEST(truncated_handshakes_end),
                 TEST(garbage_ends),
                 TEST(new_files_are_taken),
                 TEST(bad_files_change_nothing),
                 TEST(a_new_client_ca_counts_at_once),
+                TEST(a_mounted_secret_is_taken_whole),
                 TEST(bad_files_are_named),
                 TEST(closed_in_every_state),
         };

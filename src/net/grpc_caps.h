@@ -59,7 +59,7 @@ enum {
         /* Of grpc-message, before its encoding makes it up to three times as long. */
         GRPC_TEXT_MAX = 1024,
 
-        /* Seconds. Preface and SETTINGS come with the first packets of an honest peer. */
+        /* Seconds. TLS, preface and SETTINGS come with the first packets of an honest peer. */
         GRPC_HANDSHAKE_S = 10,
         /* A connection that was not served within this is the first to make room for another. */
         GRPC_FRESH_S = 1,
@@ -73,6 +73,11 @@ enum {
         GRPC_DEADLINE_MAX_S = 24 * 3600,
         /* For the peer to read why it was closed. */
         GRPC_LINGER_S = 1,
+        /* Under TLS: by then what stands in a certificate, and the clock, is looked at again. */
+        GRPC_TLS_AGE_S = 24 * 3600,
+        /* After the last GOAWAY. Calls end before; a watch of health would never, and begins again
+         * on another connection. */
+        GRPC_GONE_S = 300,
         /* Between the two GOAWAYs, where the peer does not answer the PING between them. */
         GRPC_GOAWAY_S = 1,
 };

@@ -20,6 +20,7 @@
 
 enum {
         DELIVERIES_PER_TURN = 16,
+        HANDSHAKE_TOLD_S = 60,
 };
 
 const GrpcCaps grpc_caps_default = {
@@ -107,14 +108,75 @@ static bool evict_one(GrpcServer *s)
 
 static void on_accept(Listener *l, int fd)
 {
-        GrpcServer *s = CONTAINER_OF(l, GrpcListener, listener)->server;
+        const GrpcListener *listener = CONTAINER_OF(l, GrpcListener, listener);
+        GrpcServer *s = listener->server;
 
         if ((size_t)s->n.connections >= s->caps.connections && !evict_one(s)) {
                 s->n.connections_refused++;
                 close(fd);
                 return;
         }
-        h2_conn_open(s, fd);
+        h2_conn_open(s, fd, listener->tls);
+}
+
+/* ---- TLS */
+
+void grpc_server_tell_handshake(GrpcServer *s, const char *why)
+{
+        Mono now = loop_now(s->loop);
+
+        if (s->told.ns != 0 && mono_before(now, mono_add(s->told, SPAN_S(HANDSHAKE_TOLD_S)))) {
+                s->untold++;
+                return;
+        }
+        /* Nobody else hears of it, and a caller with a wrong certificate is a fault of ours. */
+        log_warn(s->log, "gRPC caller refused in the TLS handshake", LOG_CSTR("error", why),
+                 LOG_INT("others", s->untold));
+        s->told = now;
+        s->untold = 0;
+}
+
+static void note_certificate(GrpcServer *s)
+{
+        s->n.certificate_ends = tls_server_not_after(s->tls).ms / 1000;
+}
+
+static void on_renewed(TlsServer *tls)
+{
+        GrpcServer *s = tls_server_owner(tls);
+
+        s->n.certificates_renewed++;
+        note_certificate(s);
+        LIST_FOREACH (H2Conn, c, &s->conns, link)
+                if (c->stream.tls != NULL)
+                        h2_conn_outdated(c);
+}
+
+static bool open_tls(GrpcServer *s, const GrpcServerOptions *o, Err *err)
+{
+        static const char *const alpn[] = {"h2", NULL};
+
+        for (size_t i = 0; o->tls == NULL && i < o->n_addresses; i++)
+                if (!address_is_local(&o->addresses[i]))
+                        return err_set(err, ERR_INVALID, "TLSRequired",
+                                       "%s: off loopback callers are believed by mutual TLS alone, "
+                                       "expected certificate, key and client CA",
+                                       o->addresses[i].text);
+        if (o->tls == NULL)
+                return true;
+        INSIST(o->tls->certificate != NULL && o->tls->key != NULL && o->tls->client_ca != NULL);
+        s->tls = tls_server_open(&(TlsServerInput){.loop = s->loop,
+                                                   .log = s->log,
+                                                   .on_renewed = on_renewed,
+                                                   .owner = s,
+                                                   .certificate = o->tls->certificate,
+                                                   .key = o->tls->key,
+                                                   .client_ca = o->tls->client_ca,
+                                                   .alpn = alpn},
+                                 err);
+        if (s->tls != NULL)
+                note_certificate(s);
+        return s->tls != NULL;
 }
 
 /* ---- opening and closing */
@@ -145,6 +207,7 @@ static bool open_listeners(GrpcServer *s, const GrpcServerOptions *o, Err *err)
         for (size_t i = 0; i < o->n_addresses; i++) {
                 GrpcListener *l = &s->listeners[i];
                 l->server = s;
+                l->tls = o->addresses[i].sa.ss_family != AF_UNIX ? s->tls : NULL;
                 if (!listener_open(&l->listener, s->loop, &o->addresses[i], on_accept, err))
                         return false;
                 s->n_listeners = i + 1;
@@ -185,7 +248,7 @@ GrpcServer *grpc_server_open(Loop *loop, Log *log, const GrpcServerOptions *opti
         bool ok = s->callbacks != NULL && s->option != NULL;
         if (!ok)
                 err_set(err, ERR_TRANSIENT, "OutOfMemory", "gRPC server: out of memory");
-        if (!ok || !open_listeners(s, options, err))
+        if (!ok || !open_tls(s, options, err) || !open_listeners(s, options, err))
                 return grpc_server_close(s);
         return s;
 }
@@ -206,6 +269,7 @@ GrpcServer *grpc_server_close(GrpcServer *s)
                 nghttp2_session_callbacks_del(s->callbacks);
         if (s->option != NULL)
                 nghttp2_option_del(s->option);
+        s->tls = tls_server_close(s->tls);
         mem_free(s->methods);
         mem_free(s->listeners);
         mem_free(s->input);
@@ -242,9 +306,10 @@ const GrpcServerCounters *grpc_server_counters(const GrpcServer *s)
         return &s->n;
 }
 
-#define METRIC(name, kind, field, help)                                                         \
-        {                                                                                       \
-                "tailscale_gateway_grpc_" name, help, kind, offsetof(GrpcServerCounters, field), NULL \
+#define METRIC(name, kind, field, help)                                                          \
+        {                                                                                        \
+                "tailscale_gateway_grpc_" name, help, kind, offsetof(GrpcServerCounters, field), \
+                        NULL                                                                     \
         }
 #define COUNTER(name, field, help) METRIC(name "_total", METRIC_COUNTER, field, help)
 
@@ -278,6 +343,12 @@ static const MetricDesc metrics[] = {
                 "gRPC connections closed because of a violation of HTTP/2."),
         COUNTER("wrong_protocol", wrong_protocol,
                 "gRPC connections closed because the peer spoke something else."),
+        COUNTER("tls_handshakes_failed", handshakes_failed,
+                "TLS handshakes with gRPC callers that failed."),
+        COUNTER("certificates_renewed", certificates_renewed,
+                "Times that changed TLS files of the gRPC server were taken."),
+        METRIC("certificate_expiry_timestamp_seconds", METRIC_GAUGE, certificate_ends,
+               "Time at which the certificate shown to gRPC callers ends; 0 without TLS."),
 };
 
 const MetricTable grpc_server_metrics = {metrics, LENGTH_OF(metrics)};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * gRPC server: HTTP/2 on unix sockets and TCP, without TLS. A method gets one request message and
- * answers with one (unary) or with several over time (server streaming).
+ * gRPC server: HTTP/2 on unix sockets (plain) and TCP (plain, or under mutual TLS). A method gets
+ * one request message and answers with one (unary) or with several over time (server streaming).
  *
  * A handler is called from the loop, never from inside the HTTP/2 library, once the whole request
  * message is there. It answers at once or keeps the call ("parks" it) and answers later. A call
@@ -57,10 +57,22 @@ typedef struct GrpcMethod {
         void *ctx; /* for the handler: grpc_call_ctx */
 } GrpcMethod;
 
+/*
+ * Mutual TLS: paths of PEM files, copied; all three. They are read again when they change: new
+ * connections are under the new ones at once, those that are open go as in a drain, so that no call
+ * is lost. The same where the certificate that a peer showed ends. Who offers no h2 by ALPN is
+ * refused; the name that is asked for (SNI) is not looked at: Envoy Gateway sends it with the port.
+ */
+typedef struct GrpcTls {
+        const char *certificate, *key;
+        const char *client_ca; /* one of these must have signed a caller's certificate */
+} GrpcTls;
+
 typedef struct GrpcServerOptions {
         const Address *addresses; /* read while opening only */
         size_t n_addresses;
-        const GrpcCaps *caps;      /* copied; NULL: grpc_caps_default */
+        const GrpcTls *tls;   /* of all TCP addresses; NULL: none, and then they must be loopback */
+        const GrpcCaps *caps; /* copied; NULL: grpc_caps_default */
         GrpcDrainedFn *on_drained; /* may be NULL */
         void *owner;               /* for on_drained: grpc_server_owner */
 } GrpcServerOptions;
@@ -76,9 +88,13 @@ typedef struct GrpcServerCounters {
         uint64_t calls_rejected; /* answered here, no handler was called */
         uint64_t resets_in, resets_out;
         uint64_t floods, timeouts, protocol_errors, wrong_protocol;
+        uint64_t handshakes_failed;    /* of TLS */
+        uint64_t certificates_renewed; /* files that were taken after a change */
+        int64_t certificate_ends;      /* Unix time in seconds; 0: no TLS */
 } GrpcServerCounters;
 
-/* Listens on all addresses or on none. `methods` is copied (the paths are not). */
+/* Listens on all addresses or on none. ERR_INVALID "TLSRequired" where an address is neither a unix
+ * socket nor loopback and there is no TLS. `methods` is copied (the paths are not). */
 GrpcServer *grpc_server_open(Loop *loop, Log *log, const GrpcServerOptions *options,
                              const GrpcMethod *methods, size_t n, Err *err) MUST_USE;
 void *grpc_server_owner(const GrpcServer *s);

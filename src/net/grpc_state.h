@@ -16,9 +16,9 @@
 
 #include "base/list.h"
 #include "io/listener.h"
+#include "io/stream.h"
 #include "net/grpc_server.h"
 #include "net/h2_out.h"
-#include "net/h2_transport.h"
 #include "proto/grpc_frame.h"
 
 #include <nghttp2/nghttp2.h>
@@ -39,6 +39,7 @@ typedef struct H2Bucket {
 typedef struct GrpcListener {
         Listener listener;
         GrpcServer *server;
+        TlsServer *tls; /* the server's; NULL: plain */
 } GrpcListener;
 
 struct GrpcServer {
@@ -47,6 +48,7 @@ struct GrpcServer {
         GrpcCaps caps;
         GrpcDrainedFn *on_drained;
         void *owner;
+        TlsServer *tls;      /* owned; NULL: none */
         GrpcMethod *methods; /* owned */
         size_t n_methods;
         GrpcListener *listeners; /* owned */
@@ -61,11 +63,16 @@ struct GrpcServer {
         Timer drain;
         GrpcCall *current; /* whose handler runs; NULL once it has answered */
         bool is_draining, is_drained;
+        Mono told; /* when a failed handshake was last told; 0: never */
+        uint64_t untold;
         GrpcServerCounters n;
 };
 
+/* Says in the log that somebody did not get past the TLS handshake, and why; not each time. */
+void grpc_server_tell_handshake(GrpcServer *s, const char *why);
+
 typedef enum H2Phase {
-        H2_HANDSHAKE, /* preface and SETTINGS are awaited */
+        H2_HANDSHAKE, /* TLS, preface and SETTINGS are awaited */
         H2_OPEN,      /* frames go both ways */
         H2_GOING,     /* first GOAWAY sent; the PING behind it is awaited */
         H2_GONE,      /* last GOAWAY sent; open calls finish */
@@ -75,9 +82,9 @@ typedef enum H2Phase {
 struct H2Conn {
         Link link, dirty;
         GrpcServer *server;
-        H2Transport transport;
+        Stream stream;
+        bool is_greeted;          /* plain, or the TLS handshake was looked at */
         nghttp2_session *session; /* owned; NULL from H2_LINGER on */
-        FdSource source;
         Timer timer;
         H2Phase phase;
         bool is_done;   /* to be closed by the next flush */
@@ -87,6 +94,7 @@ struct H2Conn {
         Mono opened;
         Mono since;   /* when the phase began; in H2_OPEN, when the last call ended */
         Mono served;  /* when a call was last answered; 0: never */
+        Mono until;   /* when it is to go, busy or not; 0: never */
         Mono blocked; /* since when the socket takes nothing; 0: it does */
         Mono batch;   /* since when the output has not been empty; 0: it is */
         H2Bucket idle_frames, resets;

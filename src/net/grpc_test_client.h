@@ -25,9 +25,14 @@ typedef struct Answer {
         bool holds;  /* END_STREAM is not sent */
 } Answer;
 
-typedef struct Client {
+typedef struct Client Client;
+struct Client {
         World *world;
         int fd;
+        /* As send and recv on `fd`, where there is TLS in between; NULL: plain. */
+        ssize_t (*send)(Client *c, const void *p, size_t n);
+        ssize_t (*recv)(Client *c, void *p, size_t n);
+        void *tls;
         nghttp2_session *session;
         Answer answers[ANSWERS_MAX]; /* by (stream - 1) / 2 */
         int n;
@@ -36,7 +41,7 @@ typedef struct Client {
         int n_goaway;
         int32_t goaway_last;
         uint32_t goaway_code;
-} Client;
+};
 
 static inline Answer *answer_of(Client *c, int32_t stream)
 {
@@ -120,14 +125,14 @@ static inline int client_on_frame(nghttp2_session *s, const nghttp2_frame *f, vo
         return 0;
 }
 
-/* `window`: SETTINGS_INITIAL_WINDOW_SIZE, -1: the default. */
-static inline Client *client_open(World *w, int window)
+/* Takes over `fd`. `window`: SETTINGS_INITIAL_WINDOW_SIZE, -1: the default. */
+static inline Client *client_on(World *w, int fd, int window)
 {
         Client *c = mem_new(sizeof(*c));
         nghttp2_session_callbacks *cb;
 
         c->world = w;
-        c->fd = connect_to(w);
+        c->fd = fd;
         assert_int_equal(nghttp2_session_callbacks_new(&cb), 0);
         nghttp2_session_callbacks_set_on_header_callback(cb, client_on_header);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, client_on_data);
@@ -140,6 +145,11 @@ static inline Client *client_open(World *w, int window)
         return c;
 }
 
+static inline Client *client_open(World *w, int window)
+{
+        return client_on(w, connect_to(w), window);
+}
+
 static inline void client_close(Client *c)
 {
         for (int i = 0; i < c->n; i++)
@@ -147,6 +157,16 @@ static inline void client_close(Client *c)
         nghttp2_session_del(c->session);
         close(c->fd);
         mem_free(c);
+}
+
+static inline ssize_t client_send_bytes(Client *c, const void *p, size_t n)
+{
+        return c->send != NULL ? c->send(c, p, n) : send(c->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static inline ssize_t client_recv_bytes(Client *c, void *p, size_t n)
+{
+        return c->recv != NULL ? c->recv(c, p, n) : recv(c->fd, p, n, MSG_DONTWAIT);
 }
 
 static inline void client_write(Client *c)
@@ -158,8 +178,7 @@ static inline void client_write(Client *c)
         while (!c->eof && (n = nghttp2_session_mem_send(c->session, &p)) > 0) {
                 memcpy(chunk, p, (size_t)n);
                 for (ssize_t at = 0, left = PUMPS_MAX; at < n && left > 0; left--) {
-                        ssize_t m = send(c->fd, chunk + at, (size_t)(n - at),
-                                         MSG_DONTWAIT | MSG_NOSIGNAL);
+                        ssize_t m = client_send_bytes(c, chunk + at, (size_t)(n - at));
                         if (m < 0 && errno != EAGAIN)
                                 return;
                         if (m < 0)
@@ -174,7 +193,7 @@ static inline void client_read(Client *c)
         static uint8_t buf[1 << 16];
         ssize_t n;
 
-        while (!c->deaf && (n = recv(c->fd, buf, sizeof(buf), MSG_DONTWAIT)) >= 0) {
+        while (!c->deaf && (n = client_recv_bytes(c, buf, sizeof(buf))) >= 0) {
                 if (n == 0)
                         c->eof = true;
                 if (n == 0 || nghttp2_session_mem_recv(c->session, buf, (size_t)n) < 0)

@@ -18,6 +18,7 @@ enum {
 
 typedef struct World {
         Mono now;
+        Wall wall;
         Clock clock;
         Loop *loop;
         char dir[64];
@@ -36,8 +37,7 @@ static inline Mono on_mono(void *ctx)
 
 static inline Wall on_wall(void *ctx)
 {
-        (void)ctx;
-        return (Wall){1};
+        return ((World *)ctx)->wall;
 }
 
 static inline void copy_message(Buf *b, const GrpcCall *call)
@@ -91,9 +91,10 @@ static inline void on_drained(GrpcServer *s)
                 w->server = grpc_server_close(s);
 }
 
-static inline void world_open(World *w, const char *address, const GrpcCaps *caps)
+static inline void world_open_tls(World *w, const char *address, const GrpcCaps *caps,
+                                  const GrpcTls *tls)
 {
-        *w = (World){.now = {1000000000}};
+        *w = (World){.now = {1000000000}, .wall = {1}};
         w->clock = (Clock){on_mono, on_wall, w};
         w->loop = loop_new(&w->clock);
         snprintf(w->dir, sizeof(w->dir), "/tmp/grpc-test-XXXXXX");
@@ -108,10 +109,20 @@ static inline void world_open(World *w, const char *address, const GrpcCaps *cap
                 {"/t.T/Park", on_park, w},
                 {"/t.T/Fail", on_fail, w},
         };
-        const GrpcServerOptions options = {&a, 1, caps, on_drained, w};
+        const GrpcServerOptions options = {.addresses = &a,
+                                           .n_addresses = 1,
+                                           .tls = tls,
+                                           .caps = caps,
+                                           .on_drained = on_drained,
+                                           .owner = w};
         w->server = grpc_server_open(w->loop, NULL, &options, methods, LENGTH_OF(methods), &err);
         assert_non_null(w->server);
         w->address = *grpc_server_address(w->server, 0);
+}
+
+static inline void world_open(World *w, const char *address, const GrpcCaps *caps)
+{
+        world_open_tls(w, address, caps, NULL);
 }
 
 static inline void world_close(World *w)
@@ -156,6 +167,7 @@ static inline int connect_to(const World *w)
 static inline void move(World *w, int64_t seconds)
 {
         w->now = mono_add(w->now, SPAN_S(seconds));
+        w->wall.ms += seconds * 1000;
 }
 
 static inline void assert_eof(World *w, int fd)

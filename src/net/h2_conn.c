@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection reads at most READS_PER_TURN buffers and sends at most BATCHES_PER_TURN batches a
- * turn, so that one that floods takes its share of the loop and no more.
+ * A connection: a stream (io/stream, plain or under TLS) below one session of nghttp2. It reads at
+ * most READS_PER_TURN buffers and sends at most BATCHES_PER_TURN batches a turn, so that one that
+ * floods takes its share of the loop and no more.
  *
  *   HANDSHAKE -> OPEN -> GOING -> GONE -> LINGER -> closed
  *       |          |                         ^
@@ -15,14 +16,26 @@
  *   2. The timer stands at the earliest of all that can become due, or earlier: what moves a clock
  *      forward leaves the timer alone, on_timer sets it again.
  *   3. A socket is never waited for: `blocked` and `batch` bound how long a peer may not read.
+ *   4. Nothing of a peer reaches nghttp2 before its TLS handshake was looked at (`is_greeted`).
+ *   5. Under TLS a connection goes when the certificate that its peer showed ends, after
+ *      GRPC_TLS_AGE_S, and when our files are others (`until`). It goes as in a drain, so that no
+ *      call is lost.
  */
 #include "net/h2_conn.h"
 
 #include "base/mem.h"
 #include "net/grpc_call.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 enum {
+        /* What a unix socket holds unread is 208 KiB by default, of which the writer hears when a
+         * quarter is left: an answer of megabytes is then handed over in a dozen turns of both
+         * sides. The kernel doubles this, and caps it at net.core.wmem_max first. */
+        UNIX_SEND_BYTES = 256 << 10,
         READS_PER_TURN = 4,
+        RECORDS_PER_TURN = 16, /* the same of TLS: each read takes one */
         BATCHES_PER_TURN = 4,
         /* RST_STREAM, WINDOW_UPDATE and the like that wait because the peer does not read. */
         FRAMES_WAITING_MAX = 2000,
@@ -60,9 +73,8 @@ static void earliest(Mono *due, Mono from, int64_t seconds)
 static Mono due_at(const H2Conn *c)
 {
         static const int phase_s[] = {
-                [H2_HANDSHAKE] = GRPC_HANDSHAKE_S,
-                [H2_OPEN] = GRPC_IDLE_S,
-                [H2_GOING] = GRPC_GOAWAY_S,
+                [H2_HANDSHAKE] = GRPC_HANDSHAKE_S, [H2_OPEN] = GRPC_IDLE_S,
+                [H2_GOING] = GRPC_GOAWAY_S,        [H2_GONE] = GRPC_GONE_S,
                 [H2_LINGER] = GRPC_LINGER_S,
         };
         Mono due = {0};
@@ -71,7 +83,9 @@ static Mono due_at(const H2Conn *c)
                 earliest(&due, c->blocked, GRPC_STALL_S);
         if (c->batch.ns != 0)
                 earliest(&due, c->batch, GRPC_TRANSFER_S);
-        if (c->phase != H2_GONE && (c->phase != H2_OPEN || c->n_calls == 0))
+        if (c->phase == H2_OPEN && c->until.ns != 0)
+                earliest(&due, c->until, 0);
+        if (c->phase != H2_OPEN || c->n_calls == 0)
                 earliest(&due, c->since, phase_s[c->phase]);
         return due;
 }
@@ -141,6 +155,13 @@ void h2_conn_go(H2Conn *c)
         h2_conn_mark(c);
 }
 
+void h2_conn_outdated(H2Conn *c)
+{
+        c->until = now_of(c);
+        if (c->phase == H2_OPEN)
+                h2_conn_go(c);
+}
+
 void h2_conn_go_on(H2Conn *c)
 {
         if (c->phase != H2_GOING)
@@ -175,9 +196,8 @@ static void drop_session(H2Conn *c)
 void h2_conn_close(H2Conn *c)
 {
         drop_session(c);
-        fd_source_close(&c->source);
+        stream_close(&c->stream);
         timer_clear(&c->timer);
-        h2_transport_done(&c->transport);
         link_remove(&c->link);
         link_remove(&c->dirty);
         c->server->n.connections--;
@@ -191,8 +211,8 @@ static void linger(H2Conn *c)
 {
         drop_session(c);
         c->is_done = false;
-        h2_transport_finish(&c->transport);
-        fd_source_want(&c->source, FD_READ);
+        stream_finish(&c->stream);
+        stream_want(&c->stream, FD_READ);
         enter(c, H2_LINGER);
 }
 
@@ -213,8 +233,8 @@ static bool send_batch(H2Conn *c)
         if (c->is_broken || h2_out_is_empty(&c->out))
                 return false;
 
-        ptrdiff_t sent = h2_out_send(&c->out, &c->transport);
-        if (sent == H2_TRANSPORT_BROKEN)
+        ptrdiff_t sent = h2_out_send(&c->out, &c->stream);
+        if (sent == STREAM_BROKEN)
                 c->is_broken = true;
         if (sent > 0) {
                 c->server->n.bytes_out += (uint64_t)sent;
@@ -247,7 +267,8 @@ void h2_conn_flush(H2Conn *c)
         for (int i = 0; i < BATCHES_PER_TURN && send_batch(c); i++)
                 continue;
         note_blocked(c);
-        if (c->is_broken) {
+        /* Within a TLS handshake nothing can be said, not even why. */
+        if (c->is_broken || (c->is_done && !stream_is_open(&c->stream))) {
                 h2_conn_close(c);
                 return;
         }
@@ -260,7 +281,7 @@ void h2_conn_flush(H2Conn *c)
                 linger(c);
                 return;
         }
-        fd_source_want(&c->source, FD_READ | (writes ? FD_WRITE : 0));
+        stream_want(&c->stream, FD_READ | (writes ? FD_WRITE : 0));
         arm(c);
 }
 
@@ -287,9 +308,9 @@ static void feed(H2Conn *c, size_t n)
 /* False: nothing more for now, or never. */
 static bool read_some(H2Conn *c)
 {
-        ptrdiff_t n = h2_transport_recv(&c->transport, c->server->input, GRPC_INPUT_BYTES);
+        ptrdiff_t n = stream_read(&c->stream, c->server->input, GRPC_INPUT_BYTES);
 
-        if (n == H2_TRANSPORT_AGAIN)
+        if (n == STREAM_AGAIN)
                 return false;
         if (n <= 0) {
                 c->is_broken = true;
@@ -298,15 +319,42 @@ static bool read_some(H2Conn *c)
         c->server->n.bytes_in += (uint64_t)n;
         if (c->phase != H2_LINGER)
                 feed(c, (size_t)n);
-        return !c->is_broken && (size_t)n == GRPC_INPUT_BYTES;
+        return !c->is_broken && ((size_t)n == GRPC_INPUT_BYTES || c->stream.tls != NULL);
 }
 
-static void on_ready(FdSource *src, unsigned ready)
+static bool refuse_handshake(H2Conn *c, const char *why)
 {
-        H2Conn *c = CONTAINER_OF(src, H2Conn, source);
+        c->server->n.handshakes_failed++;
+        grpc_server_tell_handshake(c->server, why);
+        c->is_broken = true;
+        return false;
+}
 
-        if ((ready & FD_READ) != 0)
-                for (int i = 0; i < READS_PER_TURN && read_some(c); i++)
+/* Looks at what came of the TLS handshake, once. False: this is nobody to talk with. */
+static bool greet(H2Conn *c)
+{
+        if (!stream_is_open(&c->stream))
+                return refuse_handshake(c, stream_fault(&c->stream)->text);
+        /* RFC 9113 3.3 */
+        if (!str_eq(tls_stream_alpn(c->stream.tls), STR("h2")))
+                return refuse_handshake(c, "the peer does not offer h2 by ALPN");
+        c->is_greeted = true;
+        if (c->until.ns == 0) {
+                int64_t ms =
+                        tls_stream_peer_not_after(c->stream.tls).ms - loop_wall(c->server->loop).ms;
+                ms = ms > GRPC_TLS_AGE_S * 1000 ? GRPC_TLS_AGE_S * 1000 : ms < 0 ? 0 : ms;
+                c->until = mono_add(now_of(c), SPAN_MS(ms));
+        }
+        return true;
+}
+
+static void on_ready(Stream *s)
+{
+        H2Conn *c = CONTAINER_OF(s, H2Conn, stream);
+        int reads = c->stream.tls != NULL ? RECORDS_PER_TURN : READS_PER_TURN;
+
+        if (c->is_greeted || greet(c))
+                for (int i = 0; i < reads && read_some(c); i++)
                         continue;
         if (c->is_broken)
                 h2_conn_close(c);
@@ -335,17 +383,39 @@ static bool start_session(H2Conn *c)
                                                      GRPC_CONNECTION_WINDOW) == 0;
 }
 
-void h2_conn_open(GrpcServer *s, int fd)
+static bool is_unix(int fd)
+{
+        int domain = 0;
+        socklen_t n = sizeof(domain);
+
+        return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 && domain == AF_UNIX;
+}
+
+static void tune(int fd)
+{
+        const int one = 1, room = UNIX_SEND_BYTES;
+
+        if (is_unix(fd))
+                IGNORE(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)),
+                       "only speed is lost");
+        /* Frames are gathered here; the kernel need not wait for more. It sizes its buffer. */
+        else
+                IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)),
+                       "only speed is lost");
+}
+
+void h2_conn_open(GrpcServer *s, int fd, TlsServer *tls)
 {
         H2Conn *c = mem_new(sizeof(*c));
 
         c->server = s;
         c->opened = now_of(c);
-        h2_transport_init(&c->transport, fd);
+        tune(fd);
+        stream_init(&c->stream, s->loop, fd, tls, on_ready);
+        c->is_greeted = tls == NULL;
         list_init(&c->calls);
         list_add(&s->conns, &c->link);
         timer_init(&c->timer, s->loop, on_timer);
-        fd_source_init(&c->source, s->loop, fd, on_ready);
         s->n.connections++;
         s->n.connections_total++;
         if (!start_session(c)) {

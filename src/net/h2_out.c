@@ -127,7 +127,7 @@ static void drop_sent(H2Batch *b, size_t n)
         }
 }
 
-ptrdiff_t h2_out_send(H2Out *o, H2Transport *t)
+ptrdiff_t h2_out_send(H2Out *o, Stream *to)
 {
         H2Batch *b = o->batch;
         struct iovec at[H2_OUT_SPANS];
@@ -135,7 +135,7 @@ ptrdiff_t h2_out_send(H2Out *o, H2Transport *t)
 
         for (size_t i = b->first; i < b->n; i++)
                 at[n++] = (struct iovec){(char *)(uintptr_t)b->spans[i].p, b->spans[i].n};
-        ptrdiff_t sent = h2_transport_sendv(t, at, n);
+        ptrdiff_t sent = stream_writev(to, at, n);
         if (sent > 0)
                 drop_sent(b, (size_t)sent);
         if (b->bytes == 0)

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "net/h2_transport.h"
+#include "io/stream.h"
 #include "proto/grpc_frame.h"
 
 enum {
@@ -56,6 +56,6 @@ bool h2_out_has_room(const H2Out *o);
 void h2_out_add(H2Out *o, const void *p, size_t n);
 /* Takes the next `n` bytes of the message, which are counted as sent. Only where there is room. */
 void h2_out_add_message(H2Out *o, H2Message *m, size_t n);
-/* Sends what the transport takes: the bytes that went, or a code of H2Transport. Only where
- * something waits. */
-ptrdiff_t h2_out_send(H2Out *o, H2Transport *t) MUST_USE;
+/* Sends what the stream takes: the bytes that went, or a code of Stream. Only where something
+ * waits. */
+ptrdiff_t h2_out_send(H2Out *o, Stream *to) MUST_USE;

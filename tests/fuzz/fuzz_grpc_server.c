@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         Loop *loop = loop_new(&clock);
         GrpcServer *s = open_server(loop);
-        h2_conn_open(s, fd[0]);
+        h2_conn_open(s, fd[0], NULL);
         if ((data[0] & WITH_PREFACE) != 0)
                 send_all(loop, fd[1], STR(NGHTTP2_CLIENT_MAGIC "\0\0\0\4\0\0\0\0\0"), 0);
         send_all(loop, fd[1], str_make(data + 1, size - 1), data[0]);
