@@ -508,6 +508,24 @@ static curl_socket_t may_connect(void *ctx, curlsocktype purpose, struct curl_so
         return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
+/* CURLOPT_PREREQFUNCTION: the connection stands, and the request is sent next. Where the process
+ * was stopped meanwhile, that must not be: whoever asked counts on nothing being done after the
+ * deadline, and the loop delivers descriptors before timers. */
+static int may_send(void *ctx, char *ip, char *local_ip, int port, int local_port)
+{
+        HttpRequest *r = ctx;
+
+        (void)ip;
+        (void)local_ip;
+        (void)port;
+        (void)local_port;
+        if (!timer_is_set(&r->deadline) || mono_before(loop_clock(r->client->loop), r->deadline.at))
+                return CURL_PREREQFUNC_OK;
+        err_set(&r->result.err, ERR_TRANSIENT, "Timeout", "%s was not asked: it was too late",
+                r->peer);
+        return CURL_PREREQFUNC_ABORT;
+}
+
 /* --- the beginning of a request --- */
 
 /* Checks the URL and writes host:port for people. */
@@ -736,6 +754,8 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
         SET(CURLOPT_WRITEDATA, r);
         SET(CURLOPT_OPENSOCKETFUNCTION, may_connect);
         SET(CURLOPT_OPENSOCKETDATA, r);
+        SET(CURLOPT_PREREQFUNCTION, may_send);
+        SET(CURLOPT_PREREQDATA, r);
         if (in->deadline.ns == 0)
                 SET(CURLOPT_TCP_KEEPALIVE, 1L);
         ok = ok && set_trust(r) && set_method(r, in);

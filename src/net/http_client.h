@@ -94,7 +94,8 @@ typedef struct HttpRequestInput {
                                 https the handshake is done); nothing is asked, status is 0 */
         bool is_probe; /* nothing is told and nothing believed: any certificate will do, and plain
                           http to any address; never with a credential */
-        Span deadline; /* for everything, from now on; 0: none, for a body without end */
+        Span deadline; /* for everything, from now on; after it nothing is sent any more, also
+                          where the process was stopped. 0: none, for a body without end */
         size_t max_refusal; /* kept of the body of an answer that is not 2xx; 0:
                                HTTP_CLIENT_ERROR_BODY_MAX */
         size_t max_bytes;   /* of the body; 0, with on_body only: no cap, what is fed has its own */

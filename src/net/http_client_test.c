@@ -592,6 +592,22 @@ static void the_deadline_ends_every_state(void **state)
         }
 }
 
+/* The process was stopped while the connection came to be: the loop learns first that it stands. */
+static void nothing_is_sent_after_the_deadline(void **state)
+{
+        Fixture *f = *state;
+
+        script_server_set(&f->server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", SCRIPT_KEEP);
+        ASK(f, .max_bytes = 100);
+        turns(f, 1);
+        f->mono = mono_add(f->mono, SPAN_S(60));
+        finish(f);
+        assert_string_equal(f->reason, "Timeout");
+        assert_non_null(strstr(f->text, " was not asked: "));
+        turns(f, 20);
+        assert_int_equal(f->server.n_requests, 0);
+}
+
 static void nobody_there(void **state)
 {
         Fixture *f = *state;
@@ -776,6 +792,7 @@ int main(void)
                 TEST(caps_hold),
                 TEST(what_is_cut_short_says_so),
                 TEST(the_deadline_ends_every_state),
+                TEST(nothing_is_sent_after_the_deadline),
                 TEST(nobody_there),
                 TEST(tls_with_what_speaks_none),
                 TEST(a_bad_url_is_told),
