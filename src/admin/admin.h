@@ -10,9 +10,7 @@
 #include "base/metric.h"
 #include "io/address.h"
 #include "io/loop.h"
-#include "model/facts.h"
-#include "model/report.h"
-#include "model/world.h"
+#include "model/answered.h"
 #include "translate/snapshot.h"
 
 enum {
@@ -33,6 +31,7 @@ typedef struct AdminView {
         const Report *report;     /* NULL before the first */
         const Snapshot *snapshot; /* NULL before the first */
         const Facts *facts;
+        const Table *observed; /* of Observed; NULL: without Kubernetes */
         Wall now;
         AdminMetrics metrics[ADMIN_METRICS_MAX];
         size_t n_metrics;
@@ -55,6 +54,11 @@ typedef struct Admin Admin;
 Admin *admin_open(const AdminInput *in, Err *err) MUST_USE;
 /* NULL is welcome. Returns NULL. */
 Admin *admin_close(Admin *a);
+
+static inline AnsweredInput admin_answered(const AdminView *v)
+{
+        return (AnsweredInput){v->world, v->report, v->facts, v->observed};
+}
 
 /* The pages, each into `out`. */
 void metrics_page(const AdminView *v, Buf *out);

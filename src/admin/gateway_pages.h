@@ -2,7 +2,7 @@
 #pragma once
 /* GatewayPages: TailscaleGateways on /state, with the conditions that their status has. */
 
-#include "admin/answered.h"
+#include "model/answered.h"
 #include "proto/json_writer.h"
 
 /* The array "tailscaleGateways". */

@@ -4,7 +4,6 @@
  * of one object, so that HELP and TYPE stand once and a new metric is one line.
  */
 #include "admin/admin.h"
-#include "admin/answered.h"
 #include "admin/exposition.h"
 #include "admin/process_info.h"
 #include "admin/tailnet_pages.h"
@@ -133,7 +132,8 @@ static void put_entries(const AdminView *v, Buf *out)
 static void put_programmed(const AdminView *v, Buf *out)
 {
         const char *name = "tailscale_gateway_programmed";
-        Answered a CLEANUP(answered_done) = answered_make(v);
+        AnsweredInput input = admin_answered(v);
+        Answered a CLEANUP(answered_done) = answered_make(&input);
         exposition_family(out, name, "gauge",
                           "1 where Envoy Gateway was last given the wanted revision, and something "
                           "of the tailnet in it.");
@@ -168,12 +168,13 @@ static void put_revisions(const AdminView *v, Buf *out, const char *name, const 
 static void put_converged(const AdminView *v, Buf *out)
 {
         const char *name = "tailscale_gateway_revision_served";
+        AnsweredInput input = admin_answered(v);
         exposition_family(out, name, "gauge",
                           "1 where Envoy Gateway was last given the wanted revision.");
         TABLE_FOREACH (GatewayReport, g, v->report != NULL ? v->report->gateways : NULL) {
                 char buf[OBJECT_KEY_TEXT];
                 Label label = {"gateway", object_key_text(g->eg_gateway, buf)};
-                exposition_u64(out, name, &label, 1, answered_is_served(v, g));
+                exposition_u64(out, name, &label, 1, answered_is_served(&input, g));
         }
 }
 

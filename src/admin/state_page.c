@@ -125,7 +125,7 @@ static void put_entry(JsonWriter *w, const Answered *a, const EntryView *e)
         put_held(w, &e->held);
         json_key_array_begin(w, STR("endpoints"));
         TABLE_FOREACH (Endpoint, x, e->endpoints)
-                put_endpoint(w, x, facts_find_probe(a->view->facts, e->gateway, e->tailnet, x));
+                put_endpoint(w, x, facts_find_probe(a->in.facts, e->gateway, e->tailnet, x));
         json_array_end(w);
         json_key_array_begin(w, STR("leftOut"));
         TABLE_FOREACH (LeftOut, l, e->left_out)
@@ -213,12 +213,13 @@ static void put_hook(JsonWriter *w, const HookFact *f)
 static void put_gateway(JsonWriter *w, const AdminView *v, const GatewayReport *g)
 {
         const HookFact *f = facts_find_hook(v->facts, g->eg_gateway);
+        AnsweredInput input = admin_answered(v);
         json_object_begin(w);
         put_object_key(w, g->eg_gateway);
         json_key_bool(w, STR("found"), g->found);
         json_key_str(w, STR("revisionWanted"), str_of(g->revision));
         json_key_str(w, STR("revisionServed"), str_of(f != NULL ? f->served : ""));
-        json_key_bool(w, STR("programmed"), answered_is_served(v, g));
+        json_key_bool(w, STR("programmed"), answered_is_served(&input, g));
         json_key_u64(w, STR("hosts"), g->hosts);
         json_key_u64(w, STR("paths"), g->paths);
         json_key_u64(w, STR("clusters"), g->clusters);
@@ -285,7 +286,8 @@ static void put_process(JsonWriter *w, const AdminView *v)
 
 void state_page(const AdminView *v, Buf *out)
 {
-        Answered answered CLEANUP(answered_done) = answered_make(v);
+        AnsweredInput input = admin_answered(v);
+        Answered answered CLEANUP(answered_done) = answered_make(&input);
         JsonWriter w;
         json_writer_init(&w, out);
         json_object_begin(&w);

@@ -8,61 +8,10 @@
  */
 #include "admin/tailnet_pages.h"
 
-#include "admin/condition.h"
 #include "admin/exposition.h"
-
-/* One tailnet, put together for both pages. */
-typedef struct Shown {
-        const TailnetSpec *spec;
-        const TailnetState *state;  /* NULL: no poll has ended */
-        const TailnetFact *fact;    /* NULL: it is not asked */
-        const SourceFact *presence; /* of it */
-        Wall next_key_expiry;       /* of the devices that any TailscaleGateway takes; 0: none */
-} Shown;
-
-static Wall next_key_expiry(const World *w, ObjectKey tailnet)
-{
-        Wall next = {0};
-        TABLE_FOREACH (EntryView, e, w->entries) {
-                Wall t = e->next_key_expiry;
-                bool is_of_it = str_eq(e->gateway.namespace, tailnet.namespace) &&
-                                str_eq(e->source, tailnet.name);
-                if (is_of_it && t.ms != 0 && (next.ms == 0 || t.ms < next.ms))
-                        next = t;
-        }
-        return next;
-}
-
-static Shown shown_of(const AdminView *v, const TailnetSpec *t)
-{
-        const TailnetFact *f = facts_find_tailnet(v->facts, t->meta.key);
-        return (Shown){
-                .spec = t,
-                .state = table_find(v->world->tailnet_states, &t->meta.key, tailnet_state_find),
-                .fact = f,
-                .presence = f != NULL ? tailnet_fact_presence(f) : NULL,
-                .next_key_expiry = next_key_expiry(v->world, t->meta.key),
-        };
-}
-
-static bool is_stale(const Shown *s, Wall now)
-{
-        const SourceFact *f = s->presence;
-        bool is_failing = s->state != NULL && s->state->sync == SYNC_STALE;
-        return is_failing && f != NULL && f->last_sync.ms != 0 &&
-               now.ms - f->last_sync.ms > TAILNET_STALE_HOURS * INT64_C(3600000);
-}
+#include "model/tailnet_status.h"
 
 /* ---- /state ---- */
-
-static Str sync_name(const Shown *s, Wall now)
-{
-        if (s->state == NULL || s->state->sync == SYNC_NEVER)
-                return STR("NeverSynced");
-        if (s->state->sync == SYNC_DONE)
-                return STR("Synced");
-        return is_stale(s, now) ? STR("Stale") : STR("Failing");
-}
 
 static Str source_of(const TailnetSpec *t)
 {
@@ -101,47 +50,7 @@ static void put_source(JsonWriter *w, const SourceFact *f)
         json_object_end(w);
 }
 
-/* A server that is not reached says nothing of the credential: it is what it was. */
-static Condition authenticated_of(const Shown *s)
-{
-        const SourceFact *f = s->presence;
-        bool is_api = s->spec->file_path.n == 0 && !tailnet_spec_is_local(s->spec);
-        bool is_refused =
-                f != NULL && (f->kind == ERR_DENIED || (is_api && f->kind == ERR_MISSING));
-        if (is_refused)
-                return (Condition){"Authenticated", "False", str_of(f->reason), str_of(f->error)};
-        if (f != NULL && f->last_sync.ms != 0)
-                return (Condition){"Authenticated", "True", STR("Accepted"), {0}};
-        return (Condition){"Authenticated", "Unknown", STR("NeverSynced"), {0}};
-}
-
-static Condition synced_of(const Shown *s, Wall now)
-{
-        const SourceFact *f = s->presence;
-        Str message = f != NULL ? str_of(f->error) : (Str){0};
-        Str name = sync_name(s, now);
-        bool is_good = s->state != NULL && s->state->sync == SYNC_DONE;
-        bool is_unknown = f == NULL || f->polls == 0;
-        return (Condition){"Synced",
-                           is_good      ? "True"
-                           : is_unknown ? "Unknown"
-                                        : "False",
-                           name, message};
-}
-
-/* A manifest that is not accepted is not in force: `validate` and the fault of the directory tell
- * of it. */
-static void put_conditions(JsonWriter *w, const Shown *s, Wall now)
-{
-        const Condition all[] = {
-                {"Accepted", "True", STR("Valid"), {0}},
-                authenticated_of(s),
-                synced_of(s, now),
-        };
-        conditions_put(w, all, LENGTH_OF(all));
-}
-
-static void put_tailnet(JsonWriter *w, const Shown *s, Wall now)
+static void put_tailnet(JsonWriter *w, const TailnetStatus *s, Wall now)
 {
         static const TailnetState nothing = {0};
         const TailnetState *state = s->state != NULL ? s->state : &nothing;
@@ -149,8 +58,10 @@ static void put_tailnet(JsonWriter *w, const Shown *s, Wall now)
         json_key_str(w, STR("namespace"), s->spec->meta.key.namespace);
         json_key_str(w, STR("name"), s->spec->meta.key.name);
         json_key_str(w, STR("source"), source_of(s->spec));
-        json_key_str(w, STR("sync"), sync_name(s, now));
-        put_conditions(w, s, now);
+        json_key_str(w, STR("sync"), tailnet_status_sync(s, now));
+        Condition conditions[TAILNET_CONDITIONS];
+        tailnet_status_conditions(s, now, conditions);
+        conditions_put(w, conditions, TAILNET_CONDITIONS_SHOWN);
         json_key_u64(w, STR("devices"), state->n_devices);
         json_key_u64(w, STR("services"), table_n(state->services));
         json_key_str(w, STR("magicDNSSuffix"), state->suffix);
@@ -173,7 +84,7 @@ void tailnet_pages_state(const AdminView *v, JsonWriter *w)
 {
         json_key_array_begin(w, STR("tailnets"));
         TABLE_FOREACH (TailnetSpec, t, v->world->tailnets) {
-                Shown s = shown_of(v, t);
+                TailnetStatus s = tailnet_status_of(v->world, v->facts, t);
                 put_tailnet(w, &s, v->now);
         }
         json_array_end(w);
@@ -256,19 +167,19 @@ static void put_source_row(const AdminView *v, const SourceRow *row, Buf *out)
 
 typedef struct TailnetRow {
         const char *name, *help;
-        double (*value)(const Shown *s, Wall now);
+        double (*value)(const TailnetStatus *s, Wall now);
 } TailnetRow;
 
-static double tailnet_stale(const Shown *s, Wall now)
+static double tailnet_stale(const TailnetStatus *s, Wall now)
 {
-        return is_stale(s, now) ? 1 : 0;
+        return tailnet_status_is_stale(s, now) ? 1 : 0;
 }
-static double tailnet_services(const Shown *s, Wall now)
+static double tailnet_services(const TailnetStatus *s, Wall now)
 {
         IGNORE(now, "what was told last");
         return s->state != NULL ? (double)table_n(s->state->services) : 0;
 }
-static double tailnet_next_key_expiry(const Shown *s, Wall now)
+static double tailnet_next_key_expiry(const TailnetStatus *s, Wall now)
 {
         IGNORE(now, "a time, not an age");
         return (double)s->next_key_expiry.ms / 1000;
@@ -293,7 +204,7 @@ void tailnet_pages_metrics(const AdminView *v, Buf *out)
                 const TailnetRow *row = &tailnet_rows[i];
                 exposition_family(out, row->name, "gauge", row->help);
                 TABLE_FOREACH (TailnetSpec, t, v->world->tailnets) {
-                        Shown s = shown_of(v, t);
+                        TailnetStatus s = tailnet_status_of(v->world, v->facts, t);
                         char buf[OBJECT_KEY_TEXT];
                         Label label = {"tailnet", object_key_text(t->meta.key, buf)};
                         exposition_double(out, row->name, &label, 1, row->value(&s, v->now));

@@ -5,11 +5,6 @@
 #include "admin/admin.h"
 #include "proto/json_writer.h"
 
-enum {
-        /* What a source told last is believed for ever, and said to be old from then on. */
-        TAILNET_STALE_HOURS = 24,
-};
-
 /* The array "tailnets" of /state. */
 void tailnet_pages_state(const AdminView *v, JsonWriter *w);
 void tailnet_pages_metrics(const AdminView *v, Buf *out);

@@ -56,12 +56,6 @@ static void write_binding(Plan *p, ObjectKey key, Str revision, uint64_t attempt
         buf_done(&content);
 }
 
-static void plan_again(Plan *p, Mono at)
-{
-        if (p->again.ns == 0 || mono_before(at, p->again))
-                p->again = at;
-}
-
 /* The first change goes at once, later ones keep apart. */
 static bool may_write(const PlanInput *in, Plan *p, const BindingWritten *w)
 {

@@ -46,7 +46,12 @@ static void plan(Case *c, const char *revision, const BindingWritten *written, M
         c->world = w;
         c->report = report_of(revision);
         c->outside = (Outside){written, written != NULL ? 1 : 0, NULL, 0};
-        PlanInput in = {c->world, c->report, &c->facts, &c->outside, now, false};
+        PlanInput in = {.world = c->world,
+                        .report = c->report,
+                        .facts = &c->facts,
+                        .outside = &c->outside,
+                        .now = now,
+                        .only_facts = false};
         plan_make(&in, &c->plan);
 }
 
@@ -80,7 +85,7 @@ static void test_what_stands_there_is_not_written_again(void **state)
 {
         (void)state;
         Case c = {0};
-        BindingWritten w = {gateway, STR("r1"), 4, {0}};
+        BindingWritten w = {.eg_gateway = gateway, .revision = STR("r1"), .attempt = 4, .at = {0}};
         facts_init(&c.facts);
         plan(&c, "r1", &w, (Mono){1});
         assert_int_equal(c.plan.n, 0);
@@ -92,7 +97,8 @@ static void test_changes_keep_a_second_apart(void **state)
 {
         (void)state;
         Case c = {0};
-        BindingWritten w = {gateway, STR("r1"), 0, {1000}};
+        BindingWritten w = {
+                .eg_gateway = gateway, .revision = STR("r1"), .attempt = 0, .at = {1000}};
         facts_init(&c.facts);
         plan(&c, "r2", &w, (Mono){1000 + SPAN_MS(400).ns});
         assert_int_equal(c.plan.n, 0);
@@ -109,7 +115,7 @@ static void test_an_owed_answer_raises_the_attempt_once(void **state)
 {
         (void)state;
         Case c = {0};
-        BindingWritten w = {gateway, STR("r1"), 4, {0}};
+        BindingWritten w = {.eg_gateway = gateway, .revision = STR("r1"), .attempt = 4, .at = {0}};
         facts_init(&c.facts);
         HookFact *f = facts_hook(&c.facts, gateway);
         f->owes_attempt = true;
@@ -133,7 +139,8 @@ static void test_an_owed_answer_raises_the_attempt_once(void **state)
  * `at`, asked so. */
 static void plan_after_call(Case *c, const char *asked, uint64_t attempt, Mono at, Mono now)
 {
-        BindingWritten w = {gateway, STR("r2"), 1, {SPAN_S(10).ns}};
+        BindingWritten w = {
+                .eg_gateway = gateway, .revision = STR("r2"), .attempt = 1, .at = {SPAN_S(10).ns}};
         *c = (Case){0};
         facts_init(&c->facts);
         HookFact *f = facts_hook(&c->facts, gateway);
@@ -173,7 +180,7 @@ static void test_unwanted_names_the_empty_contribution_before_it_goes(void **sta
 {
         (void)state;
         Case c = {0};
-        BindingWritten w = {gateway, STR("r1"), 0, {0}};
+        BindingWritten w = {.eg_gateway = gateway, .revision = STR("r1"), .attempt = 0, .at = {0}};
         facts_init(&c.facts);
         plan(&c, NULL, &w, (Mono){1});
         /* The Gateway is not among what was read, so there is nobody to serve. */
@@ -203,14 +210,19 @@ static void plan_unwanted_case(Case *c, const BindingWritten *w, const char *ask
         c->world = world;
         c->report = report_of(NULL);
         c->outside = (Outside){w, 1, NULL, 0};
-        PlanInput in = {c->world, c->report, &c->facts, &c->outside, {1}, false};
+        PlanInput in = {.world = c->world,
+                        .report = c->report,
+                        .facts = &c->facts,
+                        .outside = &c->outside,
+                        .now = {1},
+                        .only_facts = false};
         plan_make(&in, &c->plan);
 }
 
 static void test_unwanted_waits_until_the_empty_one_was_served(void **state)
 {
         (void)state;
-        BindingWritten w = {gateway, STR("r1"), 2, {0}};
+        BindingWritten w = {.eg_gateway = gateway, .revision = STR("r1"), .attempt = 2, .at = {0}};
         Case c = {0};
         plan_unwanted_case(&c, &w, "r1");
         expect_write(&c, "\"empty\"");
@@ -234,7 +246,10 @@ static void test_unwanted_waits_until_the_empty_one_was_served(void **state)
 static void test_unwanted_of_another_process_asks_once_more(void **state)
 {
         (void)state;
-        BindingWritten w = {gateway, STR(PLAN_REVISION_EMPTY), 2, {0}};
+        BindingWritten w = {.eg_gateway = gateway,
+                            .revision = STR(PLAN_REVISION_EMPTY),
+                            .attempt = 2,
+                            .at = {0}};
         Case c = {0};
         plan_unwanted_case(&c, &w, NULL);
         expect_write(&c, "attempt: 3");
@@ -266,14 +281,19 @@ static void test_files_of_long_names_fit_a_directory(void **state)
 static void test_nothing_is_planned_while_the_world_is_not_complete(void **state)
 {
         (void)state;
-        BindingWritten w = {gateway, STR("r1"), 0, {0}};
+        BindingWritten w = {.eg_gateway = gateway, .revision = STR("r1"), .attempt = 0, .at = {0}};
         Facts facts;
         facts_init(&facts);
         World *world = world_new_empty();
         Report *report = report_of("r2");
         Str file = STR("a.yaml");
         Outside outside = {&w, 1, &file, 1};
-        PlanInput in = {world, report, &facts, &outside, {1}, false};
+        PlanInput in = {.world = world,
+                        .report = report,
+                        .facts = &facts,
+                        .outside = &outside,
+                        .now = {1},
+                        .only_facts = false};
         Plan p;
         plan_make(&in, &p);
         assert_int_equal(p.n, 0);

@@ -56,7 +56,12 @@ static void plan(Case *c, EntryView *const *views, size_t n, const Str *files, s
         c->report->entries = table_new(NULL, 0, entry_report_order);
         c->report->gateways = table_new(NULL, 0, gateway_report_order);
         Outside outside = {NULL, 0, files, n_files};
-        PlanInput in = {c->world, c->report, &c->facts, &outside, {1}, false};
+        PlanInput in = {.world = c->world,
+                        .report = c->report,
+                        .facts = &c->facts,
+                        .outside = &outside,
+                        .now = {1},
+                        .only_facts = false};
         plan_make(&in, &c->plan);
 }
 
@@ -140,7 +145,12 @@ static void facts_alone_plan_no_endpoints(void **state)
         assert_int_equal(c.plan.n, 2);
         plan_done(&c.plan);
         Outside outside = {NULL, 0, &stranger, 1};
-        PlanInput in = {c.world, c.report, &c.facts, &outside, {1}, true};
+        PlanInput in = {.world = c.world,
+                        .report = c.report,
+                        .facts = &c.facts,
+                        .outside = &outside,
+                        .now = {1},
+                        .only_facts = true};
         plan_make(&in, &c.plan);
         assert_int_equal(c.plan.n, 0);
         done(&c);

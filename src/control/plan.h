@@ -2,12 +2,14 @@
 #pragma once
 /*
  * Plan: what is to be written outside, as data; execute performs it. Made anew from the whole state
- * each time: no step depends on an event that could be lost.
+ * each time: no step depends on an event that could be lost. Outside are directories (PlanFile), or
+ * an API server (PlanObject).
  */
 
 #include "base/arena.h"
 #include "base/instant.h"
 #include "model/facts.h"
+#include "model/object_fault.h"
 #include "model/report.h"
 #include "model/world.h"
 
@@ -25,12 +27,59 @@ typedef struct PlanFile {
         bool remove;
 } PlanFile;
 
+typedef enum PlanVerb {
+        PLAN_APPLY,        /* server-side apply, with force */
+        PLAN_APPLY_STATUS, /* the same of the status alone */
+        PLAN_DELETE,
+} PlanVerb;
+
+/* What may be done by whom. In Kubernetes a process has any of them, or none for now. */
+typedef enum PlanRole {
+        PLAN_OPERATOR = 1, /* all but what a replica writes; only while the Lease is held */
+        PLAN_REPLICA = 2,  /* a Binding's attempt, and one annotation of its own */
+} PlanRole;
+
+/* One write to an object of the API server. All strings stand in the plan's arena, or are literals.
+ */
+typedef struct PlanObject {
+        PlanVerb verb;
+        PlanRole role; /* in which it is done */
+        ObservedKind kind;
+        ObjectKey key;
+        Str manager; /* field manager; not of a delete */
+        Str body;    /* JSON: the whole of what the field manager has to say; not of a delete */
+        /* What of Observed is as wished once it stands there: `own` after an apply, `status` after
+         * one of the status. */
+        Digest expected;
+        Str uid; /* of a delete: only of this one; empty: of any */
+        /* Of a TailscaleEndpoints: the Gateway whose Binding digests it, and waits for it. Of a
+         * Binding: itself. Else empty. */
+        ObjectKey eg_gateway;
+        /* Of a Binding: written now, it keeps the next such change a second apart. */
+        bool moves_revision, raises_attempt;
+} PlanObject;
+
+/* What is told of an object once `after` was written. */
+typedef struct PlanEvent {
+        size_t after; /* index in `objects` */
+        ObservedKind kind;
+        ObjectKey key;
+        Str uid;
+        bool is_warning;
+        Str reason; /* "Programmed", "Conflicted", … */
+        Str action; /* what was looked at: the condition's type */
+        Str note;
+} PlanEvent;
+
 /* A Binding as it stands outside. */
 typedef struct BindingWritten {
         ObjectKey eg_gateway;
         Str revision;
         uint64_t attempt;
         Mono at; /* when this process wrote it last; 0: it did not */
+        /* In Kubernetes, where `at` is about the revision alone: */
+        Mono attempt_at; /* when this process raised the attempt last; 0: it did not */
+        Mono since;      /* since when the revision is known to stand there */
 } BindingWritten;
 
 /* What execute knows to be outside. */
@@ -46,11 +95,15 @@ typedef struct Plan {
         PlanFile *files; /* in the order in which they are to be performed; those of an endpoint
                             before any Binding */
         size_t n, room;
+        PlanObject *objects; /* likewise; a status after the apply of its object */
+        size_t n_objects, room_objects;
+        PlanEvent *events;
+        size_t n_events, room_events;
         Mono again; /* when there will be more to do although nothing has changed; 0: never */
 } Plan;
 
-/* The least time between two changes of one Binding, after the first. */
 enum {
+        /* The least time between two changes of one Binding, after the first. */
         PLAN_BINDING_APART_MS = 1000,
         /* A call that asks for what stood there before is taken for a sign that the change was not
          * seen only after this time: reading all its files takes Envoy Gateway up to two seconds.
@@ -58,6 +111,20 @@ enum {
         PLAN_BINDING_MISSED_MS = 3000,
         /* A file's name, so that it fits a directory (255 bytes) under a temporary name, too. */
         PLAN_FILE_NAME_MAX = 250,
+        /* Between two writes of a status in which only lastSync is another. */
+        PLAN_HEARTBEAT_S = 600,
+        /* In Kubernetes, of a Binding that is to go: for so long it waits until somebody has
+         * served the empty contribution. Envoy Gateway may be gone for good. */
+        PLAN_BINDING_UNANSWERED_S = 600,
+        /* What a replica said that it served is taken away when another one has served what is
+         * wanted and this is so old: it is gone, or Envoy Gateway asks it no more. */
+        PLAN_SERVED_KEPT_S = 600,
+        /* More than so many of one revision are thinned out, those of an hour ago and before. */
+        PLAN_SERVED_MAX = 16,
+        PLAN_SERVED_OLD_S = 3600,
+        /* A new revision is served within some 100 ms: for so long nobody is told that what he
+         * wished yesterday is not programmed. */
+        PLAN_PENDING_S = 5,
 };
 
 /* What a Binding names before it is removed: the contribution of nobody. */
@@ -70,8 +137,15 @@ typedef struct PlanInput {
         const Outside *outside;
         Mono now;
         /* World and what is outside are as when a plan found nothing to write, and only Facts are
-         * new: they bear on Bindings alone. */
+         * new: they bear on Bindings and statuses alone. */
         bool only_facts;
+
+        bool in_kubernetes;    /* else all that follows is nothing, and files are planned */
+        unsigned roles;        /* of PlanRole, or'ed; 0: nothing is planned */
+        const Table *observed; /* of Observed: what stands there, the own writes in it */
+        const Table *faults;   /* of ObjectFault */
+        Wall wall;             /* `now` on the wall */
+        Str replica;           /* who we are among the replicas: the pod's name */
 } PlanInput;
 
 /* Nothing is planned while the World is not complete. */
@@ -85,5 +159,19 @@ Str plan_binding_file(ObjectKey eg_gateway, char ret[PLAN_FILE_NAME_MAX + 1]);
 /* Parts of plan_make, one file per kind. */
 void plan_endpoints(const PlanInput *in, Plan *p);
 void plan_bindings(const PlanInput *in, Plan *p);
+/* The same in Kubernetes. */
+void plan_endpoints_objects(const PlanInput *in, Plan *p);
+void plan_binding_objects(const PlanInput *in, Plan *p);
+void plan_tailnet_statuses(const PlanInput *in, Plan *p);
+void plan_gateway_statuses(const PlanInput *in, Plan *p);
+/* Of what users write beside these: TailscaleEndpoints that are not valid. */
+void plan_user_statuses(const PlanInput *in, Plan *p);
+
 /* Appends; name and content are copied into the plan's arena. */
 void plan_add(Plan *p, PlanDir dir, Str name, Str content, bool remove);
+/* Appends; key, manager, body, uid are copied into the plan's arena. Returns its index. */
+size_t plan_add_object(Plan *p, const PlanObject *o);
+/* Appends; all strings are copied. */
+void plan_add_event(Plan *p, const PlanEvent *e);
+/* There will be more to do at `at`, if not before. */
+void plan_again(Plan *p, Mono at);

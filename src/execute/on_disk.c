@@ -161,7 +161,10 @@ static void refresh(OnDisk *d)
         BindingWritten *b = mem_new_array(d->n_bindings + 1, sizeof *b);
         for (size_t i = 0; i < d->n_bindings; i++) {
                 const BindingSpec *s = d->bindings[i].spec;
-                b[i] = (BindingWritten){s->meta.key, s->revision, s->attempt, d->bindings[i].at};
+                b[i] = (BindingWritten){.eg_gateway = s->meta.key,
+                                        .revision = s->revision,
+                                        .attempt = s->attempt,
+                                        .at = d->bindings[i].at};
         }
         qsort(b, d->n_bindings, sizeof *b, written_order);
         d->outside = (Outside){b, d->n_bindings, names.at, names.n};

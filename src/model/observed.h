@@ -24,8 +24,17 @@ typedef enum ObservedKind {
 } ObservedKind;
 
 enum {
-        OBSERVED_CONDITIONS_MAX = 16
+        OBSERVED_CONDITIONS_MAX = 16,
+        /* More replicas than Envoy Gateway has connections to; what is beyond is not looked at. */
+        OBSERVED_SERVED_MAX = 64,
 };
+
+/* Field managers: of the operator; of all replicas, for a Binding's `attempt`; with "-<replica>"
+ * behind it of one replica's annotation. Two appliers of one name would take each other's away. */
+#define OBSERVED_MANAGER         "tailscale-gateway"
+#define OBSERVED_MANAGER_REPLICA "tailscale-gateway-extension"
+/* Before a replica's name: the annotation of a Binding that names the revision it served last. */
+#define OBSERVED_SERVED "served.gateway.tailscale.com/"
 
 /* One of status.conditions. */
 typedef struct ConditionSeen {
@@ -33,6 +42,13 @@ typedef struct ConditionSeen {
         int64_t observed_generation;
         Wall since; /* lastTransitionTime */
 } ConditionSeen;
+
+/* What one replica says that it served. */
+typedef struct ServedSeen {
+        Str replica;  /* as a label's value */
+        Str revision; /* at most REVISION_MAX */
+        Wall at;      /* when it was written, by the server's own clock; 0: not known */
+} ServedSeen;
 
 typedef struct Observed {
         Leaf leaf;
@@ -42,11 +58,20 @@ typedef struct Observed {
         int64_t generation;
         bool deleting; /* it has a deletionTimestamp */
         bool ours;     /* label app.kubernetes.io/managed-by: tailscale-gateway */
-        /* Digests of canonical forms (members sorted, null left out). `own`: our labels,
-         * annotations and ownerReferences, and every member but metadata and status. */
+        /* Digests of canonical forms: members sorted, null and what is empty left out, objects of a
+         * list in no order. `own`: our labels and annotations ("gateway.tailscale.com/…",
+         * "app.kubernetes.io/…"), ownerReferences, and every member but apiVersion, kind, metadata
+         * and status. */
         Digest own, status;
         const ConditionSeen *conditions;
         size_t n_conditions;
+        Wall last_sync; /* status.lastSync; 0: none */
+        Str owner;      /* the TailscaleGateway among its owners, by name; or empty */
+        /* Of a Binding. */
+        Str revision;
+        uint64_t attempt;
+        const ServedSeen *served; /* by replica */
+        size_t n_served;
 } Observed;
 
 /* One reference. `object` has apiVersion, kind and metadata; NULL where it has no name. */
@@ -55,6 +80,11 @@ const Observed *observed_new(ObservedKind kind, const Tree *object) MUST_USE;
  * JSON object with metadata, and spec or data or status. */
 void observed_digests(const Tree *body, Digest *ret_own, Digest *ret_status);
 
+/* The condition of that type, or NULL. `o` may be NULL. */
+const ConditionSeen *observed_condition(const Observed *o, Str type);
+/* Says any replica that it served that revision? `binding` may be NULL. */
+bool observed_is_served(const Observed *binding, Str revision);
+
 int observed_order(const void *a, const void *b);
 typedef struct ObservedKey {
         ObservedKind kind;
@@ -62,4 +92,7 @@ typedef struct ObservedKey {
 } ObservedKey;
 /* `key` is an ObservedKey *. */
 int observed_find(const void *key, const void *leaf);
+/* The same object in the same version? */
 bool observed_same(const void *a, const void *b);
+/* Shorthand for table_find with an ObservedKey; `t` may be NULL. */
+const Observed *observed_at(const Table *t, ObservedKind kind, ObjectKey key);

@@ -1,191 +1,248 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Members in a fixed order, lists in the order of their Table, no times: the same content gives the
- * same bytes. A scalar is quoted unless it can only be read as a string.
+ * Members in a fixed order, lists in the order of their Table: the same content gives the same
+ * bytes. In a file there are no times of conditions.
  */
 #include "model/render.h"
 
-/* Words that some reader of YAML 1.1 takes for something else. */
-static bool is_special_word(Str s)
-{
-        static const char *const words[] = {"null", "true", "false", "yes", "no", "on",
-                                            "off",  "y",    "n",     "nan", "inf"};
+#include "model/label_value.h"
+#include "model/observed.h"
 
-        for (size_t i = 0; i < LENGTH_OF(words); i++)
-                if (str_eq_fold(s, str_of(words[i])))
-                        return true;
-        return false;
+static void render_head(DocWriter *d, const char *kind, ObjectKey key)
+{
+        doc_str(d, STR("apiVersion"), STR(MODEL_API_VERSION));
+        doc_str(d, STR("kind"), str_of(kind));
+        doc_object(d, STR("metadata"));
+        doc_str(d, STR("name"), key.name);
+        doc_str(d, STR("namespace"), key.namespace);
 }
 
-/* Begins with a letter, holds nothing that YAML gives a meaning to. */
-static bool is_plain(Str s)
+void render_apply_head(DocWriter *d, const char *kind, ObjectKey key, Str uid)
 {
-        if (s.n == 0 || s.n > 200 || is_special_word(s))
-                return false;
-        for (size_t i = 0; i < s.n; i++) {
-                char c = s.p[i];
-                bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-                bool inner = (c >= '0' && c <= '9') || strchr("-._/", c) != NULL;
-
-                if (c == '\0' || (!letter && (i == 0 || !inner)))
-                        return false;
-        }
-        return true;
+        doc_begin(d);
+        render_head(d, kind, key);
+        doc_optional_str(d, STR("uid"), uid);
 }
 
-/* What libyaml does not read back, or takes for the end of a line: C1 controls, U+2028, U+2029, the
- * byte order mark and non-characters. `s` begins with a sequence of `n` bytes; 0 where it may stand
- * as it is. */
-static unsigned must_escape(Str s, size_t n)
+/* ---- Bindings ---- */
+
+static void render_binding_spec(DocWriter *d, ObjectKey eg_gateway, Str revision, uint64_t attempt)
 {
-        const unsigned char *p = (const unsigned char *)s.p;
-        unsigned c = 0;
-
-        if (n == 1)
-                c = p[0];
-        else if (n == 2)
-                c = (p[0] & 0x1fU) << 6 | (p[1] & 0x3fU);
-        else if (n == 3)
-                c = (p[0] & 0xfU) << 12 | (p[1] & 0x3fU) << 6 | (p[2] & 0x3fU);
-        if ((n == 1 && c < 0x20) || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
-            c == 0xfeff || c >= 0xfffe)
-                return c;
-        return 0;
-}
-
-static void render_quoted(Buf *out, Str s)
-{
-        buf_add_char(out, '"');
-        while (s.n > 0) {
-                size_t n = str_utf8(s);
-                unsigned char c = (unsigned char)s.p[0];
-
-                if (c == '"' || c == '\\')
-                        buf_printf(out, "\\%c", c);
-                else if (n == 0)
-                        buf_add_str(out, STR("\xef\xbf\xbd"));
-                else if (c == 0 || must_escape(s, n) != 0)
-                        buf_printf(out, "\\u%04x", must_escape(s, n));
-                else
-                        buf_add(out, s.p, n);
-                s = str_sub(s, n > 0 ? n : 1, s.n);
-        }
-        buf_add_char(out, '"');
-}
-
-void render_scalar(Buf *out, Str s)
-{
-        if (is_plain(s))
-                buf_add_str(out, s);
-        else
-                render_quoted(out, s);
-}
-
-static void member(Buf *out, const char *indent_and_name, Str value)
-{
-        buf_printf(out, "%s: ", indent_and_name);
-        render_scalar(out, value);
-        buf_add_char(out, '\n');
-}
-
-static void optional_member(Buf *out, const char *indent_and_name, Str value)
-{
-        if (value.n > 0)
-                member(out, indent_and_name, value);
-}
-
-static void render_head(Buf *out, const char *kind, ObjectKey key)
-{
-        buf_printf(out, "apiVersion: %s\nkind: %s\nmetadata:\n", MODEL_API_VERSION, kind);
-        member(out, "  name", key.name);
-        member(out, "  namespace", key.namespace);
+        doc_object(d, STR("spec"));
+        doc_list(d, STR("targetRefs"), 1);
+        doc_item(d);
+        doc_str(d, STR("group"), STR("gateway.networking.k8s.io"));
+        doc_str(d, STR("kind"), STR("Gateway"));
+        doc_str(d, STR("name"), eg_gateway.name);
+        doc_item_end(d);
+        doc_list_end(d);
+        /* Always quoted: one digest in 10^8 is all digits, or reads as 1e99. */
+        doc_quoted(d, STR("revision"), revision);
+        if (attempt > 0)
+                doc_u64(d, STR("attempt"), attempt);
+        doc_object_end(d);
 }
 
 void render_binding(ObjectKey eg_gateway, Str revision, uint64_t attempt, Buf *out)
 {
-        render_head(out, "TailscaleGatewayBinding", eg_gateway);
-        buf_add_str(out, STR("spec:\n  targetRefs:\n  - group: gateway.networking.k8s.io\n"
-                             "    kind: Gateway\n"));
-        member(out, "    name", eg_gateway.name);
-        /* Always quoted: one digest in 10^8 is all digits, or reads as 1e99. */
-        buf_add_str(out, STR("  revision: "));
-        render_quoted(out, revision);
-        buf_add_char(out, '\n');
-        if (attempt > 0)
-                buf_printf(out, "  attempt: %llu\n", (unsigned long long)attempt);
+        DocWriter d;
+        doc_yaml_init(&d, out);
+        doc_begin(&d);
+        render_head(&d, "TailscaleGatewayBinding", eg_gateway);
+        doc_object_end(&d);
+        render_binding_spec(&d, eg_gateway, revision, attempt);
+        doc_end(&d);
 }
 
-static void render_endpoint(Buf *out, const Endpoint *e)
+void render_binding_apply(ObjectKey eg_gateway, Str revision, uint64_t attempt, Buf *out)
 {
-        member(out, "  - name", e->service);
-        member(out, "    tailscaleIP", e->ip);
-        optional_member(out, "    tailscaleFQDN", e->fqdn);
-        buf_printf(out, "    port: %u\n", e->port);
-        member(out, "    protocol", protocol_name(e->protocol));
-        if (e->tags.n > 0)
-                buf_add_str(out, STR("    tags:\n"));
-        for (size_t i = 0; i < e->tags.n; i++) {
-                buf_add_str(out, STR("    - "));
-                render_scalar(out, e->tags.at[i]);
-                buf_add_char(out, '\n');
+        DocWriter d;
+        doc_json_init(&d, out);
+        render_apply_head(&d, "TailscaleGatewayBinding", eg_gateway, (Str){0});
+        doc_object(&d, STR("labels"));
+        doc_str(&d, STR(MODEL_LABEL_MANAGED_BY), STR(MODEL_OURS));
+        doc_object_end(&d);
+        doc_object_end(&d);
+        render_binding_spec(&d, eg_gateway, revision, attempt);
+        doc_end(&d);
+}
+
+void render_binding_attempt(ObjectKey eg_gateway, Str uid, uint64_t attempt, Buf *out)
+{
+        DocWriter d;
+        doc_json_init(&d, out);
+        render_apply_head(&d, "TailscaleGatewayBinding", eg_gateway, uid);
+        doc_object_end(&d);
+        doc_object(&d, STR("spec"));
+        doc_u64(&d, STR("attempt"), attempt);
+        doc_object_end(&d);
+        doc_end(&d);
+}
+
+void render_binding_served(ObjectKey eg_gateway, Str uid, Str replica, Str revision, Buf *out)
+{
+        char value[LABEL_VALUE_MAX + 1], key[sizeof(OBSERVED_SERVED) + LABEL_VALUE_MAX];
+        Str name = label_value(replica, value);
+        DocWriter d;
+        doc_json_init(&d, out);
+        render_apply_head(&d, "TailscaleGatewayBinding", eg_gateway, uid);
+        if (revision.n > 0) {
+                memcpy(key, OBSERVED_SERVED, strlen(OBSERVED_SERVED));
+                memcpy(key + strlen(OBSERVED_SERVED), name.p, name.n);
+                doc_object(&d, STR("annotations"));
+                doc_str(&d, str_make(key, strlen(OBSERVED_SERVED) + name.n), revision);
+                doc_object_end(&d);
         }
-        optional_member(out, "    nodeID", e->node_id);
+        doc_object_end(&d);
+        doc_end(&d);
+}
+
+/* ---- TailscaleEndpoints ---- */
+
+static void render_endpoint(DocWriter *d, const Endpoint *e)
+{
+        doc_item(d);
+        doc_str(d, STR("name"), e->service);
+        doc_str(d, STR("tailscaleIP"), e->ip);
+        doc_optional_str(d, STR("tailscaleFQDN"), e->fqdn);
+        doc_u64(d, STR("port"), e->port);
+        doc_str(d, STR("protocol"), protocol_name(e->protocol));
+        if (e->tags.n > 0) {
+                doc_list(d, STR("tags"), e->tags.n);
+                for (size_t i = 0; i < e->tags.n; i++)
+                        doc_item_str(d, e->tags.at[i]);
+                doc_list_end(d);
+        }
+        doc_optional_str(d, STR("nodeID"), e->node_id);
         if (!str_eq(e->short_name, e->service))
-                optional_member(out, "    shortName", e->short_name);
-        optional_member(out, "    portSource", e->port_source);
-        optional_member(out, "    rule", e->rule);
-        optional_member(out, "    health", e->health);
-        optional_member(out, "    healthText", e->health_text);
-        buf_printf(out, "    weight: %u\n", e->weight);
+                doc_optional_str(d, STR("shortName"), e->short_name);
+        doc_optional_str(d, STR("portSource"), e->port_source);
+        doc_optional_str(d, STR("rule"), e->rule);
+        doc_optional_str(d, STR("health"), e->health);
+        doc_optional_str(d, STR("healthText"), e->health_text);
+        doc_u64(d, STR("weight"), e->weight);
+        doc_item_end(d);
 }
 
-static void render_condition(Buf *out, const char *type, bool status, Str reason)
+static void render_annotations(DocWriter *d, const EntryView *view)
 {
-        buf_printf(out, "  - type: %s\n    status: \"%s\"\n", type, status ? "True" : "False");
-        member(out, "    reason", reason);
+        doc_optional_str(d, STR(MODEL_SOURCE), view->source);
 }
 
-static void optional_time(Buf *out, const char *indent_and_name, Wall t)
+static void render_endpoints_spec(DocWriter *d, Str tailnet, const Endpoint *const *endpoints,
+                                  size_t n)
 {
-        char text[WALL_TEXT];
-
-        if (t.ms != 0)
-                buf_printf(out, "%s: \"%s\"\n", indent_and_name, wall_format(t, text));
+        doc_object(d, STR("spec"));
+        doc_str(d, STR("tailnet"), tailnet);
+        if (!d->yaml)
+                doc_str(d, STR("direction"), STR("Egress"));
+        doc_list(d, STR("endpoints"), n);
+        for (size_t i = 0; i < n; i++)
+                render_endpoint(d, endpoints[i]);
+        doc_list_end(d);
+        doc_object_end(d);
 }
 
-static void render_status(Buf *out, const EntryView *view)
+void render_entry_conditions(const EntryView *view, Condition ret[RENDER_ENTRY_CONDITIONS])
 {
-        buf_printf(out, "status:\n  discoveredEndpoints: %zu\n", table_n(view->endpoints));
-        optional_time(out, "  lastSync", view->last_sync);
-        optional_time(out, "  nextKeyExpiry", view->next_key_expiry);
+        bool held = view->held.n > 0;
+        ret[0] = (Condition){.type = "Synced",
+                             .status = view->known ? "True" : "False",
+                             .reason =
+                                     view->known ? STR("DiscoverySuccessful") : STR("NeverSynced")};
+        ret[1] = (Condition){.type = "RemovalHeld",
+                             .status = held ? "True" : "False",
+                             .reason = held ? view->held.reason : STR("NothingHeld")};
+}
+
+static void render_status(DocWriter *d, const EntryView *view, Wall last_sync,
+                          const ConditionPast *past)
+{
+        Condition conditions[RENDER_ENTRY_CONDITIONS];
+        render_entry_conditions(view, conditions);
+        doc_object(d, STR("status"));
+        doc_u64(d, STR("discoveredEndpoints"), table_n(view->endpoints));
+        doc_wall(d, STR("lastSync"), last_sync);
+        doc_wall(d, STR("nextKeyExpiry"), view->next_key_expiry);
         if (view->held.n > 0) {
-                buf_printf(out, "  held:\n    count: %u\n    confirmations: %u\n", view->held.n,
-                           view->held.confirmations);
-                member(out, "    digest", view->held.digest);
-                member(out, "    reason", view->held.reason);
+                doc_object(d, STR("held"));
+                doc_u64(d, STR("count"), view->held.n);
+                doc_u64(d, STR("confirmations"), view->held.confirmations);
+                doc_str(d, STR("digest"), view->held.digest);
+                doc_str(d, STR("reason"), view->held.reason);
+                doc_object_end(d);
         }
-        buf_add_str(out, STR("  conditions:\n"));
-        render_condition(out, "Synced", view->known,
-                         view->known ? STR("DiscoverySuccessful") : STR("NeverSynced"));
-        render_condition(out, "RemovalHeld", view->held.n > 0,
-                         view->held.n > 0 ? view->held.reason : STR("NothingHeld"));
+        conditions_doc(d, conditions, LENGTH_OF(conditions), past);
+        doc_object_end(d);
 }
 
 void render_endpoints(const EntryView *view, Str name, const Endpoint *const *endpoints, size_t n,
                       Buf *out)
 {
-        render_head(out, "TailscaleEndpoints", (ObjectKey){view->gateway.namespace, name});
-        buf_add_str(out, STR("  labels:\n"));
-        member(out, "    gateway.tailscale.com/gateway", view->gateway.name);
-        member(out, "    gateway.tailscale.com/tailnet", view->tailnet);
+        DocWriter d;
+        doc_yaml_init(&d, out);
+        doc_begin(&d);
+        render_head(&d, "TailscaleEndpoints", (ObjectKey){view->gateway.namespace, name});
+        doc_object(&d, STR("labels"));
+        doc_str(&d, STR(MODEL_LABEL_GATEWAY), view->gateway.name);
+        doc_str(&d, STR(MODEL_LABEL_TAILNET), view->tailnet);
+        doc_object_end(&d);
         if (view->source.n > 0) {
-                buf_add_str(out, STR("  annotations:\n"));
-                member(out, "    " MODEL_SOURCE, view->source);
+                doc_object(&d, STR("annotations"));
+                render_annotations(&d, view);
+                doc_object_end(&d);
         }
-        buf_add_str(out, STR("spec:\n"));
-        member(out, "  tailnet", view->tailnet);
-        buf_add_str(out, n == 0 ? STR("  endpoints: []\n") : STR("  endpoints:\n"));
-        for (size_t i = 0; i < n; i++)
-                render_endpoint(out, endpoints[i]);
-        render_status(out, view);
+        doc_object_end(&d);
+        render_endpoints_spec(&d, view->tailnet, endpoints, n);
+        render_status(&d, view, view->last_sync, NULL);
+        doc_end(&d);
+}
+
+static void render_owner(DocWriter *d, const RenderShard *shard)
+{
+        doc_list(d, STR("ownerReferences"), 1);
+        doc_item(d);
+        doc_str(d, STR("apiVersion"), STR(MODEL_API_VERSION));
+        doc_str(d, STR("kind"), STR("TailscaleGateway"));
+        doc_str(d, STR("name"), shard->view->gateway.name);
+        doc_str(d, STR("uid"), shard->owner_uid);
+        doc_bool(d, STR("controller"), true);
+        doc_item_end(d);
+        doc_list_end(d);
+}
+
+void render_endpoints_apply(const RenderShard *shard, Buf *out)
+{
+        const EntryView *view = shard->view;
+        char value[LABEL_VALUE_MAX + 1];
+        DocWriter d;
+        doc_json_init(&d, out);
+        render_apply_head(&d, "TailscaleEndpoints",
+                          (ObjectKey){view->gateway.namespace, shard->name}, (Str){0});
+        doc_object(&d, STR("labels"));
+        doc_str(&d, STR(MODEL_LABEL_MANAGED_BY), STR(MODEL_OURS));
+        doc_str(&d, STR(MODEL_LABEL_GATEWAY), label_value(view->gateway.name, value));
+        doc_str(&d, STR(MODEL_LABEL_TAILNET), label_value(view->tailnet, value));
+        doc_object_end(&d);
+        doc_object(&d, STR("annotations"));
+        render_annotations(&d, view);
+        if (!label_value_is_valid(view->gateway.name))
+                doc_str(&d, STR(MODEL_LABEL_GATEWAY), view->gateway.name);
+        doc_object_end(&d);
+        render_owner(&d, shard);
+        doc_object_end(&d);
+        render_endpoints_spec(&d, view->tailnet, shard->endpoints, shard->n);
+        doc_end(&d);
+}
+
+void render_endpoints_status(const EntryView *view, Str name, Wall last_sync,
+                             const ConditionPast *past, Buf *out)
+{
+        DocWriter d;
+        doc_json_init(&d, out);
+        render_apply_head(&d, "TailscaleEndpoints", (ObjectKey){view->gateway.namespace, name},
+                          past->seen != NULL ? past->seen->uid : (Str){0});
+        doc_object_end(&d);
+        render_status(&d, view, last_sync, past);
+        doc_end(&d);
 }

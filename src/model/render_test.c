@@ -256,7 +256,7 @@ static void test_scalars_come_back(void **state)
                 buf_init(&b, 4096);
                 arena_init(&arena, 0);
                 buf_add_str(&b, STR("k: "));
-                render_scalar(&b, word);
+                doc_yaml_scalar(&b, word);
                 buf_add_char(&b, '\n');
                 CLEANUP(yaml_cleanup) Yaml *y = yaml_new(buf_str(&b));
                 if (!yaml_next(y, &arena, &t, NULL, &err))

@@ -4,6 +4,13 @@
  * KubeSource: what DirSource is for a directory, of an API server: the objects that we read as
  * Tables per ManifestKind, kept up to date by watches. An object that is not valid is told with the
  * path of the field; what was good of it stays in force, others are not affected.
+ *
+ * Of other people's kinds only what bears on us is kept: Gateways that a TailscaleGateway refers
+ * to, routes that are attached to those, the Namespaces of TailscaleGateways. A TailscaleGateway
+ * that is new, or refers to another Gateway, takes effect when these have been read for it: what
+ * a user's HTTPRoute has must not be ours for a moment.
+ *
+ * An object of ours that is being deleted is gone: what it owns must not be made again.
  */
 
 #include "base/log.h"
@@ -11,20 +18,16 @@
 #include "kube/kube_api.h"
 #include "model/facts.h"
 #include "model/manifest.h"
-#include "model/observed.h"
+#include "model/object_fault.h"
 
 enum {
         KUBE_SOURCE_NAMESPACES_MAX = 64, /* of --watch-namespaces: each has watches of its own */
+        /* Each has a watch of its own; there is one for a TailscaleTailnet at most. */
+        KUBE_SOURCE_SECRETS_MAX = FACTS_TAILNETS_MAX,
+        /* Routes are listed again where a TailscaleGateway refers to another Gateway; so often at
+         * most. */
+        KUBE_SOURCE_AGAIN_MS = 1000,
 };
-
-/* An object of ours that is not valid. */
-typedef struct ObjectFault {
-        Leaf leaf;
-        ObservedKind kind;
-        ObjectKey key;
-        int64_t generation;
-        Str text; /* "spec.tailnets[0].name: …"; all faults, one a line, cut at 4 KiB */
-} ObjectFault;
 
 typedef struct KubeSource KubeSource;
 typedef void KubeSourceFn(KubeSource *k);
@@ -33,8 +36,9 @@ typedef struct KubeSourceInput {
         Loop *loop;
         Log *log;
         KubeApi *api;       /* borrowed */
-        StrList namespaces; /* that our kinds are read in; none: all. Borrowed until the close */
-        Str own_namespace;  /* where managed objects are; empty: none are looked at */
+        StrList namespaces; /* that namespaced kinds are read in, at most
+                               KUBE_SOURCE_NAMESPACES_MAX; none: all. Copied */
+        Str own_namespace;  /* where managed objects are; empty: none are looked at. Copied */
         KubeFact *fact;     /* borrowed; written to */
         uint64_t seed;      /* of chance */
         KubeSourceFn *fn; /* something is another: from the loop, once for what came in one turn */
@@ -45,11 +49,21 @@ KubeSource *kube_source_open(const KubeSourceInput *in) MUST_USE;
 void *kube_source_owner(const KubeSource *k);
 /* Has every kind been listed once? It stays so. */
 bool kube_source_is_read(const KubeSource *k);
-/* Borrowed until the next fn; never NULL. */
+/* Borrowed until the next fn; never NULL. Of MANIFEST_SECRET those that kube_source_want_secrets
+ * asks for. */
 const Table *kube_source_table(const KubeSource *k, ManifestKind kind);
 /* Of Observed, by kind and key; likewise. */
 const Table *kube_source_observed(const KubeSource *k);
 /* Of ObjectFault, by kind and key; likewise. */
 const Table *kube_source_faults(const KubeSource *k);
+
+/* Whether the Secrets that TailscaleTailnets name are read, each by its name, from their own
+ * namespaces; at first they are not. What is no longer wanted is forgotten at once. */
+void kube_source_want_secrets(KubeSource *k, bool want);
+/* Is it known whether there is a Secret of that key? Not before its watch has answered. Where the
+ * answer is a refusal, *ret_err (may be NULL) says so: then it is not there as far as anybody can
+ * tell. */
+bool kube_source_knows_secret(const KubeSource *k, ObjectKey key, Err *ret_err);
+
 /* Allowed in the KubeSourceFn. NULL is welcome. Returns NULL. */
 KubeSource *kube_source_close(KubeSource *k);

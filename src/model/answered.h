@@ -5,11 +5,21 @@
  * once Envoy Gateway has asked, was given the wanted revision, and had room for it.
  */
 
-#include "admin/admin.h"
+#include "model/facts.h"
+#include "model/report.h"
+#include "model/world.h"
 
-/* Of one view; borrows from it. */
+/* All borrowed. */
+typedef struct AnsweredInput {
+        const World *world;
+        const Report *report; /* NULL before the first */
+        const Facts *facts;
+        const Table *observed; /* of Observed, where replicas tell what they served; NULL: Facts
+                                  alone know, as without Kubernetes */
+} AnsweredInput;
+
 typedef struct Answered {
-        const AdminView *view;
+        AnsweredInput in;
         const Table *routes;    /* of the Report; NULL: there is none */
         const AnswerGap **gaps; /* owned; of each row: what the last answer lacks, or NULL */
 } Answered;
@@ -27,15 +37,15 @@ typedef struct AnsweredEntry {
         char text[ANSWERED_TEXT_MAX]; /* of "Pending", else empty: the report's text holds */
 } AnsweredEntry;
 
-/* Borrows the view, which stays where it is until answered_done. */
-Answered answered_make(const AdminView *v);
+/* Borrows what `in` names until answered_done. */
+Answered answered_make(const AnsweredInput *in);
 void answered_done(Answered *a);
 /* What has come of one entry; `ret` is written whole. */
 void answered_entry(const Answered *a, EntryKey key, AnsweredEntry *ret);
 /* Why, in a sentence; may be empty. */
 Str answered_text(const AnsweredEntry *e);
-/* Was this Gateway last given the revision that is wanted? */
-bool answered_is_served(const AdminView *v, const GatewayReport *g);
+/* Was this Gateway given the revision that is wanted: last by this process, or by any replica? */
+bool answered_is_served(const AnsweredInput *in, const GatewayReport *g);
 /* Where the rows of the entry begin in `routes`; they end before `ret_end`. Without a tailnet those
  * of all entries of the TailscaleGateway. */
 size_t answered_rows(const Answered *a, EntryKey key, size_t *ret_end);

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "admin/answered.h"
+#include "model/answered.h"
 
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "model/observed.h"
 
-Answered answered_make(const AdminView *v)
+Answered answered_make(const AnsweredInput *in)
 {
-        Answered a = {.view = v, .routes = v->report != NULL ? v->report->routes : NULL};
+        Answered a = {.in = *in, .routes = in->report != NULL ? in->report->routes : NULL};
         const HookFact *f = NULL;
         const ObjectKey *of = NULL;
         a.gaps = mem_new_array(table_n(a.routes) + 1, sizeof(*a.gaps));
         for (size_t i = 0; i < table_n(a.routes); i++) {
                 const RouteReport *r = table_at(a.routes, i);
                 if (of == NULL || !object_key_eq(*of, r->eg_gateway))
-                        f = facts_find_hook(v->facts, r->eg_gateway);
+                        f = facts_find_hook(in->facts, r->eg_gateway);
                 of = &r->eg_gateway;
                 a.gaps[i] = f != NULL ? answer_gaps_find(f->gaps, r) : NULL;
         }
@@ -60,15 +61,18 @@ size_t answered_rows(const Answered *a, EntryKey key, size_t *ret_end)
         return bound(a, &key, false);
 }
 
-bool answered_is_served(const AdminView *v, const GatewayReport *g)
+bool answered_is_served(const AnsweredInput *in, const GatewayReport *g)
 {
-        const HookFact *f = facts_find_hook(v->facts, g->eg_gateway);
-        return f != NULL && str_eq(str_of(f->served), str_of(g->revision));
+        const HookFact *f = facts_find_hook(in->facts, g->eg_gateway);
+        if (f != NULL && str_eq(str_of(f->served), str_of(g->revision)))
+                return true;
+        return observed_is_served(observed_at(in->observed, OBSERVED_BINDING, g->eg_gateway),
+                                  str_of(g->revision));
 }
 
 static void say_pending(const Answered *a, const GatewayReport *g, AnsweredEntry *ret)
 {
-        const HookFact *f = facts_find_hook(a->view->facts, g->eg_gateway);
+        const HookFact *f = facts_find_hook(a->in.facts, g->eg_gateway);
         bool has_asked = f != NULL && str_eq(str_of(f->asked), str_of(g->revision));
         ret->programmed = false;
         ret->reason = STR("Pending");
@@ -81,7 +85,7 @@ static void say_pending(const Answered *a, const GatewayReport *g, AnsweredEntry
 
 void answered_entry(const Answered *a, EntryKey key, AnsweredEntry *ret)
 {
-        const Report *report = a->view->report;
+        const Report *report = a->in.report;
         *ret = (AnsweredEntry){0};
         if (report == NULL)
                 return;
@@ -99,7 +103,7 @@ void answered_entry(const Answered *a, EntryKey key, AnsweredEntry *ret)
         const RouteReport *row = table_at(a->routes, from);
         const GatewayReport *g =
                 table_find(report->gateways, &row->eg_gateway, gateway_report_find);
-        if (g != NULL && !answered_is_served(a->view, g))
+        if (g != NULL && !answered_is_served(&a->in, g))
                 say_pending(a, g, ret);
 }
 

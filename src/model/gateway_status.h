@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* GatewayStatus: what is said of a TailscaleGateway, on /state and in its status. */
+
+#include "model/answered.h"
+#include "model/condition.h"
+
+enum {
+        GATEWAY_CONDITIONS = 4,       /* Accepted, ResolvedRefs, Programmed, Conflicted */
+        GATEWAY_CONFLICTS_SHOWN = 16, /* in a status; the condition tells how many there are */
+};
+
+typedef struct GatewayStatus {
+        const GatewaySpec *spec; /* borrowed, as the next one */
+        const Answered *answered;
+        Condition conditions[GATEWAY_CONDITIONS]; /* messages stand in `texts`, or are borrowed */
+        Buf texts[GATEWAY_CONDITIONS];
+} GatewayStatus;
+
+/* Borrows both until gateway_status_done. */
+void gateway_status_init(GatewayStatus *s, const Answered *a, const GatewaySpec *g);
+void gateway_status_done(GatewayStatus *s);
+/* The status as it is applied: conditions, numbers of each entry, the first conflicts. */
+void gateway_status_doc(DocWriter *d, const GatewayStatus *s, const ConditionPast *past);
