@@ -613,7 +613,7 @@ EntryView *discover_approve(const EntryView *before, Str digest)
                         findings_keep(&rest, e);
         /* Read back, and no answer yet: which ones it is about is not known. */
         if (rest.endpoints.n < table_n(before->endpoints)) {
-                v = findings_view(&rest, before->gateway, before->tailnet, before->source);
+                v = findings_view(&rest, before);
                 v->known = before->known;
                 v->from_cache = before->from_cache;
                 v->poll = before->poll;
@@ -654,7 +654,10 @@ EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSp
                         IGNORE(findings_add(&all, &t), "what is beyond is found again");
                 }
         }
-        v = findings_view(&all, gateway, tailnet, n > 0 ? shards[0]->source : (Str){0});
+        v = findings_view(&all, &(EntryView){.gateway = gateway,
+                                             .tailnet = tailnet,
+                                             .source = n > 0 ? shards[0]->source : (Str){0},
+                                             .suffix = n > 0 ? shards[0]->suffix : (Str){0}});
         v->known = n > 0;
         v->from_cache = n > 0;
         for (size_t i = 0; i < n; i++) {
@@ -664,5 +667,97 @@ EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSp
                         v->next_key_expiry = shards[i]->next_key_expiry;
         }
         findings_done(&all);
+        return v;
+}
+
+/* As it was written; whether it may be where it says is judged anew: whoever may write in the
+ * namespace may have written it. */
+static void add_followed(Work *w, const Endpoint *e)
+{
+        Endpoint t = *e;
+
+        if (str_eq(t.port_source, STR("static")))
+                return;
+        t.origin = ENDPOINT_DISCOVERED;
+        t.ip = candidate_address(&w->rules, e->ip, &w->arena);
+        if (t.ip.n == 0)
+                findings_leave_out(&w->found, e->node_id, e->service,
+                                   candidate_address_refusal(&w->rules, e->ip, &w->scratch));
+        else if (map_get(&w->static_ports, port_key(&w->scratch, t.service, t.port)) == NULL &&
+                 map_put(&w->places, place_key(&w->arena, &t), w) == NULL)
+                IGNORE(findings_add(&w->found, &t), "the leader has told what is too much");
+        arena_reset(&w->scratch);
+}
+
+/* What shards say of their entry; what only discovery knows is not said. */
+static EntryView say_followed(const DiscoverInput *in, const EndpointsSpec *const *shards, size_t n)
+{
+        EntryView say = {.gateway = in->gateway->meta.key,
+                         .tailnet = in->entry->name,
+                         .source = in->entry->tailnet_name,
+                         .known = true,
+                         .from_cache = true};
+
+        for (size_t i = 0; i < n; i++) {
+                if (say.held.n == 0 && shards[i]->held_digest.n > 0)
+                        say.held = held_in(shards[i]);
+                if (say.suffix.n == 0)
+                        say.suffix = shards[i]->suffix;
+                if (say.last_sync.ms < shards[i]->last_sync.ms)
+                        say.last_sync = shards[i]->last_sync;
+                if (say.next_key_expiry.ms == 0)
+                        say.next_key_expiry = shards[i]->next_key_expiry;
+        }
+        return say;
+}
+
+/* The same of what is in force, where no shards are there. */
+static EntryView say_again(const DiscoverInput *in)
+{
+        EntryView say = say_followed(in, NULL, 0);
+
+        say.known = !in->entry->discovery.enabled || in->before != NULL;
+        say.from_cache = in->before != NULL;
+        if (in->before == NULL)
+                return say;
+        say.known = say.known && (in->before->known || !in->entry->discovery.enabled);
+        say.suffix = in->before->suffix;
+        say.last_sync = in->before->last_sync;
+        say.next_key_expiry = in->before->next_key_expiry;
+        say.held = in->before->held;
+        return say;
+}
+
+EntryView *discover_follow(const DiscoverInput *given, const EndpointsSpec *const *shards, size_t n)
+{
+        DiscoverInput in = *given;
+        Work w = {.in = &in};
+        EntryView say, *v;
+
+        if (is_of_another_tailnet(given))
+                in.before = NULL;
+        w.rules = (CandidateRules){.entry = in.entry,
+                                   .policy = in.policy,
+                                   .own_nodes = in.own_nodes,
+                                   .gateway = in.gateway->meta.key};
+        arena_init(&w.arena, 0);
+        arena_init(&w.scratch, 0);
+        findings_init(&w.found);
+        map_init(&w.static_ports);
+        map_init(&w.places);
+        add_statics(&w);
+        for (size_t i = 0; i < n && in.entry->discovery.enabled; i++)
+                for (size_t j = 0; j < shards[i]->n; j++)
+                        add_followed(&w, shards[i]->endpoints[j]);
+        TABLE_FOREACH (Endpoint, e, n == 0 && in.before != NULL ? in.before->endpoints : NULL)
+                if (e->origin == ENDPOINT_DISCOVERED && in.entry->discovery.enabled)
+                        add_followed(&w, e);
+        say = n > 0 ? say_followed(&in, shards, n) : say_again(&in);
+        v = findings_settle(&w.found, in.before, &say);
+        findings_done(&w.found);
+        map_done(&w.static_ports);
+        map_done(&w.places);
+        arena_done(&w.scratch);
+        arena_done(&w.arena);
         return v;
 }

@@ -43,3 +43,10 @@ EntryView *discover_approve(const EntryView *before, Str digest) MUST_USE;
  * start. */
 EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSpec *const *shards,
                                size_t n) MUST_USE;
+
+/* What is in force where another process discovers: what it wrote of the entry, as it wrote it,
+ * with the user's static endpoints; addresses are judged anew. Of `in` neither state nor open_ports
+ * are looked at. Without shards what was in force before stays: nobody says that it is gone.
+ * Returns `before` with one more reference where nothing changed. */
+EntryView *discover_follow(const DiscoverInput *in, const EndpointsSpec *const *shards,
+                           size_t n) MUST_USE;

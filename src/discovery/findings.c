@@ -70,18 +70,21 @@ void findings_leave_out(Findings *f, Str node_id, Str name, Refusal why)
 }
 
 /* Without endpoints. */
-static EntryView *new_view(ObjectKey gateway, Str tailnet, Str source, const HeldRemoval *held)
+static EntryView *new_view(const EntryView *of, const HeldRemoval *held)
 {
-        EntryView *v = leaf_new(sizeof(*v),
-                                leaf_room_str(gateway.namespace) + leaf_room_str(gateway.name) +
-                                        leaf_room_str(tailnet) + leaf_room_str(source) +
-                                        leaf_room_str(held->digest) + leaf_room_str(held->reason),
-                                entry_view_drop);
+        EntryView *v =
+                leaf_new(sizeof(*v),
+                         leaf_room_str(of->gateway.namespace) + leaf_room_str(of->gateway.name) +
+                                 leaf_room_str(of->tailnet) + leaf_room_str(of->source) +
+                                 leaf_room_str(of->suffix) + leaf_room_str(held->digest) +
+                                 leaf_room_str(held->reason),
+                         entry_view_drop);
 
-        v->gateway.namespace = leaf_str(&v->leaf, gateway.namespace);
-        v->gateway.name = leaf_str(&v->leaf, gateway.name);
-        v->tailnet = leaf_str(&v->leaf, tailnet);
-        v->source = leaf_str(&v->leaf, source);
+        v->gateway.namespace = leaf_str(&v->leaf, of->gateway.namespace);
+        v->gateway.name = leaf_str(&v->leaf, of->gateway.name);
+        v->tailnet = leaf_str(&v->leaf, of->tailnet);
+        v->source = leaf_str(&v->leaf, of->source);
+        v->suffix = leaf_str(&v->leaf, of->suffix);
         v->held = *held;
         v->held.digest = leaf_str(&v->leaf, held->digest);
         v->held.reason = leaf_str(&v->leaf, held->reason);
@@ -98,9 +101,9 @@ static Table *take_endpoints(Findings *f, const Table *before)
         return t;
 }
 
-EntryView *findings_view(Findings *f, ObjectKey gateway, Str tailnet, Str source)
+EntryView *findings_view(Findings *f, const EntryView *of)
 {
-        EntryView *v = new_view(gateway, tailnet, source, &f->held);
+        EntryView *v = new_view(of, &f->held);
 
         v->endpoints = take_endpoints(f, NULL);
         return v;
@@ -137,7 +140,8 @@ static bool is_unchanged(const EntryView *before, const EntryView *now)
 {
         return before != NULL && before->known == now->known &&
                before->from_cache == now->from_cache && before->endpoints == now->endpoints &&
-               before->left_out == now->left_out && before->n_left_out == now->n_left_out &&
+               str_eq(before->suffix, now->suffix) && before->left_out == now->left_out &&
+               before->n_left_out == now->n_left_out &&
                before->next_key_expiry.ms == now->next_key_expiry.ms &&
                held_same(&before->held, &now->held);
 }
@@ -154,36 +158,58 @@ static Wall last_change(const FindingsFrom *from, const EntryView *now)
         return from->has_list ? from->in->now : (Wall){0};
 }
 
+EntryView *findings_settle(Findings *f, const EntryView *before, const EntryView *say)
+{
+        EntryView now = *say;
+        EntryView *v;
+
+        now.endpoints = take_endpoints(f, before != NULL ? before->endpoints : NULL);
+        now.left_out = take_left_out(f, before != NULL ? before->left_out : NULL);
+        now.n_left_out = f->n_left;
+        if (is_unchanged(before, &now)) {
+                table_unref(now.endpoints);
+                table_unref(now.left_out);
+                return leaf_ref(before);
+        }
+        v = new_view(&now, &now.held);
+        v->known = now.known;
+        v->from_cache = now.from_cache;
+        v->poll = now.poll;
+        v->last_sync = now.last_sync;
+        v->endpoints = now.endpoints;
+        v->left_out = now.left_out;
+        v->n_left_out = now.n_left_out;
+        v->next_key_expiry = now.next_key_expiry;
+        return v;
+}
+
+/* What the list was found with; where none is told, that of before. */
+static Str suffix_of(const DiscoverInput *in, const EntryView *old)
+{
+        return in->state != NULL && in->state->suffix.n > 0 ? in->state->suffix : old->suffix;
+}
+
 EntryView *findings_conclude(Findings *f, const FindingsFrom *from)
 {
         static const EntryView nothing = {0};
         const DiscoverInput *in = from->in;
         const EntryView *old = in->before != NULL ? in->before : &nothing;
-        const EntryView now = {
-                .known = from->has_list || !in->entry->discovery.enabled || old->known,
-                .from_cache = !from->tells_absence && old->from_cache,
-                .poll = from->tells_absence ? in->state->poll : old->poll,
-                .endpoints = take_endpoints(f, old->endpoints),
-                .left_out = take_left_out(f, old->left_out),
-                .n_left_out = f->n_left,
-                .next_key_expiry = from->has_list ? f->next_key_expiry : old->next_key_expiry,
-                .held = f->held,
-        };
-        EntryView *v;
+        EntryView *v = findings_settle(
+                f, in->before,
+                &(EntryView){
+                        .gateway = in->gateway->meta.key,
+                        .tailnet = in->entry->name,
+                        .source = in->entry->tailnet_name,
+                        .suffix = suffix_of(in, old),
+                        .known = from->has_list || !in->entry->discovery.enabled || old->known,
+                        .from_cache = !from->tells_absence && old->from_cache,
+                        .poll = from->tells_absence ? in->state->poll : old->poll,
+                        .next_key_expiry =
+                                from->has_list ? f->next_key_expiry : old->next_key_expiry,
+                        .held = f->held,
+                });
 
-        if (is_unchanged(in->before, &now)) {
-                table_unref(now.endpoints);
-                table_unref(now.left_out);
-                return leaf_ref(in->before);
-        }
-        v = new_view(in->gateway->meta.key, in->entry->name, in->entry->tailnet_name, &now.held);
-        v->known = now.known;
-        v->from_cache = now.from_cache;
-        v->poll = now.poll;
-        v->endpoints = now.endpoints;
-        v->left_out = now.left_out;
-        v->n_left_out = now.n_left_out;
-        v->next_key_expiry = now.next_key_expiry;
-        v->last_sync = last_change(from, &now);
+        if (v != in->before)
+                v->last_sync = last_change(from, v);
         return v;
 }

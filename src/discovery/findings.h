@@ -41,7 +41,11 @@ bool findings_add(Findings *f, const Endpoint *like);
 void findings_keep(Findings *f, const Endpoint *e);
 /* Something that no endpoint is made of. Of many only some are kept, those with a reason first. */
 void findings_leave_out(Findings *f, Str node_id, Str name, Refusal why);
-/* A view of these endpoints, of which nothing else is said but what is held. */
-EntryView *findings_view(Findings *f, ObjectKey gateway, Str tailnet, Str source) MUST_USE;
+/* A view of these endpoints with the names of `of` (gateway, tailnet, source, suffix), of which
+ * nothing else is said but what is held. */
+EntryView *findings_view(Findings *f, const EntryView *of) MUST_USE;
+/* The view of what was found with all else that `say` says (its Tables are not looked at); `before`
+ * (may be NULL) with one more reference where nothing but times of syncs changed. */
+EntryView *findings_settle(Findings *f, const EntryView *before, const EntryView *say) MUST_USE;
 /* The view of the evaluation: from->in->before with one more reference where nothing changed. */
 EntryView *findings_conclude(Findings *f, const FindingsFrom *from) MUST_USE;

@@ -152,8 +152,10 @@ bool endpoints_spec_same(const void *a, const void *b)
         const EndpointsSpec *x = a, *y = b;
 
         if (!object_meta_same(&x->meta, &y->meta) || !str_eq(x->tailnet, y->tailnet) ||
-            !str_eq(x->gateway, y->gateway) || !str_eq(x->source, y->source) || x->n != y->n ||
-            x->held_n != y->held_n || x->held_confirmations != y->held_confirmations ||
+            !str_eq(x->gateway, y->gateway) || !str_eq(x->owner, y->owner) ||
+            !str_eq(x->source, y->source) || !str_eq(x->suffix, y->suffix) ||
+            x->shards != y->shards || x->n != y->n || x->held_n != y->held_n ||
+            x->held_confirmations != y->held_confirmations ||
             !str_eq(x->held_digest, y->held_digest) || !str_eq(x->held_reason, y->held_reason))
                 return false;
         for (size_t i = 0; i < x->n; i++)

@@ -10,10 +10,14 @@ typedef struct EndpointsSpec {
         Leaf leaf;
         ObjectMeta meta;
         Str tailnet; /* spec.tailnet: the name of a tailnets[] entry */
-        Str gateway; /* label gateway.tailscale.com/gateway: set on ours, empty on a user's */
+        Str gateway; /* label gateway.tailscale.com/gateway: set on ours, empty on a user's. Of an
+                        API server an object is ours only where that TailscaleGateway owns it */
+        Str owner;   /* the uid of that owner, or empty */
         const Endpoint *const *endpoints; /* each with one reference of this leaf */
         size_t n;                         /* at most ENDPOINTS_MAX */
-        Str source; /* of ours: the TailscaleTailnet that they were found in; may be empty */
+        Str source;      /* of ours: the TailscaleTailnet that they were found in; may be empty */
+        Str suffix;      /* of ours: the MagicDNS suffix there; may be empty */
+        unsigned shards; /* of ours: in how many objects its entry stands; 0: not told */
         /* status.held, read back from ours only */
         unsigned held_n; /* 0: not told */
         unsigned held_confirmations;

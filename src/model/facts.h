@@ -88,6 +88,31 @@ typedef struct DirFact {
         char error[512]; /* first fault of the last read, empty where it was good */
 } DirFact;
 
+enum {
+        KUBE_KINDS_MAX = 24
+};
+
+/* The watches of one kind of object: one, or one for each namespace or name that is read. */
+typedef struct KubeKindFact {
+        const char *kind; /* a literal: "TailscaleGateway" */
+        bool synced;      /* each of them has been listed once */
+        bool optional;    /* where the server does not have it, or denies it, we do without */
+        uint64_t objects; /* that are kept of it */
+        uint64_t invalid; /* of them, now */
+        uint64_t lists, watches, events, failures;
+        ErrKind err; /* of the watch that fails now; ERR_NONE: none does */
+        char reason[ERR_REASON_MAX];
+        char error[ERR_TEXT_MAX];
+} KubeKindFact;
+
+/* What is read from an API server. */
+typedef struct KubeFact {
+        bool used;
+        bool read_once; /* all of it was listed once */
+        KubeKindFact kinds[KUBE_KINDS_MAX];
+        size_t n_kinds;
+} KubeFact;
+
 typedef struct WriteFact {
         uint64_t writes, failures;
         char error[ERR_TEXT_MAX];
@@ -121,6 +146,7 @@ typedef struct Facts {
         size_t n_unprobed; /* endpoints that ask for it and are beyond what is probed */
         uint64_t probes_ok, probes_failed; /* of all endpoints, also those that are gone */
         DirFact resources, gateway_resources;
+        KubeFact kube;
         WriteFact generated;
         WebhookFact webhooks;
         Departures departures;

@@ -336,7 +336,7 @@ static void read_json(ManifestSet *s, Str file, Str bytes, Faults *faults)
         if (root == NULL)
                 faults_add(faults, file, at.line, at.column, STR(""), "%s", err.text);
         else
-                read_document(s, &(ManifestDoc){root, file, faults});
+                read_document(s, &(ManifestDoc){.root = root, .file = file, .faults = faults});
         document_done(&arena, root);
 }
 
@@ -356,7 +356,8 @@ static void read_yaml(ManifestSet *s, Str file, Str bytes, Faults *faults)
                 if (!ok)
                         faults_add(faults, file, at.line, at.column, STR(""), "%s", err.text);
                 else if (root != NULL && root->type != TREE_NULL)
-                        read_document(s, &(ManifestDoc){root, file, faults});
+                        read_document(s,
+                                      &(ManifestDoc){.root = root, .file = file, .faults = faults});
                 document_done(&arena, root);
                 if (!ok || root == NULL)
                         return;

@@ -32,8 +32,7 @@ static bool loose_meta(const ManifestDoc *doc, Leaf *leaf, ObjectMeta *ret)
                 return false;
         if (namespace.n == 0)
         namespace = STR(MODEL_DEFAULT_NAMESPACE);
-        IGNORE(tree_i64(tree_get(meta, STR("generation")), 0, INT64_MAX, false, &ret->generation),
-               "0 where it is none");
+        manifest_read_origin(doc, leaf, ret);
         ret->key = (ObjectKey){leaf_str(leaf, namespace), leaf_str(leaf, name)};
         ret->file = leaf_str(leaf, doc->file);
         ret->line = doc->root->at.line;
@@ -202,7 +201,8 @@ void *manifest_read_eg_route(const ManifestDoc *doc)
 
         if (!loose_meta(doc, &r->leaf, &r->meta))
                 return leaf_unref(r);
-        r->kind = leaf_str(&r->leaf, tree_get_str(doc->root, STR("kind")));
+        r->kind = tree_get_str(doc->root, STR("kind"));
+        r->kind = leaf_str(&r->leaf, r->kind.n > 0 ? r->kind : doc->kind);
         at = leaf_alloc(&r->leaf, (max + 1) * sizeof(*at));
         TREE_FOREACH (node, max > 0 ? names : NULL) {
                 Str name = lower_name(&r->leaf, tree_str(node));
@@ -325,7 +325,7 @@ void *manifest_read_secret(const ManifestDoc *doc)
         Decoder d;
 
         decoder_init(&d, doc->file, doc->faults, &s->leaf);
-        manifest_read_meta(&d, doc->root, &s->meta);
+        manifest_read_meta(&d, doc, &s->meta);
         /* Kubernetes merges stringData over data. */
         read_values(&d, doc->root, true, s);
         read_values(&d, doc->root, false, s);

@@ -9,14 +9,22 @@
 
 typedef struct ManifestDoc {
         const Tree *root;
-        Str file;
+        Str file; /* of an object of an API server: what it is, "TailscaleGateway team/gw" */
         Faults *faults;
+        /* It comes from an API server, which has judged its metadata and has given it a namespace;
+         * members of metadata that are not known here are newer than this program. */
+        bool from_api;
+        Str kind; /* where `root` has none, as items of a list may; else not looked at */
 } ManifestDoc;
 
 typedef void *ManifestReader(const ManifestDoc *doc);
 
-/* metadata into `ret` (strings in the leaf of `d`); unknown members are faults. */
-void manifest_read_meta(Decoder *d, const Tree *root, ObjectMeta *ret);
+/* metadata into `ret` (strings in the leaf of `d`); unknown members of a manifest are faults. */
+void manifest_read_meta(Decoder *d, const ManifestDoc *doc, ObjectMeta *ret);
+/* What an API server writes there, and no manifest is asked for: uid, times. */
+void manifest_read_origin(const ManifestDoc *doc, Leaf *leaf, ObjectMeta *ret);
+/* Bytes for the leaf of an object: for the `room` of leaf_new. */
+size_t manifest_room(const ManifestDoc *doc);
 
 /* Ours: members that are not known are faults. */
 void *manifest_read_tailnet(const ManifestDoc *doc);

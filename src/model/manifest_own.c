@@ -15,6 +15,10 @@
 enum {
         DIGEST_TEXT_MAX = 128,
         CONFIRMATIONS_MAX = 1000000,
+        NAME_MAX_BYTES = 253,
+        UID_MAX = 64,    /* a UUID has 36 */
+        META_ROOM = 192, /* most names are short; what is longer takes a chunk of its own */
+        SHARDS_MAX = 1 << 16,
 };
 
 /* What Kubernetes puts there; of labels and annotations only ours are read. */
@@ -49,20 +53,59 @@ static const Field meta_fields[] = {
 
 static const Schema meta_schema = SCHEMA(meta_fields, .size = sizeof(ObjectMeta));
 
-void manifest_read_meta(Decoder *d, const Tree *root, ObjectMeta *ret)
+size_t manifest_room(const ManifestDoc *doc)
 {
-        const Tree *meta = tree_get(root, STR("metadata"));
+        /* Name, namespace, uid and annotation; of the rest of metadata nothing is kept. */
+        return decode_room(tree_get(doc->root, STR("spec"))) + doc->file.n + META_ROOM;
+}
+
+void manifest_read_origin(const ManifestDoc *doc, Leaf *leaf, ObjectMeta *ret)
+{
+        const Tree *meta = tree_get(doc->root, STR("metadata"));
+        Str uid = tree_get_str(meta, STR("uid"));
+
+        if (!doc->from_api)
+                return;
+        if (uid.n <= UID_MAX && str_is_printable_utf8(uid))
+                ret->uid = leaf_str(leaf, uid);
+        IGNORE(wall_parse(tree_get_str(meta, STR("creationTimestamp")), &ret->created),
+               "0 where it is none");
+        ret->deleting = tree_get_str(meta, STR("deletionTimestamp")).n > 0;
+}
+
+/* The names that any object of an API server has; what else there is its reader takes. */
+static void read_api_meta(Decoder *d, const ManifestDoc *doc, const Tree *meta, ObjectMeta *ret)
+{
+        Str name = tree_get_str(meta, STR("name")),
+            namespace = tree_get_str(meta, STR("namespace"));
+
+        if (name.n == 0 || name.n > NAME_MAX_BYTES || namespace.n > NAME_MAX_BYTES ||
+            !str_is_printable_utf8(name) || !str_is_printable_utf8(namespace)) {
+                decode_fault(d, doc->root->at, "it has no name that can be one");
+                return;
+        }
+        ret->key = (ObjectKey){leaf_str(d->leaf, namespace), leaf_str(d->leaf, name)};
+        IGNORE(tree_i64(tree_get(meta, STR("generation")), 0, INT64_MAX, false, &ret->generation),
+               "0 where it is none");
+        manifest_read_origin(doc, d->leaf, ret);
+}
+
+void manifest_read_meta(Decoder *d, const ManifestDoc *doc, ObjectMeta *ret)
+{
+        const Tree *meta = tree_get(doc->root, STR("metadata"));
         Str approved = tree_get_str(tree_get(meta, STR("annotations")), STR(APPROVE_REMOVAL));
         size_t where = decode_enter(d, STR("metadata"));
 
         if (meta == NULL)
-                decode_fault(d, root->at, "missing, expected an object with a name");
+                decode_fault(d, doc->root->at, "missing, expected an object with a name");
+        else if (doc->from_api)
+                read_api_meta(d, doc, meta, ret);
         else
                 decode_object(d, &meta_schema, meta, ret);
         if (approved.n <= DIGEST_TEXT_MAX && str_is_printable_utf8(approved))
                 ret->approve_removal = leaf_str(d->leaf, approved);
         ret->file = leaf_str(d->leaf, d->file);
-        ret->line = root->at.line;
+        ret->line = doc->root->at.line;
         decode_leave(d, where);
 }
 
@@ -86,7 +129,7 @@ static bool read_object(const ManifestDoc *doc, const Schema *schema, ObjectMeta
 
         decoder_init(&d, doc->file, doc->faults, out);
         check_top(&d, doc->root);
-        manifest_read_meta(&d, doc->root, meta);
+        manifest_read_meta(&d, doc, meta);
         where = decode_enter(&d, STR("spec"));
         if (spec == NULL || spec->type == TREE_NULL)
                 decode_fault(&d, doc->root->at, "missing, expected an object");
@@ -98,14 +141,14 @@ static bool read_object(const ManifestDoc *doc, const Schema *schema, ObjectMeta
 
 void *manifest_read_tailnet(const ManifestDoc *doc)
 {
-        TailnetSpec *s = leaf_new(sizeof(*s), decode_room(doc->root) + doc->file.n, NULL);
+        TailnetSpec *s = leaf_new(sizeof(*s), manifest_room(doc), NULL);
 
         return read_object(doc, &tailnet_spec_schema, &s->meta, s) ? s : leaf_unref(s);
 }
 
 void *manifest_read_gateway(const ManifestDoc *doc)
 {
-        GatewaySpec *s = leaf_new(sizeof(*s), decode_room(doc->root) + doc->file.n, NULL);
+        GatewaySpec *s = leaf_new(sizeof(*s), manifest_room(doc), NULL);
 
         return read_object(doc, &gateway_spec_schema, &s->meta, s) ? s : leaf_unref(s);
 }
@@ -169,13 +212,51 @@ static void take_held(EndpointsSpec *s, const Tree *root)
                 s->held_reason = leaf_str(&s->leaf, reason);
 }
 
+/* The TailscaleGateway among the owners, or NULL. */
+static const Tree *owner_of(const Tree *metadata)
+{
+        TREE_FOREACH (owner, tree_get(metadata, STR("ownerReferences"))) {
+                Str version = tree_get_str(owner, STR("apiVersion"));
+
+                if (str_starts(version, STR(MODEL_GROUP "/")) &&
+                    str_eq(tree_get_str(owner, STR("kind")), STR("TailscaleGateway")))
+                        return owner;
+        }
+        return NULL;
+}
+
+/* Whether it is ours, and what only ours say. At an API server a label alone does not make it so: a
+ * user may copy an object of ours to begin one of his own. */
+static void take_origin(EndpointsSpec *s, const ManifestDoc *doc)
+{
+        const Tree *metadata = tree_get(doc->root, STR("metadata"));
+        const Tree *annotations = tree_get(metadata, STR("annotations"));
+        const Tree *owner = owner_of(metadata);
+        Str gateway = tree_get_str(tree_get(metadata, STR("labels")), STR(LABEL_GATEWAY));
+        Str uid = tree_get_str(owner, STR("uid")), suffix;
+        uint64_t shards = 0;
+
+        /* The label has of a long name what fits. */
+        if (doc->from_api && gateway.n > 0)
+                gateway = tree_get_str(owner, STR("name"));
+        if (gateway.n == 0 || gateway.n > NAME_MAX_BYTES)
+                return;
+        s->gateway = leaf_str(&s->leaf, gateway);
+        if (doc->from_api && uid.n <= UID_MAX)
+                s->owner = leaf_str(&s->leaf, uid);
+        s->source = leaf_str(&s->leaf, tree_get_str(annotations, STR(MODEL_SOURCE)));
+        suffix = tree_get_str(annotations, STR(MODEL_SUFFIX));
+        if (suffix.n <= NAME_MAX_BYTES && str_is_printable_utf8(suffix))
+                s->suffix = leaf_str(&s->leaf, suffix);
+        IGNORE(str_to_u64(tree_get_str(annotations, STR(MODEL_SHARDS)), SHARDS_MAX, &shards),
+               "0 where it is none");
+        s->shards = (unsigned)shards;
+}
+
 void *manifest_read_endpoints(const ManifestDoc *doc)
 {
         CLEANUP(leaf_cleanup)
-        EndpointsFields *fields = leaf_new(sizeof(*fields), decode_room(doc->root), NULL);
-        const Tree *metadata = tree_get(doc->root, STR("metadata"));
-        const Tree *labels = tree_get(metadata, STR("labels"));
-        const Tree *annotations = tree_get(metadata, STR("annotations"));
+        EndpointsFields *fields = leaf_new(sizeof(*fields), manifest_room(doc), NULL);
         ObjectMeta meta = {0};
         EndpointsSpec *s;
 
@@ -185,12 +266,11 @@ void *manifest_read_endpoints(const ManifestDoc *doc)
         s->meta = meta;
         s->meta.key.name = leaf_str(&s->leaf, meta.key.name);
         s->meta.key.namespace = leaf_str(&s->leaf, meta.key.namespace);
+        s->meta.uid = leaf_str(&s->leaf, meta.uid);
         s->meta.approve_removal = leaf_str(&s->leaf, meta.approve_removal);
         s->meta.file = leaf_str(&s->leaf, meta.file);
         s->tailnet = leaf_str(&s->leaf, fields->tailnet);
-        s->gateway = leaf_str(&s->leaf, tree_get_str(labels, STR(LABEL_GATEWAY)));
-        if (s->gateway.n > 0)
-                s->source = leaf_str(&s->leaf, tree_get_str(annotations, STR(MODEL_SOURCE)));
+        take_origin(s, doc);
         take_endpoints(s, fields);
         take_held(s, doc->root);
         take_times(s, doc->root);

@@ -26,5 +26,6 @@ Str object_key_text(ObjectKey key, char buf[OBJECT_KEY_TEXT])
 bool object_meta_same(const ObjectMeta *a, const ObjectMeta *b)
 {
         return object_key_eq(a->key, b->key) && a->generation == b->generation &&
-               str_eq(a->approve_removal, b->approve_removal);
+               str_eq(a->uid, b->uid) && a->created.ms == b->created.ms &&
+               a->deleting == b->deleting && str_eq(a->approve_removal, b->approve_removal);
 }

@@ -65,6 +65,7 @@ typedef struct EntryView {
         ObjectKey gateway; /* the TailscaleGateway */
         Str tailnet;       /* tailnets[].name */
         Str source;        /* the TailscaleTailnet that they were found in; empty: not told */
+        Str suffix;        /* the MagicDNS suffix there, of which names are made; may be empty */
         bool known; /* false: neither list nor cache yet; nothing may be removed because of it */
         bool from_cache;        /* endpoints are those read back at start; no answer yet */
         uint64_t poll;          /* the poll that was last taken into account */

@@ -183,9 +183,7 @@ static bool is_dialable(const World *w, const TailnetEntry *entry, const Endpoin
 
 static void find_services(Arena *a, const World *w, EntryPlan *p)
 {
-        ObjectKey key = {p->spec->meta.key.namespace, p->entry->tailnet_name};
-        const TailnetState *state = table_find(w->tailnet_states, &key, tailnet_state_find);
-        p->suffix = state != NULL ? state->suffix : (Str){0};
+        p->suffix = p->view->suffix;
         p->config = digest_config(p);
         size_t n = 0, room = table_n(p->view->endpoints);
         const Endpoint **at = arena_new_array(a, room, sizeof(const Endpoint *));
