@@ -4,6 +4,7 @@
 #include "cli/cmd_approve_removal.h"
 #include "cli/cmd_discover.h"
 #include "cli/cmd_explain.h"
+#include "cli/cmd_render.h"
 #include "cli/cmd_status.h"
 #include "cli/cmd_validate.h"
 
@@ -27,6 +28,8 @@ static const struct {
         {"explain", "why a URL answers, or not", cmd_explain},
         {"discover", "what tailnets hold, and what the rules would make of it", cmd_discover},
         {"validate", "everything that is wrong with manifests", cmd_validate},
+        {"render", "what is made of this program: definitions of resources, their reference",
+         cmd_render},
         {"approve-removal", "lets through what the removal guard holds", cmd_approve_removal},
         {"version", "the version", cmd_version},
 };

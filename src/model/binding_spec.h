@@ -21,3 +21,6 @@ int binding_spec_order(const void *a, const void *b);
 /* `key` is an ObjectKey *. */
 int binding_spec_find(const void *key, const void *leaf);
 bool binding_spec_same(const void *a, const void *b);
+
+/* What spec may hold, and where it goes. */
+extern const struct Schema binding_spec_schema;

@@ -13,6 +13,7 @@
 #include "base/instant.h"
 #include "model/cidr.h"
 #include "model/port_spec.h"
+#include "model/value_check.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -308,6 +309,26 @@ static size_t max_items(const Field *f)
         return f->max_items > 0 ? f->max_items : ITEMS_MAX;
 }
 
+/* None of a set comes twice: server-side apply has a name for each item in its value. */
+static void check_set(Decoder *d, const Tree *list)
+{
+        size_t i = 0;
+
+        TREE_FOREACH (item, list) {
+                bool again = false;
+
+                for (const Tree *t = list->first; t != item && !again; t = t->next)
+                        again = t->type == item->type && str_eq(t->text, item->text);
+                if (again) {
+                        size_t where = decode_enter_item(d, i);
+
+                        decode_unexpected(d, item, "each once");
+                        decode_leave(d, where);
+                }
+                i++;
+        }
+}
+
 /* Is it a list of no more than its field allows? */
 static bool good_list(Decoder *d, const Field *f, const Tree *node)
 {
@@ -319,6 +340,10 @@ static bool good_list(Decoder *d, const Field *f, const Tree *node)
                 decode_fault(d, node->at, "%zu items, expected at most %zu", node->n, max_items(f));
                 return false;
         }
+        if (node->n < f->min_items)
+                decode_unexpected(d, node, "at least one item");
+        if (f->is_set)
+                check_set(d, node);
         return true;
 }
 
@@ -408,19 +433,43 @@ static void decode_list(Decoder *d, const Field *f, const Tree *node, void *out)
                 store_counted(f, out, at, i);
 }
 
-static void decode_map(Decoder *d, const Field *f, const Tree *node)
+static bool good_map(Decoder *d, const Field *f, const Tree *node)
 {
         if (node->type != TREE_OBJECT) {
                 decode_unexpected(d, node, "an object of strings");
-                return;
+                return false;
         }
         if (node->n > max_items(f))
                 decode_fault(d, node->at, "%zu members, expected at most %zu", node->n,
                              max_items(f));
+        return true;
+}
+
+static void decode_map(Decoder *d, const Field *f, const Tree *node)
+{
+        if (!good_map(d, f, node))
+                return;
         TREE_FOREACH (member, node) {
                 size_t where = decode_enter(d, member->key);
 
                 decode_string(d, f, member, NULL);
+                decode_leave(d, where);
+        }
+}
+
+static void decode_amounts(Decoder *d, const Field *f, const Tree *node)
+{
+        char expected[EXPECTED_MAX];
+
+        if (!good_map(d, f, node))
+                return;
+        TREE_FOREACH (member, node) {
+                size_t where = decode_enter(d, member->key);
+
+                IGNORE(check_amount(STR(""), expected), "asked for its words");
+                if ((member->type != TREE_STRING && member->type != TREE_NUMBER) ||
+                    !check_amount(member->text, expected))
+                        decode_unexpected(d, member, expected);
                 decode_leave(d, where);
         }
 }
@@ -432,6 +481,7 @@ static void decode_value(Decoder *d, const Field *f, const Tree *node, void *out
 
         switch (f->type) {
         case FIELD_STR:
+        case FIELD_TIME:
                 decode_string(d, f, node, to);
                 break;
         case FIELD_BOOL:
@@ -466,6 +516,9 @@ static void decode_value(Decoder *d, const Field *f, const Tree *node, void *out
                 break;
         case FIELD_MAP:
                 decode_map(d, f, node);
+                break;
+        case FIELD_AMOUNTS:
+                decode_amounts(d, f, node);
                 break;
         case FIELD_FREE:
                 if (node->type != TREE_OBJECT)

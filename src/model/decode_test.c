@@ -120,6 +120,10 @@ static void lists_are_checked(const Place *p, const Field *f)
                 n += (size_t)snprintf(many + n, sizeof(many) - n, "a,");
         snprintf(many + n, sizeof(many) - n, "]");
         assert_refused(p, many);
+        if (f->min_items > 0)
+                assert_refused(p, "[]");
+        if (f->is_set)
+                assert_refused(p, f->type == FIELD_INTS ? "[80, 80]" : "[\"::1\", \"::1\"]");
 }
 
 static void objects_are_checked(const Place *p, const Field *f)
@@ -132,6 +136,8 @@ static void objects_are_checked(const Place *p, const Field *f)
                 assert_refused(p, "{noSuchMember: 1}");
         if (f->type == FIELD_MAP)
                 assert_refused(p, "{a: 1}");
+        if (f->type == FIELD_AMOUNTS)
+                assert_refused(p, "{a: 1x}");
 }
 
 static void field_is_checked(const Place *p, const Field *f)
@@ -156,9 +162,11 @@ static void field_is_checked(const Place *p, const Field *f)
                 break;
         case FIELD_OBJECT:
         case FIELD_MAP:
+        case FIELD_AMOUNTS:
         case FIELD_FREE:
                 objects_are_checked(p, f);
                 break;
+        case FIELD_TIME:
         case FIELD_ANY:
                 break;
         }

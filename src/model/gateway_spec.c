@@ -6,8 +6,8 @@
 
 enum {
         PORT_MAX = 65535,
-        TAILNETS_MAX = 64, /* of one TailscaleGateway; each has its own list, view and clusters */
         PRIORITY_MAX = 1000000,
+        RESOURCES_MAX = 16, /* kinds of resource that a container asks for */
         DAY_MS = 24 * 60 * 60 * 1000,
 };
 
@@ -42,51 +42,91 @@ static const EnumName operators[] = {
 
 /* serviceDiscovery */
 
+static bool has(const Tree *node, Str key)
+{
+        const Tree *member = tree_get(node, key);
+
+        return member != NULL && member->type != TREE_NULL;
+}
+
 static void after_chooser(Decoder *d, const Tree *node, void *out)
 {
         (void)out;
         if (node == NULL)
                 return;
-        if ((tree_get(node, STR("pattern")) != NULL) == (tree_get(node, STR("tag")) != NULL))
+        if (has(node, STR("pattern")) == has(node, STR("tag")))
                 decode_fault(d, node->at, "%s of pattern and tag, expected exactly one",
-                             tree_get(node, STR("tag")) != NULL ? "both" : "none");
+                             has(node, STR("tag")) ? "both" : "none");
 }
 
+static const SchemaRule chooser_rules[] = {
+        {"has(self.pattern) != has(self.tag)", "must have exactly one of pattern and tag", NULL},
+        {NULL, NULL, NULL},
+};
+
 static const Field port_rule_fields[] = {
-        {.name = "pattern", .type = FIELD_STR, FIELD_TO(PortRule, pattern), .check = check_glob},
-        {.name = "tag", .type = FIELD_STR, FIELD_TO(PortRule, tag), .check = check_tag},
-        {.name = "port", .type = FIELD_PORTS, .required = true, FIELD_TO(PortRule, ports)},
+        {.name = "pattern",
+         .about = "A glob of names, as in patterns. Either this or tag.",
+         .type = FIELD_STR,
+         FIELD_TO(PortRule, pattern),
+         .check = check_glob},
+        {.name = "tag",
+         .about = "A tag, such as tag:database. Either this or pattern.",
+         .type = FIELD_STR,
+         FIELD_TO(PortRule, tag),
+         .check = check_tag},
+        {.name = "port",
+         .about = "A port, or several in a string: \"8080\", \"tcp:80-90\", \"tcp:443,tcp:8080\"; "
+                  "\"*\" is any. At most 16 ports and ranges.",
+         .type = FIELD_PORTS,
+         .required = true,
+         FIELD_TO(PortRule, ports)},
         {.name = "protocol",
+         .about = "The protocol that the endpoint speaks: HTTP, HTTPS, GRPC, TCP, TLS or UDP. "
+                  "Default: HTTPS for the ports 443 and 8443, else HTTP.",
          .type = FIELD_ENUM,
          FIELD_TO(PortRule, protocol),
          .names = endpoint_protocols},
 };
 
-static const Schema port_rule =
-        SCHEMA(port_rule_fields, .size = sizeof(PortRule), .after = after_chooser);
+static const Schema port_rule = SCHEMA(port_rule_fields, .size = sizeof(PortRule),
+                                       .after = after_chooser, .rules = chooser_rules);
 
 static const Field group_rule_fields[] = {
         {.name = "name",
+         .about = "The name of the service that they become: a DNS label. It may come in several "
+                  "rules.",
          .type = FIELD_STR,
          .required = true,
          FIELD_TO(GroupRule, name),
          .check = check_label},
-        {.name = "pattern", .type = FIELD_STR, FIELD_TO(GroupRule, pattern), .check = check_glob},
-        {.name = "tag", .type = FIELD_STR, FIELD_TO(GroupRule, tag), .check = check_tag},
+        {.name = "pattern",
+         .about = "A glob of names, as in patterns. Either this or tag.",
+         .type = FIELD_STR,
+         FIELD_TO(GroupRule, pattern),
+         .check = check_glob},
+        {.name = "tag",
+         .about = "A tag, such as tag:web. Either this or pattern.",
+         .type = FIELD_STR,
+         FIELD_TO(GroupRule, tag),
+         .check = check_tag},
 };
 
-static const Schema group_rule =
-        SCHEMA(group_rule_fields, .size = sizeof(GroupRule), .after = after_chooser);
+static const Schema group_rule = SCHEMA(group_rule_fields, .size = sizeof(GroupRule),
+                                        .after = after_chooser, .rules = chooser_rules);
 
 /* Offsets are those of DiscoveryRules: its members are flat. */
 static const Field default_port_fields[] = {
         {.name = "port",
+         .about = "The port.",
          .type = FIELD_INT,
          .required = true,
          FIELD_TO(DiscoveryRules, default_port),
          .min = 1,
          .max = PORT_MAX},
         {.name = "protocol",
+         .about = "The protocol that the endpoint speaks: HTTP, HTTPS, GRPC, TCP, TLS or UDP. "
+                  "Default: HTTPS for the ports 443 and 8443, else HTTP.",
          .type = FIELD_ENUM,
          FIELD_TO(DiscoveryRules, default_protocol),
          .names = endpoint_protocols},
@@ -95,16 +135,27 @@ static const Field default_port_fields[] = {
 static const Schema default_port = SCHEMA(default_port_fields, .size = sizeof(DiscoveryRules));
 
 static const Field expression_fields[] = {
-        {.name = "key", .type = FIELD_STR, .required = true, .check = check_word},
-        {.name = "operator", .type = FIELD_ENUM, .required = true, .names = operators},
-        {.name = "values", .type = FIELD_STRS},
+        {.name = "key",
+         .about = "The label.",
+         .type = FIELD_STR,
+         .required = true,
+         .check = check_word},
+        {.name = "operator",
+         .about = "In, NotIn, Exists or DoesNotExist.",
+         .type = FIELD_ENUM,
+         .required = true,
+         .names = operators},
+        {.name = "values", .about = "The values of In and NotIn.", .type = FIELD_STRS},
 };
 
 static const Schema expression = SCHEMA(expression_fields, .size = 0);
 
 static const Field selector_fields[] = {
-        {.name = "matchLabels", .type = FIELD_MAP},
-        {.name = "matchExpressions", .type = FIELD_LIST, .schema = &expression},
+        {.name = "matchLabels", .about = "Labels that must have these values.", .type = FIELD_MAP},
+        {.name = "matchExpressions",
+         .about = "Conditions that labels must meet, all of them.",
+         .type = FIELD_LIST,
+         .schema = &expression},
 };
 
 static const Schema selector = SCHEMA(selector_fields, .size = 0);
@@ -119,29 +170,35 @@ static void after_probes(Decoder *d, const Tree *node, void *out)
 
 static const Field probe_fields[] = {
         {.name = "type",
+         .about = "None; TCP: a connection can be made; TLS: a handshake follows, whatever the "
+                  "certificate; HTTP: any HTTP answer comes.",
          .type = FIELD_ENUM,
          FIELD_TO(ProbeRules, type),
          .fallback = "None",
          .names = probe_types},
         {.name = "interval",
+         .about = "Between two looks at an endpoint, from 1s to 24h.",
          .type = FIELD_SPAN,
          FIELD_TO(ProbeRules, interval),
          .min = 1000,
          .max = DAY_MS,
          .fallback = "30s"},
         {.name = "timeout",
+         .about = "How long one look may take, at least 100ms and at most the interval.",
          .type = FIELD_SPAN,
          FIELD_TO(ProbeRules, timeout),
          .min = 100,
          .max = DAY_MS,
          .fallback = "2s"},
         {.name = "failures",
+         .about = "So many failures in a row make an endpoint unhealthy.",
          .type = FIELD_INT,
          FIELD_TO(ProbeRules, failures),
          .min = 1,
          .max = 100,
          .fallback = "3"},
         {.name = "successes",
+         .about = "So many successes in a row make it healthy again.",
          .type = FIELD_INT,
          FIELD_TO(ProbeRules, successes),
          .min = 1,
@@ -149,8 +206,14 @@ static const Field probe_fields[] = {
          .fallback = "1"},
 };
 
-static const Schema probes =
-        SCHEMA(probe_fields, .size = sizeof(ProbeRules), .after = after_probes);
+static const SchemaRule probe_rules[] = {
+        {"duration(self.timeout) <= duration(self.interval)", "must be at most the interval",
+         ".timeout"},
+        {NULL, NULL, NULL},
+};
+
+static const Schema probes = SCHEMA(probe_fields, .size = sizeof(ProbeRules), .after = after_probes,
+                                    .rules = probe_rules);
 
 /* Named one by one: a scan of everything is not what this is for. */
 static void after_port_probing(Decoder *d, const Tree *node, void *out)
@@ -166,14 +229,20 @@ static void after_port_probing(Decoder *d, const Tree *node, void *out)
 }
 
 static const Field port_probing_fields[] = {
-        {.name = "ports", .type = FIELD_PORTS, .required = true, FIELD_TO(PortProbing, ports)},
+        {.name = "ports",
+         .about = "The ports to try, at most 16, each named: this is no scan of everything.",
+         .type = FIELD_PORTS,
+         .required = true,
+         FIELD_TO(PortProbing, ports)},
         {.name = "interval",
+         .about = "Between two rounds, from 10s to 24h.",
          .type = FIELD_SPAN,
          FIELD_TO(PortProbing, interval),
          .min = 10 * 1000,
          .max = DAY_MS,
          .fallback = "10m"},
         {.name = "timeout",
+         .about = "How long one port may take, from 100ms to 1m.",
          .type = FIELD_SPAN,
          FIELD_TO(PortProbing, timeout),
          .min = 100,
@@ -195,44 +264,86 @@ static void after_discovery(Decoder *d, const Tree *node, void *out)
 
 static const Field discovery_fields[] = {
         {.name = "enabled",
+         .about = "Whether anything of this tailnet is taken at all. Off, only your own "
+                  "TailscaleEndpoints are left.",
          .type = FIELD_BOOL,
          FIELD_TO(DiscoveryRules, enabled),
          .fallback = "true"},
         {.name = "patterns",
+         .about = "Globs (*, ?, [a-z]; any case) of what is taken. Without a dot they match the "
+                  "short name, with one the full name. Default: everything. Where tags are given, "
+                  "too, both must match.",
          .type = FIELD_STRS,
          FIELD_TO(DiscoveryRules, patterns),
+         .is_set = true,
          .check = check_glob},
         {.name = "excludePatterns",
+         .about = "Globs of what is not taken. An exclude wins.",
          .type = FIELD_STRS,
          FIELD_TO(DiscoveryRules, exclude_patterns),
+         .is_set = true,
          .check = check_glob},
-        {.name = "tags", .type = FIELD_STRS, FIELD_TO(DiscoveryRules, tags), .check = check_tag},
+        {.name = "tags",
+         .about = "Only devices and Tailscale Services that have any of these tags, such as "
+                  "tag:web.",
+         .type = FIELD_STRS,
+         FIELD_TO(DiscoveryRules, tags),
+         .is_set = true,
+         .check = check_tag},
         {.name = "excludeTags",
+         .about = "Not those that have any of these tags.",
          .type = FIELD_STRS,
          FIELD_TO(DiscoveryRules, exclude_tags),
+         .is_set = true,
          .check = check_tag},
-        {.name = "os", .type = FIELD_STRS, FIELD_TO(DiscoveryRules, os), .check = check_word},
+        {.name = "os",
+         .about = "Only devices with any of these operating systems, as the API names them, such "
+                  "as linux.",
+         .type = FIELD_STRS,
+         FIELD_TO(DiscoveryRules, os),
+         .is_set = true,
+         .check = check_word},
         {.name = "owners",
+         .about = "Only devices of any of these users, such as ada@example.com.",
          .type = FIELD_STRS,
          FIELD_TO(DiscoveryRules, owners),
+         .is_set = true,
          .check = check_word},
-        {.name = "services", .type = FIELD_OBJECT, .schema = &selector},
+        {.name = "services",
+         .about = "Which Services of the cluster the tailnet is to see (ingress). Read and "
+                  "checked; nothing is done with it yet.",
+         .type = FIELD_OBJECT,
+         .schema = &selector},
         {.name = "groups",
+         .about = "Devices that are endpoints of one service, by name or tag. The first rule that "
+                  "matches counts.",
          .type = FIELD_LIST,
          FIELD_TO(DiscoveryRules, groups),
          FIELD_COUNT_TO(DiscoveryRules, n_groups),
          .schema = &group_rule},
         {.name = "ports",
+         .about = "Which port a device is reached at. The first rule that matches counts, after "
+                  "the ports of a Tailscale Service itself; a tag such as tag:http-8080 and "
+                  "defaultPort come behind.",
          .type = FIELD_LIST,
          FIELD_TO(DiscoveryRules, ports),
          FIELD_COUNT_TO(DiscoveryRules, n_ports),
          .schema = &port_rule},
-        {.name = "defaultPort", .type = FIELD_OBJECT, .kept = true, .schema = &default_port},
+        {.name = "defaultPort",
+         .about = "The port where nothing else gives one. Without it such a device has no "
+                  "endpoint, and is told with the reason NoPort.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &default_port},
         {.name = "portProbing",
+         .about = "Looks for open ports of devices that no rule gives one. Off where no port is "
+                  "named.",
          .type = FIELD_OBJECT,
          FIELD_TO(DiscoveryRules, port_probing),
          .schema = &port_probing},
         {.name = "probes",
+         .about = "Our own look at endpoints, for people to see. Traffic follows Envoy's own "
+                  "checks.",
          .type = FIELD_OBJECT,
          FIELD_TO(DiscoveryRules, probes),
          .schema = &probes},
@@ -263,51 +374,67 @@ static void after_direction(Decoder *d, const Tree *node, void *out)
 }
 
 static const Field reference_fields[] = {
-        {.name = "name", .type = FIELD_STR, .required = true, .check = check_name},
+        {.name = "name",
+         .about = "Name of the Secret, in the namespace of this object.",
+         .type = FIELD_STR,
+         .required = true,
+         .check = check_name},
 };
 
 static const Schema reference = SCHEMA(reference_fields, .size = 0);
 
 static const Field tls_fields[] = {
-        {.name = "serverName", .type = FIELD_STR, .check = check_dns_name},
-        {.name = "caSecretRef", .type = FIELD_OBJECT, .schema = &reference},
+        {.name = "serverName",
+         .about = "The name in the certificate of the device.",
+         .type = FIELD_STR,
+         .check = check_dns_name},
+        {.name = "caSecretRef",
+         .about = "The Secret with the certificate authority (ca.crt) that signed it.",
+         .type = FIELD_OBJECT,
+         .schema = &reference},
 };
 
 static const Schema tls = SCHEMA(tls_fields, .size = 0);
 
 static const Field port_map_fields[] = {
-        {.name = "service", .type = FIELD_STR, .check = check_service},
-        {.name = "port", .type = FIELD_INT, .min = 1, .max = PORT_MAX},
-        {.name = "listenerPort", .type = FIELD_INT, .min = 1, .max = PORT_MAX},
+        {.name = "service", .about = "The service.", .type = FIELD_STR, .check = check_service},
+        {.name = "port", .about = "Its port.", .type = FIELD_INT, .min = 1, .max = PORT_MAX},
+        {.name = "listenerPort",
+         .about = "The port of the listener that leads to it.",
+         .type = FIELD_INT,
+         .min = 1,
+         .max = PORT_MAX},
 };
 
 static const Schema port_map = SCHEMA(port_map_fields, .size = 0);
 
-#define HOST_PATTERN(default_)                                                                \
-        {                                                                                     \
-                .name = "hostPattern", .type = FIELD_STR, FIELD_TO(RouteRules, host_pattern), \
-                .fallback = (default_), .check = check_host_pattern                           \
+#define HOST_PATTERN_ABOUT                                                                      \
+        "The host of a service. It must hold {service}; {tailnet}, {namespace}, {gateway} and " \
+        "{port} are filled in, too. Two services that get one host are a conflict, never merged."
+#define HOST_PATTERN(default_)                                                         \
+        {                                                                              \
+                .name = "hostPattern", .about = HOST_PATTERN_ABOUT, .type = FIELD_STR, \
+                FIELD_TO(RouteRules, host_pattern), .fallback = (default_),            \
+                .check = check_host_pattern                                            \
         }
-#define LISTENER_PROTOCOL(default_)                                                     \
-        {                                                                               \
-                .name = "protocol", .type = FIELD_ENUM, FIELD_TO(RouteRules, protocol), \
-                .fallback = (default_), .names = listener_protocols                     \
+#define LISTENER_PROTOCOL(default_)                                                         \
+        {                                                                                   \
+                .name = "protocol",                                                         \
+                .about = "The kind of listener: HTTP, HTTPS, TCP, TLS or UDP.",             \
+                .type = FIELD_ENUM, FIELD_TO(RouteRules, protocol), .fallback = (default_), \
+                .names = listener_protocols                                                 \
         }
 #define SECTION_NAME                                                                          \
         {                                                                                     \
-                .name = "sectionName", .type = FIELD_STR, FIELD_TO(RouteRules, section_name), \
-                .check = check_section                                                        \
+                .name = "sectionName",                                                        \
+                .about = "The listener of this direction. Default: that of gatewayRef.",      \
+                .type = FIELD_STR, FIELD_TO(RouteRules, section_name), .check = check_section \
         }
-
-/* Empty as in the defaults, or a listener's name. */
-static bool check_section(Str value, char expected[EXPECTED_MAX])
-{
-        return value.n == 0 || check_name(value, expected);
-}
 
 static const Field ingress_fields[] = {
         HOST_PATTERN("{service}.{tailnet}.gateway.local"),
         {.name = "pathPrefix",
+         .about = "The path below which the service is.",
          .type = FIELD_STR,
          FIELD_TO(RouteRules, path_prefix),
          .fallback = "/",
@@ -322,25 +449,48 @@ static const Schema ingress =
 static const Field egress_fields[] = {
         HOST_PATTERN("{service}.tailscale.local"),
         {.name = "pathPrefix",
+         .about = "The path at which a service is reached besides its host; it is cut off before "
+                  "the request goes on, the query stays. It is programmed where it holds "
+                  "{service}, so \"/\" is no path.",
          .type = FIELD_STR,
          FIELD_TO(RouteRules, path_prefix),
          .fallback = "/tailscale/{service}/",
          .check = check_path_prefix},
         LISTENER_PROTOCOL("HTTP"),
         {.name = "pathHosts",
+         .about = "The hosts that get the paths, as Envoy writes them: a host, *.example.com for "
+                  "all hosts below, or * for the catch-all itself, so that the address of the "
+                  "Gateway is enough.",
          .type = FIELD_STRS,
          FIELD_TO(RouteRules, path_hosts),
+         .is_set = true,
          .fallback = "*",
          .check = check_path_host},
         {.name = "hostHeader",
+         .about = "The Host header that the device gets. Device: its own name, or that of its "
+                  "group, since most web servers answer for their own name only. Preserve: the "
+                  "name that the caller used.",
          .type = FIELD_ENUM,
          FIELD_TO(RouteRules, host_header),
          .fallback = "Device",
          .names = host_headers},
-        {.name = "overrideHosts", .type = FIELD_BOOL, FIELD_TO(RouteRules, override_hosts)},
+        {.name = "overrideHosts",
+         .about = "Take hosts, too, that a route of Envoy Gateway in this namespace names exactly. "
+                  "Otherwise the route keeps them and the host is told as Conflicted.",
+         .type = FIELD_BOOL,
+         FIELD_TO(RouteRules, override_hosts),
+         .fallback = "false"},
         SECTION_NAME,
-        {.name = "tls", .type = FIELD_OBJECT, .schema = &tls},
-        {.name = "portMap", .type = FIELD_LIST, .schema = &port_map},
+        {.name = "tls",
+         .about = "How the certificates of devices are checked. Read and checked; nothing is done "
+                  "with it yet.",
+         .type = FIELD_OBJECT,
+         .schema = &tls},
+        {.name = "portMap",
+         .about = "Listener ports for services that are neither HTTP nor TLS. Read and checked; "
+                  "nothing is done with it yet.",
+         .type = FIELD_LIST,
+         .schema = &port_map},
 };
 
 static const Schema egress =
@@ -349,11 +499,14 @@ static const Schema egress =
 /* Offsets are those of the whole entry: its members are flat. */
 static const Field generation_fields[] = {
         {.name = "ingress",
+         .about = "From the tailnet to Services of the cluster. Read and checked; nothing is done "
+                  "with it yet.",
          .type = FIELD_OBJECT,
          FIELD_TO(TailnetEntry, ingress),
          FIELD_HERE_TO(TailnetEntry, ingress.enabled),
          .schema = &ingress},
         {.name = "egress",
+         .about = "From the cluster to the tailnet.",
          .type = FIELD_OBJECT,
          FIELD_TO(TailnetEntry, egress),
          FIELD_HERE_TO(TailnetEntry, egress.enabled),
@@ -379,34 +532,63 @@ static const Schema generation =
 /* connectivity */
 
 static const Field ingress_socket_fields[] = {
-        {.name = "socket", .type = FIELD_STR, .check = check_path},
-        {.name = "ports", .type = FIELD_INTS, .min = 1, .max = PORT_MAX},
-        {.name = "trustedSources", .type = FIELD_CIDRS},
+        {.name = "socket",
+         .about = "The unix socket of the tailscaled whose serve configuration is kept.",
+         .type = FIELD_STR,
+         .check = check_path},
+        {.name = "ports",
+         .about = "The ports of the tailnet that are served.",
+         .type = FIELD_INTS,
+         .is_set = true,
+         .min = 1,
+         .max = PORT_MAX},
+        {.name = "trustedSources",
+         .about = "From where the PROXY protocol is believed.",
+         .type = FIELD_CIDRS,
+         .is_set = true},
 };
 
 static const Schema ingress_socket = SCHEMA(ingress_socket_fields, .size = 0);
 
 static const Field connectivity_fields[] = {
         {.name = "mode",
+         .about = "Proxy: through the HTTP CONNECT proxy of a userspace tailscaled, which needs no "
+                  "privilege and lets two tailnets use the same addresses. Direct: the machine of "
+                  "Envoy has a route into the tailnet.",
          .type = FIELD_ENUM,
          FIELD_TO(Connectivity, mode),
          .fallback = "Proxy",
          .names = modes},
         {.name = "proxyAddresses",
+         .about = "The proxies, instead of those of the TailscaleTailnet: IP:port, name:port, "
+                  "[IPv6]:port, or the path of a unix socket. In Kubernetes they must be within "
+                  "the operator's --allowed-proxies.",
          .type = FIELD_STRS,
          FIELD_TO(Connectivity, proxies),
+         .is_set = true,
          .max_items = 16,
          .check = check_proxy},
         {.name = "allowedCIDRs",
+         .about = "Ranges that may be dialled besides 100.64.0.0/10 and fd7a:115c:a1e0::/48, such "
+                  "as those of subnet routers. In Kubernetes the operator's --allowed-cidrs must "
+                  "hold them, too: a tailnet must not be able to point the gateway at the cluster.",
          .type = FIELD_CIDRS,
          FIELD_TO(Connectivity, allowed),
-         FIELD_COUNT_TO(Connectivity, n_allowed)},
+         FIELD_COUNT_TO(Connectivity, n_allowed),
+         .is_set = true},
         {.name = "retry",
+         .about = "AtMostOnce: a request is tried again, on another endpoint, only where it was "
+                  "surely not begun. AtLeastOnce: after a reset, too, so that a request may be "
+                  "done twice.",
          .type = FIELD_ENUM,
          FIELD_TO(Connectivity, retry),
          .fallback = "AtMostOnce",
          .names = retries},
-        {.name = "ingress", .type = FIELD_OBJECT, .schema = &ingress_socket},
+        {.name = "ingress",
+         .about = "How the tailnet reaches the Gateway. Read and checked; nothing is done with it "
+                  "yet.",
+         .type = FIELD_OBJECT,
+         .schema = &ingress_socket},
 };
 
 static const Schema connectivity = SCHEMA(connectivity_fields, .size = sizeof(Connectivity));
@@ -415,6 +597,7 @@ static const Schema connectivity = SCHEMA(connectivity_fields, .size = sizeof(Co
 
 static const Field tailnet_ref_fields[] = {
         {.name = "name",
+         .about = "Name of the TailscaleTailnet, in the namespace of this object.",
          .type = FIELD_STR,
          .required = true,
          FIELD_TO(TailnetEntry, tailnet_name),
@@ -425,21 +608,33 @@ static const Schema tailnet_ref = SCHEMA(tailnet_ref_fields, .size = sizeof(Tail
 
 static const Field entry_fields[] = {
         {.name = "name",
+         .about = "What hosts, paths, metrics and TailscaleEndpoints call this tailnet: a DNS "
+                  "label, once in the gateway.",
          .type = FIELD_STR,
          .required = true,
          FIELD_TO(TailnetEntry, name),
          .check = check_label},
         {.name = "tailscaleTailnetRef",
+         .about = "The TailscaleTailnet that says how it is asked.",
          .type = FIELD_OBJECT,
          .required = true,
          .kept = true,
          .schema = &tailnet_ref},
         {.name = "serviceDiscovery",
+         .about = "What is taken of the tailnet, and at which ports. Default: everything that "
+                  "tells its port.",
          .type = FIELD_OBJECT,
          FIELD_TO(TailnetEntry, discovery),
          .schema = &discovery},
-        {.name = "routeGeneration", .type = FIELD_OBJECT, .kept = true, .schema = &generation},
+        {.name = "routeGeneration",
+         .about = "The hosts and paths that are made. Where it is absent: egress by the host "
+                  "{service}.{tailnet}.tailscale.local, which no two tailnets share, and no path. "
+                  "Where it is given: only the directions that it names.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &generation},
         {.name = "connectivity",
+         .about = "How Envoy reaches the addresses of the tailnet.",
          .type = FIELD_OBJECT,
          FIELD_TO(TailnetEntry, connectivity),
          .schema = &connectivity},
@@ -451,15 +646,21 @@ static const Schema entry = SCHEMA(entry_fields, .size = sizeof(TailnetEntry));
 
 static const Field gateway_ref_fields[] = {
         {.name = "name",
+         .about = "Name of the Gateway.",
          .type = FIELD_STR,
          .required = true,
          FIELD_TO(GatewaySpec, gateway.name),
          .check = check_name},
         {.name = "namespace",
+         .about = "Its namespace. Default: that of this object. The listener must admit our "
+                  "namespace by its allowedRoutes, as with any route.",
          .type = FIELD_STR,
          FIELD_TO(GatewaySpec, gateway.namespace),
          .check = check_label},
         {.name = "sectionName",
+         .about = "The listener. Default: the one that fits the protocol of the direction. Where "
+                  "several fit, nothing is programmed and the condition says ListenerAmbiguous "
+                  "with their names: on a public listener the tailnet would be open to the world.",
          .type = FIELD_STR,
          FIELD_TO(GatewaySpec, section_name),
          .check = check_section},
@@ -467,10 +668,33 @@ static const Field gateway_ref_fields[] = {
 
 static const Schema gateway_ref = SCHEMA(gateway_ref_fields, .size = sizeof(GatewaySpec));
 
+static const Field resources_fields[] = {
+        {.name = "limits",
+         .about = "At most so much, by resource: cpu, memory.",
+         .type = FIELD_AMOUNTS,
+         .max_items = RESOURCES_MAX},
+        {.name = "requests",
+         .about = "So much is set aside, by resource: cpu, memory.",
+         .type = FIELD_AMOUNTS,
+         .max_items = RESOURCES_MAX},
+};
+
+static const Schema resources = SCHEMA(resources_fields, .size = 0);
+
 static const Field extension_fields[] = {
-        {.name = "image", .type = FIELD_STR, .check = check_word},
-        {.name = "replicas", .type = FIELD_INT, .min = 1, .max = 100},
-        {.name = "resources", .type = FIELD_FREE},
+        {.name = "image",
+         .about = "Its image. Honoured only where the operator's --allowed-images admits it.",
+         .type = FIELD_STR,
+         .check = check_word},
+        {.name = "replicas",
+         .about = "How many replicas it should have. Default: what the operator is set to.",
+         .type = FIELD_INT,
+         .min = 1,
+         .max = 100},
+        {.name = "resources",
+         .about = "Its requests and limits.",
+         .type = FIELD_OBJECT,
+         .schema = &resources},
 };
 
 static const Schema extension = SCHEMA(extension_fields, .size = 0);
@@ -483,8 +707,6 @@ static void after_gateway(Decoder *d, const Tree *node, void *out)
 
         if (s->gateway.namespace.n == 0)
                 s->gateway.namespace = s->meta.key.namespace;
-        if (list != NULL && list->type == TREE_ARRAY && list->n == 0)
-                decode_unexpected(d, list, "at least one tailnet");
         TREE_FOREACH (item, list) {
                 for (size_t j = 0; j < i && i < s->n_tailnets; j++) {
                         Str name = s->tailnets[i].name;
@@ -507,23 +729,35 @@ static void after_gateway(Decoder *d, const Tree *node, void *out)
 
 static const Field gateway_fields[] = {
         {.name = "gatewayRef",
+         .about = "The Gateway of Envoy Gateway that gets the hosts and paths.",
          .type = FIELD_OBJECT,
          .required = true,
          .kept = true,
          .schema = &gateway_ref},
         {.name = "priority",
+         .about = "Of two that claim the same host or path within a namespace the higher priority "
+                  "wins, then the older, then the name. The loser is told as Conflicted.",
          .type = FIELD_INT,
          FIELD_TO(GatewaySpec, priority),
          .min = -PRIORITY_MAX,
-         .max = PRIORITY_MAX},
+         .max = PRIORITY_MAX,
+         .fallback = "0"},
         {.name = "tailnets",
+         .about = "The tailnets, and what is exposed of each.",
          .type = FIELD_LIST,
          .required = true,
          FIELD_TO(GatewaySpec, tailnets),
          FIELD_COUNT_TO(GatewaySpec, n_tailnets),
          .max_items = TAILNETS_MAX,
+         .min_items = 1,
+         .keys = "name",
          .schema = &entry},
-        {.name = "extensionServer", .type = FIELD_OBJECT, .schema = &extension},
+        {.name = "extensionServer",
+         .about = "Wishes for the extension server, of which there is one for the whole cluster: "
+                  "the largest replicas and resources that any TailscaleGateway asks for count. "
+                  "What is not honoured is told as ExtensionServerIgnored.",
+         .type = FIELD_OBJECT,
+         .schema = &extension},
 };
 
 const Schema gateway_spec_schema =

@@ -100,6 +100,10 @@ typedef struct Connectivity {
         RetryMode retry;
 } Connectivity;
 
+enum {
+        TAILNETS_MAX = 64 /* of one TailscaleGateway; each has its own list, view and clusters */
+};
+
 /* One of spec.tailnets. */
 typedef struct TailnetEntry {
         Str name;         /* unique in the gateway; [a-z0-9]([-a-z0-9]*[a-z0-9])?, at most 63 */
@@ -116,7 +120,7 @@ typedef struct GatewaySpec {
         Str section_name;  /* gatewayRef.sectionName, or empty */
         int32_t priority;  /* 0 */
         const TailnetEntry *tailnets;
-        size_t n_tailnets; /* at most 64 */
+        size_t n_tailnets; /* at most TAILNETS_MAX */
 } GatewaySpec;
 
 int gateway_spec_order(const void *a, const void *b);

@@ -277,38 +277,9 @@ void *manifest_read_endpoints(const ManifestDoc *doc)
         return s;
 }
 
-static const Field target_fields[] = {
-        {.name = "group", .type = FIELD_STR},
-        {.name = "kind", .type = FIELD_STR},
-        {.name = "name", .type = FIELD_STR, .required = true, .check = check_name},
-        {.name = "sectionName", .type = FIELD_STR},
-};
-
-static const Schema target_schema = SCHEMA(target_fields, .size = 0);
-
-static bool check_revision(Str value, char expected[EXPECTED_MAX])
-{
-        static const char words[] = "a revision, at most 32 bytes";
-
-        memcpy(expected, words, sizeof(words));
-        return value.n > 0 && value.n <= REVISION_MAX;
-}
-
-static const Field binding_fields[] = {
-        {.name = "targetRefs", .type = FIELD_LIST, .required = true, .schema = &target_schema},
-        {.name = "revision",
-         .type = FIELD_STR,
-         .required = true,
-         FIELD_TO(BindingSpec, revision),
-         .check = check_revision},
-        {.name = "attempt", .type = FIELD_INT, FIELD_TO(BindingSpec, attempt), .max = INT64_MAX},
-};
-
-static const Schema binding_schema = SCHEMA(binding_fields, .size = sizeof(BindingSpec));
-
 void *manifest_read_binding(const ManifestDoc *doc)
 {
         BindingSpec *s = leaf_new(sizeof(*s), decode_room(doc->root) + doc->file.n, NULL);
 
-        return read_object(doc, &binding_schema, &s->meta, s) ? s : leaf_unref(s);
+        return read_object(doc, &binding_spec_schema, &s->meta, s) ? s : leaf_unref(s);
 }

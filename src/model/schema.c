@@ -65,6 +65,8 @@ static bool field_same(const Field *f, const void *a, const void *b)
                 return schema_same(f->schema, x, y);
         case FIELD_INTS:
         case FIELD_MAP:
+        case FIELD_AMOUNTS:
+        case FIELD_TIME:
         case FIELD_FREE:
         case FIELD_ANY:
                 return true;

@@ -12,20 +12,22 @@
 #include "base/str.h"
 
 typedef enum FieldType {
-        FIELD_STR,    /* Str */
-        FIELD_BOOL,   /* bool */
-        FIELD_INT,    /* an integer of `size` bytes */
-        FIELD_ENUM,   /* an enum; one of `names` */
-        FIELD_SPAN,   /* Span; "30s" */
-        FIELD_STRS,   /* StrList */
-        FIELD_INTS,   /* numbers; never kept */
-        FIELD_CIDRS,  /* const Cidr *, with a count */
-        FIELD_PORTS,  /* PortSpec: a port, or a string of ports */
-        FIELD_OBJECT, /* a struct within the struct, by `schema` */
-        FIELD_LIST,   /* an array of structs by `schema`, with a count */
-        FIELD_MAP,    /* strings by name; never kept */
-        FIELD_FREE,   /* an object of any shape; never kept */
-        FIELD_ANY,    /* anything; never kept */
+        FIELD_STR,     /* Str */
+        FIELD_BOOL,    /* bool */
+        FIELD_INT,     /* an integer of `size` bytes */
+        FIELD_ENUM,    /* an enum; one of `names` */
+        FIELD_SPAN,    /* Span; "30s" */
+        FIELD_STRS,    /* StrList */
+        FIELD_INTS,    /* numbers; never kept */
+        FIELD_CIDRS,   /* const Cidr *, with a count */
+        FIELD_PORTS,   /* PortSpec: a port, or a string of ports */
+        FIELD_OBJECT,  /* a struct within the struct, by `schema` */
+        FIELD_LIST,    /* an array of structs by `schema`, with a count */
+        FIELD_MAP,     /* strings by name; never kept */
+        FIELD_AMOUNTS, /* Kubernetes' quantities by name; never kept */
+        FIELD_TIME,    /* RFC 3339; of a status only, so never kept */
+        FIELD_FREE,    /* an object of any shape; never kept */
+        FIELD_ANY,     /* anything; never kept */
 } FieldType;
 
 typedef struct EnumName {
@@ -40,10 +42,19 @@ enum {
 /* Is `value` good? Else what would be goes to `expected` ("a DNS label"). */
 typedef bool FieldCheck(Str value, char expected[EXPECTED_MAX]);
 
+/* A rule as the API server evaluates it. What it says, the decoder says too: in `after`, or by a
+ * check. */
+typedef struct SchemaRule {
+        const char *cel; /* NULL ends the list */
+        const char *message;
+        const char *path; /* ".pollInterval": the member that it is about; NULL: the object */
+} SchemaRule;
+
 typedef struct Schema Schema;
 
 typedef struct Field {
         const char *name;
+        const char *about; /* what `kubectl explain` and the reference say */
         FieldType type;
         bool required;
         bool kept;       /* `offset` is meant */
@@ -54,8 +65,13 @@ typedef struct Field {
         size_t here_offset;   /* of a bool: the FIELD_OBJECT is in the manifest */
         int64_t min, max;     /* FIELD_INT, FIELD_INTS: values; FIELD_SPAN: ms, 0: no maximum */
         size_t max_items;     /* of lists and maps; 0: ITEMS_MAX */
+        size_t min_items;     /* of lists */
+        const char *keys;     /* of a FIELD_LIST: the members that name an item, space between */
+        bool is_set;          /* of a list of scalars: none comes twice */
         const char *fallback; /* the default, as it would be written; of FIELD_STRS its one item */
         FieldCheck *check;    /* of the string, or of each */
+        const char *pattern;  /* of a status, which has no checks: RE2, of the whole string */
+        size_t min_length, max_length; /* and its length; max 0: STRING_MAX */
         const EnumName *names;
         const Schema *schema;
 } Field;
@@ -70,6 +86,7 @@ struct Schema {
         /* Rules between the fields, and what is derived from them. `node` is NULL where the object
          * is absent and `out` where it is not kept. May be NULL. */
         void (*after)(struct Decoder *d, const struct Tree *node, void *out);
+        const SchemaRule *rules; /* those of `after` that need no other object; may be NULL */
 };
 
 /* For a Field: it goes to `member` of `type`. */

@@ -17,6 +17,7 @@ static const EnumName types[] = {{"Auto", TAILNET_AUTO},
 
 static const Field secret_ref_fields[] = {
         {.name = "name",
+         .about = "Name of the Secret, in the namespace of this object.",
          .type = FIELD_STR,
          .required = true,
          FIELD_TO(TailnetSpec, secret_name),
@@ -56,38 +57,66 @@ static void after_credentials(Decoder *d, const Tree *node, void *out)
 }
 
 static const Field credentials_fields[] = {
-        {.name = "secretRef", .type = FIELD_OBJECT, .kept = true, .schema = &secret_ref},
+        {.name = "secretRef",
+         .about = "A Secret of the same namespace. Its keys are client_id and client_secret (an "
+                  "OAuth client of Tailscale, with the scopes devices:core:read and, for Tailscale "
+                  "Services, services:read), or api_key (an API access token, or the API key of a "
+                  "Headscale). webhook_secret, if it is there, proves the events that the control "
+                  "server sends. The Secret is watched: a new one is used without a restart.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &secret_ref},
         {.name = "env",
+         .about = "The environment variable that holds the API key. Not in Kubernetes, where a "
+                  "Secret is the place for it.",
          .type = FIELD_STR,
          .is_private = true,
          FIELD_TO(TailnetSpec, credentials_env),
          .check = check_env},
         {.name = "clientID",
+         .about = "The client ID of a federated identity (workload identity): no secret is stored "
+                  "anywhere. Goes together with tokenFile.",
          .type = FIELD_STR,
          .is_private = true,
          FIELD_TO(TailnetSpec, client_id),
          .check = check_word},
         {.name = "tokenFile",
+         .about = "The file with the token of the platform, read before each use, since the "
+                  "platform renews it. In Kubernetes it must be below the directory that "
+                  "--local-sources-dir names.",
          .type = FIELD_STR,
          FIELD_TO(TailnetSpec, token_file),
          .check = check_path},
 };
 
-static const Schema credentials =
-        SCHEMA(credentials_fields, .size = sizeof(TailnetSpec), .after = after_credentials);
+static const SchemaRule credentials_rules[] = {
+        {"has(self.clientID) == has(self.tokenFile)", "clientID and tokenFile go together", NULL},
+        {"[has(self.secretRef), has(self.env), has(self.clientID) || "
+         "has(self.tokenFile)].filter(x, x).size() == 1",
+         "must be exactly one of secretRef, env, or clientID with tokenFile", NULL},
+        {NULL, NULL, NULL},
+};
+
+static const Schema credentials = SCHEMA(credentials_fields, .size = sizeof(TailnetSpec),
+                                         .after = after_credentials, .rules = credentials_rules);
 
 static const Field guard_fields[] = {
         {.name = "maxPercent",
+         .about = "An answer that lacks more than this share of the known endpoints is not "
+                  "believed at once. 0 holds every removal, 100 holds none but an empty answer.",
          .type = FIELD_INT,
          FIELD_TO(RemovalGuard, max_percent),
          .max = 100,
          .fallback = "50"},
         {.name = "fromEndpoints",
+         .about = "The share is only looked at from so many known endpoints on: of three devices, "
+                  "one that goes is a third.",
          .type = FIELD_INT,
          FIELD_TO(RemovalGuard, from_endpoints),
          .max = 1000000,
          .fallback = "5"},
         {.name = "confirmations",
+         .about = "What is held takes effect after so many polls in a row that say the same.",
          .type = FIELD_INT,
          FIELD_TO(RemovalGuard, confirmations),
          .min = 1,
@@ -99,6 +128,8 @@ static const Schema guard = SCHEMA(guard_fields, .size = sizeof(RemovalGuard));
 
 static const Field local_api_fields[] = {
         {.name = "socket",
+         .about = "The unix socket of tailscaled, such as /run/tailscale/tailscaled.sock. In "
+                  "Kubernetes it must be below the directory that --local-sources-dir names.",
          .type = FIELD_STR,
          .required = true,
          FIELD_TO(TailnetSpec, local_socket),
@@ -109,6 +140,9 @@ static const Schema local_api = SCHEMA(local_api_fields, .size = sizeof(TailnetS
 
 static const Field file_fields[] = {
         {.name = "path",
+         .about = "The list of devices, as the API of Tailscale prints it ({\"devices\": [...]}), "
+                  "or the same as YAML. A relative path is meant beside the manifest. In "
+                  "Kubernetes it must be below the directory that --local-sources-dir names.",
          .type = FIELD_STR,
          .required = true,
          FIELD_TO(TailnetSpec, file_path),
@@ -183,46 +217,93 @@ static void after_tailnet(Decoder *d, const Tree *node, void *out)
 
 static const Field tailnet_fields[] = {
         {.name = "apiURL",
+         .about = "The control server: Tailscale, or the URL of a Headscale. http:// is for "
+                  "loopback and private addresses only, in Kubernetes only where the operator "
+                  "allows it (--allow-insecure-api). A redirect is never followed, since it would "
+                  "carry the credential elsewhere.",
          .type = FIELD_STR,
          FIELD_TO(TailnetSpec, api_url),
          .fallback = "https://api.tailscale.com",
          .check = check_api_url},
         {.name = "type",
+         .about = "What the control server speaks: Tailscale, Headscale, or Auto. Auto takes "
+                  "api.tailscale.com for Tailscale and asks any other server what it is.",
          .type = FIELD_ENUM,
          FIELD_TO(TailnetSpec, type),
          .fallback = "Auto",
          .names = types},
         {.name = "tailnet",
+         .about = "The name of the tailnet at the control server. \"-\" is the one that the "
+                  "credential belongs to.",
          .type = FIELD_STR,
          FIELD_TO(TailnetSpec, tailnet),
          .fallback = "-",
          .check = check_service},
         {.name = "magicDNSSuffix",
+         .about = "The suffix of full names, such as corp.ts.net. It is found where the API gives "
+                  "full names; with Headscale it is needed for them.",
          .type = FIELD_STR,
          FIELD_TO(TailnetSpec, magic_dns_suffix),
          .check = check_dns_suffix},
-        {.name = "credentials", .type = FIELD_OBJECT, .kept = true, .schema = &credentials},
+        {.name = "credentials",
+         .about = "How the control server is asked: exactly one of secretRef, env, or clientID "
+                  "with tokenFile.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &credentials},
         {.name = "proxyAddresses",
+         .about = "The HTTP CONNECT proxies into this tailnet (a userspace tailscaled offers one): "
+                  "IP:port, name:port, [IPv6]:port, or the path of a unix socket. A proxy leads "
+                  "into one tailnet, so none may stand under two TailscaleTailnets. The "
+                  "connectivity of a TailscaleGateway may name others.",
          .type = FIELD_STRS,
          FIELD_TO(TailnetSpec, proxies),
+         .is_set = true,
          .max_items = 16,
          .check = check_proxy},
         {.name = "pollInterval",
+         .about = "How often the list of devices is asked for, from 1s to 24h; at least 15s for "
+                  "api.tailscale.com, which refuses those who ask more often. A webhook or a local "
+                  "tailscaled brings a poll forward, so it need not be short.",
          .type = FIELD_SPAN,
          FIELD_TO(TailnetSpec, poll_interval),
          .min = 1000,
          .max = DAY_MS,
          .fallback = "30s"},
         {.name = "removalGuard",
+         .about = "Protects against an answer that lacks devices by mistake: too large a removal "
+                  "takes effect only when it has been confirmed. What is held is told by status, "
+                  "metrics and events, and is let through at once by the annotation "
+                  "gateway.tailscale.com/approve-removal on the TailscaleGateway.",
          .type = FIELD_OBJECT,
          FIELD_TO(TailnetSpec, guard),
          .schema = &guard},
-        {.name = "localAPI", .type = FIELD_OBJECT, .kept = true, .schema = &local_api},
-        {.name = "file", .type = FIELD_OBJECT, .kept = true, .schema = &file_schema},
+        {.name = "localAPI",
+         .about = "A tailscaled on the machine of this program, beside or instead of credentials. "
+                  "Alone it is the source; beside credentials it says who can be reached from "
+                  "here, and when to ask the API.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &local_api},
+        {.name = "file",
+         .about = "A list of devices in a file, for tests and for networks without an API.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &file_schema},
 };
 
-const Schema tailnet_spec_schema =
-        SCHEMA(tailnet_fields, .size = sizeof(TailnetSpec), .after = after_tailnet);
+static const SchemaRule tailnet_rules[] = {
+        {"has(self.credentials) || has(self.localAPI) || has(self.file)",
+         "nothing to ask: must have credentials, localAPI or file", NULL},
+        {"has(self.file) || (has(self.localAPI) && !has(self.credentials)) || "
+         "!self.apiURL.matches(r'(?i)^https?://api\\.tailscale\\.com(:[0-9]+)?(/.*)?$') || "
+         "duration(self.pollInterval) >= duration('15s')",
+         "must be at least 15s for api.tailscale.com", ".pollInterval"},
+        {NULL, NULL, NULL},
+};
+
+const Schema tailnet_spec_schema = SCHEMA(tailnet_fields, .size = sizeof(TailnetSpec),
+                                          .after = after_tailnet, .rules = tailnet_rules);
 
 int tailnet_spec_order(const void *a, const void *b)
 {

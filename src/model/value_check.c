@@ -13,6 +13,8 @@ enum {
         PORT_MAX = 65535,
         PATH_BYTES_MAX = 4095,
         SOCKET_MAX = 107, /* sun_path, with room for the NUL */
+        REVISION_BYTES_MAX = 32,
+        AMOUNT_BYTES_MAX = 32,
 };
 
 /* Always false, for `return say(…)`. */
@@ -77,6 +79,11 @@ bool check_name(Str value, char expected[EXPECTED_MAX])
                say(expected, "a name: a-z, 0-9, - and . inside, at most %d bytes", DNS_MAX);
 }
 
+bool check_section(Str value, char expected[EXPECTED_MAX])
+{
+        return value.n == 0 || check_name(value, expected);
+}
+
 /* As hosts are written by people: any case, underscores. */
 static bool is_loose_label(Str s)
 {
@@ -115,6 +122,60 @@ bool check_service(Str value, char expected[EXPECTED_MAX])
 {
         return (value.n > 0 && value.n <= DNS_MAX) ||
                say(expected, "a name, at most %d bytes", DNS_MAX);
+}
+
+bool check_host(Str value, char expected[EXPECTED_MAX])
+{
+        return value.n == 0 || check_service(value, expected);
+}
+
+bool check_revision(Str value, char expected[EXPECTED_MAX])
+{
+        return (value.n > 0 && value.n <= REVISION_BYTES_MAX) ||
+               say(expected, "a revision, at most %d bytes", REVISION_BYTES_MAX);
+}
+
+static size_t digits(Str s)
+{
+        size_t n = 0;
+
+        while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
+                n++;
+        return n;
+}
+
+/* A number with at most one point, from the front of *s; false where no digit is in it. */
+static bool take_decimal(Str *s)
+{
+        size_t whole = digits(*s), part = 0;
+
+        *s = str_sub(*s, whole, s->n);
+        if (str_starts(*s, STR("."))) {
+                *s = str_sub(*s, 1, s->n);
+                part = digits(*s);
+                *s = str_sub(*s, part, s->n);
+        }
+        return whole + part > 0;
+}
+
+bool check_amount(Str value, char expected[EXPECTED_MAX])
+{
+        static const Str suffixes[] = {
+                STR_INIT(""),   STR_INIT("n"),  STR_INIT("u"),  STR_INIT("m"),
+                STR_INIT("k"),  STR_INIT("M"),  STR_INIT("G"),  STR_INIT("T"),
+                STR_INIT("P"),  STR_INIT("E"),  STR_INIT("Ki"), STR_INIT("Mi"),
+                STR_INIT("Gi"), STR_INIT("Ti"), STR_INIT("Pi"), STR_INIT("Ei")};
+        Str rest = value;
+        bool good = value.n <= AMOUNT_BYTES_MAX && take_decimal(&rest);
+
+        if (good && !strlist_has((StrList){suffixes, LENGTH_OF(suffixes)}, rest)) {
+                size_t sign = rest.n > 1 && (rest.p[1] == '+' || rest.p[1] == '-') ? 2 : 1;
+                Str exponent = str_sub(rest, sign, rest.n);
+
+                good = (rest.p[0] == 'e' || rest.p[0] == 'E') && exponent.n > 0 &&
+                       digits(exponent) == exponent.n;
+        }
+        return good || say(expected, "a quantity such as \"128Mi\" or \"100m\"");
 }
 
 bool check_word(Str value, char expected[EXPECTED_MAX])

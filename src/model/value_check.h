@@ -9,6 +9,8 @@
 bool check_label(Str value, char expected[EXPECTED_MAX]);
 /* RFC 1123 labels with dots between, at most 253: the names of Kubernetes objects. */
 bool check_name(Str value, char expected[EXPECTED_MAX]);
+/* Empty, or a name: the listener of a Gateway. */
+bool check_section(Str value, char expected[EXPECTED_MAX]);
 /* A DNS name in any case, with or without a dot at the end. */
 bool check_dns_name(Str value, char expected[EXPECTED_MAX]);
 /* The same, or empty, or with a dot before it. */
@@ -16,6 +18,12 @@ bool check_dns_suffix(Str value, char expected[EXPECTED_MAX]);
 /* The name of a service or device, 1 to 253 bytes: as the control server gives it, which need not
  * be a DNS name. */
 bool check_service(Str value, char expected[EXPECTED_MAX]);
+/* The same, or empty: what a control server calls a host is not measured by the rules of DNS. */
+bool check_host(Str value, char expected[EXPECTED_MAX]);
+/* The revision of a Binding: 1 to 32 bytes. */
+bool check_revision(Str value, char expected[EXPECTED_MAX]);
+/* A quantity of Kubernetes, such as "128Mi" or "100m". */
+bool check_amount(Str value, char expected[EXPECTED_MAX]);
 /* Not empty. */
 bool check_word(Str value, char expected[EXPECTED_MAX]);
 bool check_glob(Str value, char expected[EXPECTED_MAX]);
