@@ -61,11 +61,12 @@ struct KubeCall {
 
 static const char *const methods[KUBE_METHODS] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
-#define CALLS(method, class, labels_text)                                                      \
-        {                                                                                      \
-                .name = "tailscale_gateway_kube_calls_total",                                  \
-                .help = "Calls of the Kubernetes API that ended.", .kind = METRIC_COUNTER,     \
-                .offset = offsetof(KubeApiCounts, calls[method][class]), .labels = labels_text \
+#define PREFIX "tailscale_gateway_kube_"
+#define CALLS(method, class, labels_text)                                                        \
+        {                                                                                        \
+                .name = PREFIX "calls_total", .help = "Calls of the Kubernetes API that ended.", \
+                .kind = METRIC_COUNTER, .offset = offsetof(KubeApiCounts, calls[method][class]), \
+                .labels = labels_text                                                            \
         }
 #define CALLS_OF(method, verb)                                                                \
         CALLS(method, KUBE_CODE_DONE, "verb=\"" verb "\",result=\"done\""),                   \
@@ -80,19 +81,15 @@ static const MetricDesc metrics[] = {
         CALLS_OF(KUBE_METHOD_PUT, "put"),
         CALLS_OF(KUBE_METHOD_PATCH, "patch"),
         CALLS_OF(KUBE_METHOD_DELETE, "delete"),
-        {"tailscale_gateway_kube_token_renewals_total",
-         "Calls of the Kubernetes API repeated with a new token.", METRIC_COUNTER,
-         offsetof(KubeApiCounts, renewals), NULL},
-        {"tailscale_gateway_kube_calls_waited_total",
-         "Calls of the Kubernetes API that waited for their turn.", METRIC_COUNTER,
-         offsetof(KubeApiCounts, waited), NULL},
-        {"tailscale_gateway_kube_calls_waiting",
-         "Calls of the Kubernetes API that wait for their turn.", METRIC_GAUGE,
-         offsetof(KubeApiCounts, waiting), NULL},
-        {"tailscale_gateway_kube_call_wait_seconds",
-         "How long those that waited did so until they were sent.", METRIC_HISTOGRAM,
-         offsetof(KubeApiCounts, wait), NULL},
-        {"tailscale_gateway_kube_call_duration_seconds",
+        {PREFIX "token_renewals_total", "Calls of the Kubernetes API repeated with a new token.",
+         METRIC_COUNTER, offsetof(KubeApiCounts, renewals), NULL},
+        {PREFIX "calls_waited_total", "Calls of the Kubernetes API that waited for their turn.",
+         METRIC_COUNTER, offsetof(KubeApiCounts, waited), NULL},
+        {PREFIX "calls_waiting", "Calls of the Kubernetes API that wait for their turn.",
+         METRIC_GAUGE, offsetof(KubeApiCounts, waiting), NULL},
+        {PREFIX "call_wait_seconds", "How long those that waited did so until they were sent.",
+         METRIC_HISTOGRAM, offsetof(KubeApiCounts, wait), NULL},
+        {PREFIX "call_duration_seconds",
          "How long calls of the Kubernetes API took, without watches.", METRIC_HISTOGRAM,
          offsetof(KubeApiCounts, took), NULL},
 };

@@ -71,25 +71,26 @@ struct KubeEvents {
         KubeEventsCounts n;
 };
 
+#define PREFIX "tailscale_gateway_kube_"
 #define ROW(name, kind, member, help)                                      \
         {                                                                  \
                 name, help, kind, offsetof(KubeEventsCounts, member), NULL \
         }
 
 static const MetricDesc metrics[] = {
-        ROW("tailscale_gateway_kube_events_told_total", METRIC_COUNTER, told,
+        ROW(PREFIX "events_told_total", METRIC_COUNTER, told,
             "What was to be told as a Kubernetes Event."),
-        ROW("tailscale_gateway_kube_events_created_total", METRIC_COUNTER, created,
+        ROW(PREFIX "events_created_total", METRIC_COUNTER, created,
             "Kubernetes Events that were written."),
-        ROW("tailscale_gateway_kube_events_counted_total", METRIC_COUNTER, counted,
+        ROW(PREFIX "events_counted_total", METRIC_COUNTER, counted,
             "Kubernetes Events that were given a new count."),
-        ROW("tailscale_gateway_kube_events_limited_total", METRIC_COUNTER, limited,
+        ROW(PREFIX "events_limited_total", METRIC_COUNTER, limited,
             "Not told as a Kubernetes Event because there are too many of the object."),
-        ROW("tailscale_gateway_kube_events_dropped_total", METRIC_COUNTER, dropped,
+        ROW(PREFIX "events_dropped_total", METRIC_COUNTER, dropped,
             "Not told as a Kubernetes Event because too many wait."),
-        ROW("tailscale_gateway_kube_events_failures_total", METRIC_COUNTER, failed,
+        ROW(PREFIX "events_failures_total", METRIC_COUNTER, failed,
             "Kubernetes Events that the API server did not take."),
-        ROW("tailscale_gateway_kube_events_waiting", METRIC_GAUGE, waiting,
+        ROW(PREFIX "events_waiting", METRIC_GAUGE, waiting,
             "Kubernetes Events that wait to be sent."),
 };
 const MetricTable kube_events_metrics = {metrics, LENGTH_OF(metrics)};

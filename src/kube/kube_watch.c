@@ -614,5 +614,34 @@ size_t kube_watch_objects(const KubeWatch *w)
 
 KubeWatchCounts kube_watch_counts(const KubeWatch *w)
 {
-        return w->counts;
+        KubeWatchCounts n = w->counts;
+
+        n.objects = (int64_t)w->entries.n;
+        n.synced = w->synced;
+        return n;
 }
+
+#define PREFIX "tailscale_gateway_kube_"
+#define ROW(name, kind, member, help)                                     \
+        {                                                                 \
+                name, help, kind, offsetof(KubeWatchCounts, member), NULL \
+        }
+
+static const MetricDesc metrics[] = {
+        ROW(PREFIX "watch_lists_total", METRIC_COUNTER, lists, "Lists of a kind that came whole."),
+        ROW(PREFIX "watch_watches_total", METRIC_COUNTER, watches,
+            "Watches of a kind that were asked for."),
+        ROW(PREFIX "watch_events_total", METRIC_COUNTER, events,
+            "Changes of a kind that were told by a watch."),
+        ROW(PREFIX "watch_bookmarks_total", METRIC_COUNTER, bookmarks, "Bookmarks of a watch."),
+        ROW(PREFIX "watch_expired_total", METRIC_COUNTER, expired,
+            "Times that a watch or page was too old to go on, and a list followed."),
+        ROW(PREFIX "watch_silences_total", METRIC_COUNTER, silences,
+            "Watches given up because nothing was heard of them."),
+        ROW(PREFIX "watch_failures_total", METRIC_COUNTER, failures,
+            "Lists and watches of a kind that failed."),
+        ROW(PREFIX "watch_objects", METRIC_GAUGE, objects, "Objects of a kind that are known."),
+        ROW(PREFIX "watch_synced", METRIC_GAUGE, synced,
+            "1 where all objects of a kind were listed once."),
+};
+const MetricTable kube_watch_metrics = {metrics, LENGTH_OF(metrics)};

@@ -59,7 +59,10 @@ typedef struct KubeWatchInput {
 /* What happened so far. */
 typedef struct KubeWatchCounts {
         uint64_t lists, watches, events, bookmarks, expired, silences, failures;
+        int64_t objects, synced; /* synced: 0 or 1 */
 } KubeWatchCounts;
+
+extern const MetricTable kube_watch_metrics; /* of KubeWatchCounts */
 
 /* Never NULL; nothing is told before the return. */
 KubeWatch *kube_watch_open(const KubeWatchInput *in) MUST_USE;

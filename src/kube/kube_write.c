@@ -58,23 +58,23 @@ static const VerbWay ways[KUBE_VERBS] = {
         [KUBE_VERB_GET] = {"get", "GET", NULL, false},
 };
 
+#define PREFIX "tailscale_gateway_kube_"
 #define COUNTER(name, member, help)                                                 \
         {                                                                           \
                 name, help, METRIC_COUNTER, offsetof(KubeWriteCounts, member), NULL \
         }
 
 static const MetricDesc metrics[] = {
-        COUNTER("tailscale_gateway_kube_writes_total", done,
-                "Writes to the Kubernetes API that were done."),
-        COUNTER("tailscale_gateway_kube_write_conflicts_total", conflicts,
+        COUNTER(PREFIX "writes_total", done, "Writes to the Kubernetes API that were done."),
+        COUNTER(PREFIX "write_conflicts_total", conflicts,
                 "Writes to the Kubernetes API refused because somebody else wrote."),
-        COUNTER("tailscale_gateway_kube_writes_held_total", refused,
+        COUNTER(PREFIX "writes_held_total", refused,
                 "Writes to the Kubernetes API not sent because another replica leads."),
-        COUNTER("tailscale_gateway_kube_write_failures_total", failed,
+        COUNTER(PREFIX "write_failures_total", failed,
                 "Writes to the Kubernetes API that failed otherwise."),
-        COUNTER("tailscale_gateway_kube_write_retries_total", retries,
+        COUNTER(PREFIX "write_retries_total", retries,
                 "Tries of writes to the Kubernetes API after the first."),
-        {"tailscale_gateway_kube_write_duration_seconds",
+        {PREFIX "write_duration_seconds",
          "Time from when something was to be written until it was, or was given up.",
          METRIC_HISTOGRAM, offsetof(KubeWriteCounts, took), NULL},
 };
