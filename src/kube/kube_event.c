@@ -35,6 +35,9 @@ static bool read_bookmark(KubeEvent *e, Err *err)
         const Tree *meta = tree_get(e->object, STR("metadata"));
 
         e->id.version = tree_get_str(meta, STR("resourceVersion"));
+        e->ends_list = str_eq(
+                tree_get_str(tree_get(meta, STR("annotations")), STR("k8s.io/initial-events-end")),
+                STR("true"));
         return (e->id.version.n > 0 && fits(e->id.version, KUBE_VERSION_MAX)) ||
                err_set(err, ERR_INVALID, "BadEvent", "a bookmark without resourceVersion");
 }

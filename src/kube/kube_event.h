@@ -34,6 +34,7 @@ typedef enum KubeEventType {
 typedef struct KubeEvent {
         KubeEventType type;
         const Tree *object; /* in the arena */
+        bool ends_list;     /* of a bookmark: all that was there when the watch began was told */
         KubeObjectId id;
         KubeStatus status;
 } KubeEvent;

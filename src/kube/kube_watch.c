@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *            ┌────────────────(410, refused, tries used up: after a delay)────────────────┐
+ *            ┌─────────────────(410, refused, tries used up: after a delay)───────────────┐
  *            v                                                                             │
- *   open ─> LIST ──page──> LIST ──last page: gone, synced──> WATCH ──(end: after a delay)──┤
- *            ^ │             │                                 ^                           │
- *            └─┴─(fails)─────┘                                 └──(from where it was)──────┘
+ *   open ─> STREAM ──bookmark that ends the list: gone, synced──> WATCH ──(end: a delay)───┤
+ *            │  ^ └─(cut, fails: a delay)─┘                         ^ ^                    │
+ *            │  └──────────────────┐                                │ └─(where it was)─────┘
+ *            └─(not offered, silent, tries used up)─> PAGES ────────┘
+ *                                     last page: gone, synced
+ *
+ * A streamed list is a watch that begins with all that is there. It is one call from the server's
+ * memory, where pages are each a reading of its store, nothing of it can expire on the way, and the
+ * watch behind it needs no second one. Of objects one at a time is in our memory either way.
  *
  * Bytes come inside libcurl and are put aside; a Post reads them, so that what is told is told from
  * the loop, straight from the parser. The end of a call reads what is left first.
  *
  * Invariants:
  * 1. `version` is that of the last thing told, or of the bookmark after it; a watch begins there.
- * An event that is not understood does not move it, and leads to a list: resumed after, it would be
- *    skipped.
+ *    An event that is not understood does not move it, and leads to a list: resumed after, it would
+ * be skipped.
  * 2. An entry's round is that of the last list, or running list, that had it. What has an older
  *    round when a list is whole is gone.
- * 3. The owner may close inside any event: `inside` counts what is on the stack, the last one
- * frees.
+ * 3. While a list is streamed, `version` is empty: what came so far is no place to go on from.
+ * 4. The owner may close inside any event: `inside` counts what is on the stack, the last one
+ *    frees.
  */
 #include "kube/kube_watch.h"
 
@@ -57,13 +64,17 @@ struct KubeWatch {
         char version[KUBE_VERSION_MAX + 1];      /* empty: list first */
         char page_version[KUBE_VERSION_MAX + 1]; /* of the list under way */
         char more[KUBE_CONTINUE_MAX + 1];        /* the next page; empty: the first */
-        bool whole; /* the list is asked for in one piece: its pages expired on the way */
+        bool whole;    /* the list is asked for in one piece: its pages expired on the way */
+        bool streams;  /* the call under way is a list so far */
+        bool in_pages; /* the server offers no streamed list */
         bool synced;
         bool expired; /* an ERROR event said so */
+        bool refused; /* … something else that time does not mend */
         bool closing;
         unsigned inside;
-        unsigned failures; /* in a row */
-        uint64_t told;     /* events of this watch */
+        unsigned failures;  /* in a row */
+        unsigned cut_lists; /* of them, streamed lists */
+        uint64_t told;      /* events of this watch */
         Mono began, seen;
         uint64_t chance;
         KubeWatchCounts counts;
@@ -179,6 +190,11 @@ static void stop_call(KubeWatch *w)
         buf_done(&w->bytes);
 }
 
+static void note_life(KubeWatch *w)
+{
+        timer_set_in(&w->silence, SPAN_S(w->streams ? KUBE_LIST_DEADLINE_S : KUBE_SILENCE_S));
+}
+
 static void ask(KubeWatch *w, const Buf *path, KubeDoneFn *done, Span deadline)
 {
         INSIST(!path->failed);
@@ -219,6 +235,7 @@ static void ask_page(KubeWatch *w)
         ask(w, &path, on_list_done, SPAN_S(KUBE_LIST_DEADLINE_S));
 }
 
+/* A watch from `version` on; where there is none, one that begins with all that is there. */
 static void ask_watch(KubeWatch *w)
 {
         CLEANUP(buf_done) Buf path;
@@ -228,25 +245,43 @@ static void ask_watch(KubeWatch *w)
         begin_path(w, &path);
         snprintf(seconds, sizeof(seconds), "%d", KUBE_WATCH_SECONDS + (int)span_seconds(more));
         kube_query_add(&path, "watch", STR("1"));
+        if (w->streams) {
+                kube_query_add(&path, "sendInitialEvents", STR("true"));
+                kube_query_add(&path, "resourceVersionMatch", STR("NotOlderThan"));
+        }
         kube_query_add(&path, "allowWatchBookmarks", STR("true"));
-        kube_query_add(&path, "resourceVersion", str_of(w->version));
+        if (!w->streams)
+                kube_query_add(&path, "resourceVersion", str_of(w->version));
         kube_query_add(&path, "timeoutSeconds", str_of(seconds));
         buf_add_char(&path, '\0');
         buf_done(&w->lines.part);
         kube_lines_init(&w->lines);
         w->told = 0;
-        w->expired = false;
+        w->expired = w->refused = false;
         w->counts.watches++;
-        timer_set_in(&w->silence, SPAN_S(KUBE_SILENCE_S));
+        note_life(w);
         ask(w, &path, on_watch_done, (Span){0});
+}
+
+static void ask_list(KubeWatch *w)
+{
+        w->streams =
+                !w->in_pages && w->more[0] == '\0' && !w->whole && w->cut_lists < KUBE_WATCH_TRIES;
+        if (!w->streams) {
+                ask_page(w);
+                return;
+        }
+        w->round++;
+        ask_watch(w);
 }
 
 static void on_next(Timer *t)
 {
         KubeWatch *w = CONTAINER_OF(t, KubeWatch, next);
 
+        w->streams = false;
         if (w->version[0] == '\0')
-                ask_page(w);
+                ask_list(w);
         else
                 ask_watch(w);
 }
@@ -314,16 +349,19 @@ static bool read_list(KubeWatch *w, Err *err)
         return ok;
 }
 
-static void list_is_whole(KubeWatch *w)
+/* `version`: of the list. */
+static void list_is_whole(KubeWatch *w, Str version)
 {
-        memcpy(w->version, w->page_version, sizeof(w->version));
+        snprintf(w->version, sizeof(w->version), "%.*s", STR_FMT(version));
         w->whole = false;
+        w->cut_lists = 0;
         w->counts.lists++;
         remove_old(w);
         if (w->closing)
                 return;
         w->synced = true;
-        go_on_in(w, (Span){0});
+        if (w->call == NULL)
+                go_on_in(w, (Span){0});
         w->in.events.synced(w);
 }
 
@@ -349,7 +387,7 @@ static void end_list(KubeWatch *w, const KubeResult *result)
                 if (w->more[0] != '\0')
                         ask_page(w);
                 else
-                        list_is_whole(w);
+                        list_is_whole(w, str_of(w->page_version));
                 return;
         }
         list_again(w);
@@ -376,11 +414,20 @@ static void move_to(KubeWatch *w, Str version)
 {
         if (w->closing)
                 return;
-        snprintf(w->version, sizeof(w->version), "%.*s", STR_FMT(version));
         w->seen = loop_now(kube_api_loop(w->in.api));
         w->told++;
-        w->failures = 0;
-        timer_set_in(&w->silence, SPAN_S(KUBE_SILENCE_S));
+        if (!w->streams) {
+                snprintf(w->version, sizeof(w->version), "%.*s", STR_FMT(version));
+                w->failures = 0;
+        }
+        note_life(w);
+}
+
+static void end_stream(KubeWatch *w, Str version)
+{
+        w->streams = false;
+        w->counts.streamed++;
+        list_is_whole(w, version);
 }
 
 static bool refuse(KubeWatch *w, const KubeStatus *status, Err *err)
@@ -388,6 +435,9 @@ static bool refuse(KubeWatch *w, const KubeStatus *status, Err *err)
         char what[256];
 
         w->expired = status->code == 410;
+        /* What an API server on an etcd too old for it says is a 500. */
+        w->refused = status->code < 500 ? status->code != 408 && status->code != 429
+                                        : status->code <= 501;
         snprintf(what, sizeof(what), "WATCH %.200s", w->path);
         return kube_status_err(status, status->code, what, err);
 }
@@ -401,6 +451,8 @@ static bool take(KubeWatch *w, const KubeEvent *event, Err *err)
                 return refuse(w, &event->status, err);
         case KUBE_EVENT_BOOKMARK:
                 w->counts.bookmarks++;
+                if (w->streams && event->ends_list)
+                        end_stream(w, event->id.version);
                 break;
         case KUBE_EVENT_GONE:
                 w->counts.events++;
@@ -416,6 +468,20 @@ static bool take(KubeWatch *w, const KubeEvent *event, Err *err)
         }
         move_to(w, event->id.version);
         return !w->closing || err_set(err, ERR_CONFLICT, "Closed", "closed meanwhile");
+}
+
+/* A list that is streamed may need much at once, and the watch behind it little. */
+static void forget_bytes(KubeWatch *w)
+{
+        buf_reset(&w->bytes);
+        if (w->bytes.room > KUBE_WATCH_ROOM)
+                buf_done(&w->bytes);
+        if (w->lines.part.room > KUBE_WATCH_ROOM && (w->lines.given || w->lines.part.n == 0)) {
+                buf_done(&w->lines.part);
+                kube_lines_init(&w->lines);
+        }
+        if (w->arena.total > KUBE_WATCH_ROOM)
+                arena_done(&w->arena);
 }
 
 static bool read_events(KubeWatch *w, Err *err)
@@ -437,7 +503,7 @@ static bool read_events(KubeWatch *w, Err *err)
                 ok = err_set(err, ERR_LIMIT, "TooLarge", "%s: an event above %d MiB", w->path,
                              KUBE_EVENT_BYTES_MAX >> 20);
         }
-        buf_reset(&w->bytes);
+        forget_bytes(w);
         return ok;
 }
 
@@ -449,6 +515,29 @@ static bool was_lively(const KubeWatch *w)
         return w->told > 0 || lasted.ns >= SPAN_S(KUBE_WATCH_SHORT_S).ns;
 }
 
+/* 422 says a server that knows no streamed lists, or not for this kind. */
+static bool is_not_offered(const KubeWatch *w, unsigned status)
+{
+        return w->refused || status == 400 || status == 405 || status == 422 || status == 501;
+}
+
+/* Before it was whole. */
+static void list_ended(KubeWatch *w, const Err *err, unsigned status, Span retry_after)
+{
+        Err shown = *err;
+
+        if (is_not_offered(w, status)) {
+                w->in_pages = true;
+                go_on_in(w, (Span){0});
+                return;
+        }
+        if (shown.kind == ERR_NONE)
+                err_set(&shown, ERR_TRANSIENT, "WatchEnded",
+                        "%s: the watch ended before the list was whole", w->path);
+        w->cut_lists++;
+        fail(w, &shown, retry_after);
+}
+
 /* `err`: why; ERR_NONE: the server ended it. `status`: 0 where it never answered. */
 static void watch_ended(KubeWatch *w, const Err *err, unsigned status, Span retry_after)
 {
@@ -457,6 +546,10 @@ static void watch_ended(KubeWatch *w, const Err *err, unsigned status, Span retr
 
         if (w->expired || status == 410) {
                 note_expired(w);
+                return;
+        }
+        if (w->streams) {
+                list_ended(w, err, status, retry_after);
                 return;
         }
         if ((err->kind == ERR_NONE || was_cut) && was_lively(w)) {
@@ -495,11 +588,13 @@ static void on_silence(Timer *t)
 
         w->inside++;
         w->counts.silences++;
+        err_set(&err, ERR_TRANSIENT, "WatchSilent", "%s: no word for %d s", w->path,
+                w->streams ? KUBE_LIST_DEADLINE_S : KUBE_SILENCE_S);
+        /* That knows nothing of streamed lists, and passed over what was asked. */
+        w->in_pages = w->in_pages || w->streams;
         stop_call(w);
         if (w->failures + 1 >= KUBE_WATCH_TRIES)
                 list_again(w);
-        err_set(&err, ERR_TRANSIENT, "WatchSilent", "%s: no word for %d s", w->path,
-                KUBE_SILENCE_S);
         fail(w, &err, (Span){0});
         leave(w);
 }
@@ -554,7 +649,7 @@ KubeWatch *kube_watch_open(const KubeWatchInput *in)
         kube_lines_init(&w->lines);
         arena_init(&w->arena, 0);
         map_init(&w->entries);
-        ask_page(w);
+        ask_list(w);
         return w;
 }
 

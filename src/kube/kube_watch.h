@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * KubeWatch: all objects of one kind, kept up to date: listed in pages, then watched, and again
- * from where it was when the watch ends. Its owner is told of each object that came, changed or
+ * KubeWatch: all objects of one kind, kept up to date: listed, then watched, and again from where
+ * it was when the watch ends. Listed is by a watch that begins with all that is there, where the
+ * server offers that, else in pages. Its owner is told of each object that came, changed or
  * went, from the loop, and keeps what it needs; the watch itself keeps uid and resourceVersion of
  * each key, so that a new list tells nothing twice and forgets nothing.
  *
@@ -17,17 +18,19 @@ enum {
         KUBE_PAGE = 500,           /* objects of a page */
         KUBE_OBJECTS_MAX = 100000, /* of one watch: an order of magnitude above any real kind */
         KUBE_LIST_BYTES_MAX = 256 << 20, /* of one page; of an element see json_stream.h */
-        KUBE_LIST_DEADLINE_S = 60,       /* of one page */
+        KUBE_LIST_DEADLINE_S = 60,       /* of one page; of silence in a streamed list */
         KUBE_CONTINUE_MAX = 2048,        /* of the server's token for the next page */
         /* Between two turns of the loop libcurl hands over less than 2 MiB of one request. */
         KUBE_WATCH_BYTES_MAX = 8 << 20,
         /* A server tells by a bookmark once a minute where it is. After three of them in silence
          * the connection is given up. */
         KUBE_SILENCE_S = 180,
-        KUBE_WATCH_SECONDS = 300, /* what a watch is asked to last, up to twice as long */
-        KUBE_WATCH_SHORT_S = 5,   /* one that ended earlier, without a word, has failed */
-        KUBE_RELIST_JITTER_S = 5, /* many watchers learn at once that they must list again */
-        KUBE_WATCH_TRIES = 3,     /* failures in a row after which the list is asked instead */
+        KUBE_WATCH_SECONDS = 300,   /* what a watch is asked to last, up to twice as long */
+        KUBE_WATCH_SHORT_S = 5,     /* one that ended earlier, without a word, has failed */
+        KUBE_RELIST_JITTER_S = 5,   /* many watchers learn at once that they must list again */
+        KUBE_WATCH_TRIES = 3,       /* failures in a row after which the list is asked instead, and
+                                       instead of a streamed one pages */
+        KUBE_WATCH_ROOM = 64 << 10, /* of memory that was used for reading and is kept */
         KUBE_KEEP_MAX = 8,
 };
 
@@ -35,7 +38,7 @@ typedef struct KubeWatch KubeWatch;
 
 /* Any may close the watch. */
 typedef struct KubeWatchEvents {
-        /* It came or changed. `object` is valid until the return; of a list it has the members of
+        /* It came or changed. `object` is valid until the return; of a page it has the members of
          * `keep` alone, of an event all. */
         void (*put)(KubeWatch *w, Str key, const Tree *object);
         void (*gone)(KubeWatch *w, Str key);
@@ -49,7 +52,7 @@ typedef struct KubeWatchInput {
         KubeApi *api;     /* borrowed */
         const char *path; /* "/apis/GROUP/VERSION/[namespaces/NS/]KINDS", selectors in its query
                              (kube_query_add); copied */
-        StrList keep; /* members of each object that are built from a list, at most KUBE_KEEP_MAX,
+        StrList keep; /* members of each object that are built from a page, at most KUBE_KEEP_MAX,
                          beside metadata; none: all. Borrowed until the close */
         KubeWatchEvents events;
         uint64_t seed; /* of chance */
@@ -58,7 +61,8 @@ typedef struct KubeWatchInput {
 
 /* What happened so far. */
 typedef struct KubeWatchCounts {
-        uint64_t lists, watches, events, bookmarks, expired, silences, failures;
+        uint64_t lists, streamed; /* those that came whole; of them not in pages */
+        uint64_t watches, events, bookmarks, expired, silences, failures;
         int64_t objects, synced; /* synced: 0 or 1 */
 } KubeWatchCounts;
 

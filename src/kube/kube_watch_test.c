@@ -11,12 +11,12 @@
 #include "base/mem.h"
 #include "kube/kube_test_world.h"
 
-/* In the order in which they are looked for. */
+/* In the order in which they are looked for; all else is the list in one piece. */
 enum {
+        STREAM, /* refused, so that it is listed in pages, unless a test says otherwise */
         WATCH,
         MORE, /* a further page */
         PAGE, /* the first one */
-        WHOLE,
 };
 
 typedef enum CloseIn {
@@ -96,15 +96,15 @@ static void on_failed(KubeWatch *w, const Err *err)
 static int setup(void **state)
 {
         static const char *const targets[] = {
-                "/api/v1/things?watch=1",
-                "/api/v1/things?limit=500&continue=", "/api/v1/things?limit=500", "/api/v1/things"};
+                "/api/v1/things?watch=1&sendInitialEvents=true&", "/api/v1/things?watch=1",
+                "/api/v1/things?limit=500&continue=", "/api/v1/things?limit=500"};
         Fixture *f = mem_new(sizeof(*f));
 
         kube_world_init(&f->w, "{token: abc}", 1000, 1000);
         buf_init(&f->told, 64 << 10);
         for (size_t i = 0; i < LENGTH_OF(targets); i++)
                 f->w.server.paths[i] =
-                        (ScriptPath){targets[i], KUBE_SAYS("404 No", "no"), SCRIPT_CLOSE, 0};
+                        (ScriptPath){targets[i], KUBE_SAYS("422 No", "no"), SCRIPT_CLOSE, 0};
         *state = f;
         return 0;
 }
@@ -128,7 +128,7 @@ static ScriptPath *path(Fixture *f, size_t i)
 static void answers(Fixture *f, size_t i, const char *answer)
 {
         path(f, i)->answer = answer;
-        path(f, i)->end = i == WATCH && strcmp(answer, OPEN) == 0 ? SCRIPT_STALL : SCRIPT_CLOSE;
+        path(f, i)->end = i <= WATCH && strcmp(answer, OPEN) == 0 ? SCRIPT_STALL : SCRIPT_CLOSE;
 }
 
 static void begin(Fixture *f)
@@ -175,9 +175,14 @@ static void reach_watch(Fixture *f)
         kube_turns(&f->w, 5);
 }
 
+static void push_to(Fixture *f, size_t i, const char *bytes)
+{
+        assert_int_equal(script_server_push(&f->w.server, path(f, i), str_of(bytes)), 1);
+}
+
 static void push(Fixture *f, const char *bytes)
 {
-        assert_int_equal(script_server_push(&f->w.server, path(f, WATCH), str_of(bytes)), 1);
+        push_to(f, WATCH, bytes);
 }
 
 static bool was_asked(const Fixture *f, const char *what)
@@ -269,12 +274,170 @@ static void an_expired_page_lists_in_one_piece(void **state)
 
         answers(f, PAGE, LIST("9", "token", META("a", "u1", "1")));
         answers(f, MORE, KUBE_SAYS("410 Gone", STATUS(410, "Expired")));
-        answers(f, WHOLE, LIST("10", "", META("b", "u2", "2")));
+        script_server_set(&f->w.server, LIST("10", "", META("b", "u2", "2")), SCRIPT_CLOSE);
         answers(f, WATCH, OPEN);
         begin(f);
         turn_until(f, &path(f, WATCH)->n_requests, 1);
         was_told(f, "+ns/a=1 +ns/b=2 -ns/a * ");
-        assert_int_equal(path(f, WHOLE)->n_requests, 1);
+        assert_int_equal(path(f, STREAM)->n_requests, 1);
+        assert_int_equal(path(f, PAGE)->n_requests, 1);
+}
+
+/* --- streamed lists --- */
+
+#define END(version)                                                      \
+        EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"" version \
+                          "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}")
+#define BOOKMARK(version) EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"" version "\"}}")
+
+/* The stream stands, and nothing was told. */
+static void reach_stream(Fixture *f)
+{
+        size_t before = path(f, STREAM)->n_requests;
+
+        answers(f, STREAM, OPEN);
+        begin(f);
+        turn_until(f, &path(f, STREAM)->n_requests, before + 1);
+        kube_turns(&f->w, 5);
+}
+
+static void a_list_is_streamed_and_goes_on_as_a_watch(void **state)
+{
+        Fixture *f = *state;
+
+        reach_stream(f);
+        assert_true(was_asked(f, "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+                                 "&allowWatchBookmarks=true&timeoutSeconds="));
+        push_to(f, STREAM,
+                EVENT("ADDED", META("a", "u1", "1")) EVENT("ADDED", META("b", "u2", "2")));
+        /* One that ends no list is none. */
+        push_to(f, STREAM, BOOKMARK("8"));
+        turn_until(f, &f->n_told, 2);
+        kube_turns(&f->w, 10);
+        was_told(f, "+ns/a=1s +ns/b=2s ");
+        assert_false(kube_watch_is_synced(f->watch));
+        push_to(f, STREAM, EVENT("DELETED", META("a", "u1", "9")) END("10"));
+        turn_until(f, &f->n_synced, 1);
+        was_told(f, "-ns/a * ");
+        push_to(f, STREAM, EVENT("ADDED", META("c", "u3", "11")));
+        turn_until(f, &f->n_told, 5);
+        was_told(f, "+ns/c=11s ");
+        answers(f, WATCH, OPEN);
+        script_server_drop(&f->w.server, path(f, STREAM));
+        turn_until(f, &path(f, WATCH)->n_requests, 1);
+        assert_true(was_asked(f, "&resourceVersion=11&"));
+        assert_int_equal(path(f, STREAM)->n_requests, 1);
+        assert_int_equal(path(f, PAGE)->n_requests, 0);
+        assert_int_equal(kube_watch_counts(f->watch).streamed, 1);
+        assert_int_equal(f->n_failed, 0);
+}
+
+/* All that came is true; what did not come may be there. */
+static void a_streamed_list_that_is_cut_tells_nothing_gone(void **state)
+{
+        Fixture *f = *state;
+
+        reach_stream(f);
+        push_to(f, STREAM,
+                EVENT("ADDED", META("a", "u1", "1")) EVENT("ADDED", META("b", "u2", "2"))
+                        END("10"));
+        turn_until(f, &f->n_synced, 1);
+        /* It expires, and the next list is cut. */
+        push_to(f, STREAM, EVENT("ERROR", STATUS(410, "Expired")));
+        turn_until(f, &path(f, STREAM)->n_requests, 2);
+        kube_turns(&f->w, 5);
+        push_to(f, STREAM, EVENT("ADDED", META("b", "u2", "12")));
+        turn_until(f, &f->n_told, 4);
+        script_server_drop(&f->w.server, path(f, STREAM));
+        turn_until(f, &f->n_failed, 1);
+        was_told(f, "+ns/a=1s +ns/b=2s * +ns/b=12s !WatchEnded ");
+        assert_int_equal(kube_watch_objects(f->watch), 2);
+        assert_true(kube_watch_is_synced(f->watch));
+        turn_until(f, &path(f, STREAM)->n_requests, 3);
+        kube_turns(&f->w, 5);
+        push_to(f, STREAM, EVENT("ADDED", META("b", "u2", "12")) END("20"));
+        turn_until(f, &f->n_synced, 2);
+        was_told(f, "-ns/a * ");
+        assert_int_equal(path(f, PAGE)->n_requests, 0);
+}
+
+static void where_lists_are_not_streamed_they_come_in_pages(void **state)
+{
+        static const char *const ways[] = {
+                KUBE_SAYS("400 No", STATUS(400, "BadRequest")),
+                KUBE_SAYS("422 No", STATUS(422, "Invalid")),
+                OPEN EVENT("ADDED", META("a", "u1", "1"))
+                        EVENT("ERROR", STATUS(500, "InternalError")),
+        };
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < LENGTH_OF(ways); i++) {
+                answers(f, STREAM, ways[i]);
+                answers(f, PAGE, LIST("10", "", META("a", "u1", "1")));
+                answers(f, WATCH, KUBE_SAYS("410 Gone", STATUS(410, "Gone")));
+                begin(f);
+                turn_until(f, &f->n_synced, 2);
+                was_told(f, i == 2 ? "+ns/a=1s * * " : "+ns/a=1 * * ");
+                assert_int_equal(f->n_failed, 0);
+                /* That is not asked for a second time. */
+                assert_int_equal(path(f, STREAM)->n_requests, i + 1);
+                f->watch = kube_watch_close(f->watch);
+                f->n_told = f->n_synced = 0;
+                kube_turns(&f->w, 5);
+        }
+}
+
+/* Not understood at all: the watch goes on, and its list never ends. */
+static void a_streamed_list_that_falls_silent_is_not_waited_for(void **state)
+{
+        Fixture *f = *state;
+
+        reach_stream(f);
+        push_to(f, STREAM, EVENT("ADDED", META("a", "u1", "1")));
+        answers(f, PAGE, LIST("10", "", META("a", "u1", "1")));
+        turn_until(f, &f->n_told, 1);
+        test_clock_advance(&f->w.time, SPAN_S(KUBE_LIST_DEADLINE_S));
+        turn_until(f, &f->n_synced, 1);
+        was_told(f, "+ns/a=1s !WatchSilent * ");
+}
+
+/* Later and later, and the third time pages are tried. */
+static void a_streamed_list_that_is_put_off_backs_off(void **state)
+{
+        Fixture *f = *state;
+
+        answers(f, STREAM, KUBE_SAYS("429 Slow\r\nRetry-After: 5", STATUS(429, "TooManyRequests")));
+        answers(f, PAGE, KUBE_SAYS("429 Slow", STATUS(429, "TooManyRequests")));
+        begin(f);
+        turn_until(f, &f->n_failed, 1);
+        kube_turns(&f->w, 5);
+        test_clock_advance(&f->w.time, SPAN_MS(4900));
+        kube_turns(&f->w, 20);
+        assert_int_equal(path(f, STREAM)->n_requests, 1);
+        turn_until(f, &f->n_failed, KUBE_WATCH_TRIES);
+        assert_int_equal(path(f, STREAM)->n_requests, KUBE_WATCH_TRIES);
+        assert_int_equal(path(f, PAGE)->n_requests, 0);
+        turn_until(f, &f->n_failed, KUBE_WATCH_TRIES + 1);
+        assert_int_equal(path(f, PAGE)->n_requests, 1);
+        answers(f, PAGE, LIST("10", "", META("a", "u1", "1")));
+        answers(f, WATCH, KUBE_SAYS("410 Gone", STATUS(410, "Gone")));
+        turn_until(f, &f->n_synced, 1);
+        was_told(f, "!TooManyRequests !TooManyRequests !TooManyRequests !TooManyRequests "
+                    "+ns/a=1 * ");
+        /* It may be offered all the same. */
+        answers(f, STREAM, OPEN);
+        turn_until(f, &path(f, STREAM)->n_requests, KUBE_WATCH_TRIES + 1);
+}
+
+static void what_is_not_understood_begins_a_streamed_list_again(void **state)
+{
+        Fixture *f = *state;
+
+        answers(f, STREAM, OPEN EVENT("ADDED", META("a", "u1", "1")) "nonsense\n" END("10"));
+        begin(f);
+        turn_until(f, &f->n_failed, 2);
+        was_told(f, "+ns/a=1s !InvalidJson !InvalidJson ");
+        assert_false(kube_watch_is_synced(f->watch));
 }
 
 static void until_a_list_is_whole_nothing_is_synced_or_gone(void **state)
@@ -402,9 +565,19 @@ static void the_owner_may_close_anywhere(void **state)
 {
         Fixture *f = *state;
 
-        for (CloseIn where = CLOSE_IN_PUT; where < CLOSE_PLACES; where++) {
+        for (unsigned k = 0; k < 2 * CLOSE_PLACES; k++) {
+                CloseIn where = (CloseIn)(k / 2);
+
+                if (where == CLOSE_NOWHERE)
+                        continue;
                 answers(f, PAGE, LIST("10", "", META("a", "u1", "1") "," META("b", "u2", "2")));
                 answers(f, WATCH, OPEN EVENT("DELETED", META("b", "u2", "11")) "nonsense\n");
+                if (k % 2 == 1)
+                        answers(f, STREAM,
+                                OPEN EVENT("ADDED", META("b", "u2", "2")) END("10")
+                                        EVENT("DELETED", META("b", "u2", "11")) "nonsense\n");
+                else
+                        answers(f, STREAM, KUBE_SAYS("422 No", ""));
                 begin(f);
                 f->close_in = where;
                 for (int i = 0; i < KUBE_TURNS_MAX && f->watch != NULL; i++)
@@ -434,6 +607,9 @@ static void closed_in_every_state(void **state)
                         answers(f, PAGE, LIST("10", "x", META("a", "u1", "1")));
                         answers(f, MORE, LIST("10", "", META("b", "u2", "2")));
                         answers(f, WATCH, i % 2 == 0 ? OPEN : KUBE_SAYS("500 No", ""));
+                        answers(f, STREAM,
+                                i % 3 == 0 ? OPEN EVENT("ADDED", META("a", "u1", "1"))
+                                           : KUBE_SAYS("422 No", ""));
                         f->n_told = 0;
                         begin(f);
                         kube_turns(&f->w, turns[i]);
@@ -453,6 +629,12 @@ int main(void)
                 TEST(a_watch_goes_on_where_it_was),
                 TEST(an_expired_watch_lists_again),
                 TEST(an_expired_page_lists_in_one_piece),
+                TEST(a_list_is_streamed_and_goes_on_as_a_watch),
+                TEST(a_streamed_list_that_is_cut_tells_nothing_gone),
+                TEST(where_lists_are_not_streamed_they_come_in_pages),
+                TEST(a_streamed_list_that_falls_silent_is_not_waited_for),
+                TEST(a_streamed_list_that_is_put_off_backs_off),
+                TEST(what_is_not_understood_begins_a_streamed_list_again),
                 TEST(until_a_list_is_whole_nothing_is_synced_or_gone),
                 TEST(a_refused_watch_backs_off),
                 TEST(what_is_not_understood_leads_to_a_list),
