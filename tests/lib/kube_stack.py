@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that one test module runs where resources are objects of an API server."""
+
+import os
+
+from .cluster import Cluster
+from .kube_gateway import KubeEnvoyGateway, install_crds, our_crds
+from .stack import ROOT, Stack
+
+# Envoy Gateway takes 8080 and 8081 in the hub, on all addresses.
+HEADSCALE_PORT = 8085
+
+
+class KubeStack(Stack):
+    """As Stack, with a cluster instead of directories."""
+
+    def __init__(self, label, workdir):
+        super().__init__(label, workdir)
+        self.cluster = None
+
+    def begin_cluster(self):
+        self.cluster = Cluster(self.network.hub, self.workdir, self.log_dir, address=self.network.HUB)
+        return self.cluster.begin_start()
+
+    def start_cluster(self, gateway_api=True, controllers=False):
+        """The API server, and the CRDs of Gateway API, Envoy Gateway and ours."""
+        if self.cluster is None:
+            self.begin_cluster()
+        self.cluster.end_start()
+        if gateway_api:
+            install_crds(self.cluster, our_crds(ROOT))
+        if controllers:
+            self.cluster.start_controllers()
+        return self.cluster
+
+    def begin_tailnet(self, devices, proxies=1, **more):
+        return super().begin_tailnet(devices, proxies, **({} if self.tailnets else {"port": HEADSCALE_PORT}), **more)
+
+    def make_kube_eg(self, **more):
+        self.eg = KubeEnvoyGateway(self.cluster, self.workdir, self.log_dir, **more)
+        return self.eg
+
+    def processes(self):
+        return super().processes() + (self.cluster.processes() if self.cluster else [])
+
+    def logs(self):
+        audit = ""
+        if self.cluster and os.path.exists(self.cluster.audit_log):
+            audit = "\n--- writes\n" + "\n".join(str(r) for r in self.cluster.writes()[-60:])
+        return super().logs() + audit
+
+    def close(self):
+        try:
+            super().close()
+        finally:
+            if self.cluster:
+                self.cluster.close()
