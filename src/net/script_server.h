@@ -36,7 +36,11 @@ typedef struct ScriptPath {
         size_t n_requests;
 } ScriptPath;
 
-typedef struct ScriptServer {
+typedef struct ScriptServer ScriptServer;
+/* What a request is answered with, whose beginning this is; NULL: as without. */
+typedef ScriptPath *ScriptFind(ScriptServer *s, Str request);
+
+struct ScriptServer {
         Loop *loop;
         int fd;
         uint16_t port;
@@ -48,7 +52,8 @@ typedef struct ScriptServer {
         ScriptPath paths[SCRIPT_PATHS_MAX]; /* the first that fits; else `answer` */
         Buf request;                        /* the last one that came whole */
         size_t n_requests, n_conns;
-} ScriptServer;
+        ScriptFind *find; /* asked first; NULL: there is none */
+};
 
 typedef struct ScriptConn {
         Link link;
@@ -90,9 +95,10 @@ static inline bool script_is_whole(Str in)
 static inline ScriptPath *script_find_path(ScriptServer *s, Str request)
 {
         Str method;
+        ScriptPath *found = s->find != NULL ? s->find(s, request) : NULL;
 
-        if (!str_cut(&request, ' ', &method))
-                return NULL;
+        if (found != NULL || !str_cut(&request, ' ', &method))
+                return found;
         for (size_t i = 0; i < SCRIPT_PATHS_MAX; i++)
                 if (s->paths[i].target != NULL && str_starts(request, str_of(s->paths[i].target)))
                         return &s->paths[i];

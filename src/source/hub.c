@@ -6,14 +6,17 @@
  * 2. There is one TailnetPoll for each TailscaleTailnet in force, at most FACTS_TAILNETS_MAX.
  * 3. Discovery runs with the live state of each tailnet; the World keeps the old state leaf where
  * nothing that others see has changed.
+ * 4. While the hub follows there is no poll, no probe and no Secret.
+ * 5. A tailnet is asked with what its Secret is known to hold: where that is not known yet it is
+ * not asked, or goes on with what it had.
  */
 #include "source/hub.h"
 
 #include "base/mem.h"
 #include "discovery/discover.h"
 #include "source/cache.h"
-#include "source/dir_source.h"
 #include "source/held_log.h"
+#include "source/objects.h"
 #include "source/port_scan.h"
 #include "source/prober.h"
 #include "source/proxy_names.h"
@@ -22,11 +25,12 @@
 
 struct Hub {
         HubInput in;
-        DirSource *resources;
-        DirSource *gateway_resources; /* NULL: the same as resources */
-        const Table *cache;           /* empty from the first complete World on */
+        Objects *objects;
+        const Table *cache; /* empty from the first complete World on */
         const Table *bindings;
-        TailnetPoll **polls; /* sorted by key */
+        const Table *seen[MANIFEST_KINDS + 1]; /* of an API server, when it last told; the last are
+                                                  the TailscaleEndpoints that were found */
+        TailnetPoll **polls;                   /* sorted by key */
         size_t n_polls;
         ProxyNames *proxies;
         Prober *prober;
@@ -36,6 +40,9 @@ struct Hub {
         Timer hold_off, first_sync;
         Mono dirty_since; /* 0: clean */
         bool waited;
+        bool leads;
+        bool looks;       /* prober and port scan have a World */
+        size_t n_waiting; /* tailnets whose Secret is not known yet */
 };
 
 static void mark(Hub *h)
@@ -63,26 +70,7 @@ static void on_proxies(void *owner)
         mark(owner);
 }
 
-static const Table *our_table(const Hub *h, ManifestKind kind)
-{
-        return dir_source_table(h->resources, kind);
-}
-
-static const Table *eg_table(const Hub *h, ManifestKind kind)
-{
-        return dir_source_table(h->gateway_resources != NULL ? h->gateway_resources : h->resources,
-                                kind);
-}
-
-static const SecretSpec *secret_of(const Hub *h, const TailnetSpec *t)
-{
-        ObjectKey key = {t->meta.key.namespace, t->secret_name};
-        return t->secret_name.n > 0
-                       ? table_find(our_table(h, MANIFEST_SECRET), &key, secret_spec_find)
-                       : NULL;
-}
-
-static TailnetPoll *poll_new(Hub *h, const TailnetSpec *t)
+static TailnetPoll *poll_new(Hub *h, const TailnetSpec *t, const SecretSpec *secret)
 {
         TailnetPollInput in = {
                 .loop = h->in.loop,
@@ -97,45 +85,64 @@ static TailnetPoll *poll_new(Hub *h, const TailnetSpec *t)
                 .fn = on_poll,
                 .owner = h,
         };
-        return tailnet_poll_open(&in, t, secret_of(h, t));
+        return tailnet_poll_open(&in, t, secret);
+}
+
+/* With what is known of its Secret. */
+static void poll_update(Hub *h, TailnetPoll *p, const TailnetSpec *t)
+{
+        const SecretSpec *secret;
+        if (objects_secret(h->objects, t, &secret))
+                tailnet_poll_update(p, t, secret);
+        else
+                h->n_waiting++;
+}
+
+/* How many of `specs` are asked. */
+static size_t n_asked(const Hub *h, const Table *specs)
+{
+        size_t n = h->leads ? table_n(specs) : 0;
+        if (n <= FACTS_TAILNETS_MAX)
+                return n;
+        log_error(h->in.log, "too many TailscaleTailnets, the last by name are not asked",
+                  LOG_INT("found", n), LOG_INT("max", FACTS_TAILNETS_MAX));
+        return FACTS_TAILNETS_MAX;
 }
 
 /* Both are sorted by key, so one walk keeps, opens and closes. */
 static void update_polls(Hub *h)
 {
-        const Table *specs = our_table(h, MANIFEST_TAILNET);
-        size_t n = table_n(specs);
-        if (n > FACTS_TAILNETS_MAX) {
-                log_error(h->in.log, "too many TailscaleTailnets, the last by name are not asked",
-                          LOG_INT("found", n), LOG_INT("max", FACTS_TAILNETS_MAX));
-                n = FACTS_TAILNETS_MAX;
-        }
+        const Table *specs = objects_ours(h->objects, MANIFEST_TAILNET);
+        size_t n = n_asked(h, specs), old = 0, n_polls = 0;
+        h->n_waiting = 0;
         TailnetPoll **polls = mem_new_array(n + 1, sizeof(TailnetPoll *));
-        size_t old = 0;
         for (size_t i = 0; i < n; i++) {
                 const TailnetSpec *t = specs->at[i];
                 for (; old < h->n_polls &&
                        tailnet_spec_order(tailnet_poll_spec(h->polls[old]), t) < 0;
                      old++)
                         tailnet_poll_close(h->polls[old]);
+                /* NULL: opened below, when those that go have left their facts. */
                 if (old < h->n_polls &&
                     tailnet_spec_order(tailnet_poll_spec(h->polls[old]), t) == 0) {
                         polls[i] = h->polls[old++];
-                        tailnet_poll_update(polls[i], t, secret_of(h, t));
-                } else {
-                        polls[i] =
-                                NULL; /* opened below, when those that go have left their facts */
+                        poll_update(h, polls[i], t);
                 }
         }
         for (; old < h->n_polls; old++)
                 tailnet_poll_close(h->polls[old]);
         for (size_t i = 0; i < n; i++) {
-                if (polls[i] == NULL)
-                        polls[i] = poll_new(h, specs->at[i]);
+                const SecretSpec *secret;
+                if (polls[i] == NULL && objects_secret(h->objects, specs->at[i], &secret))
+                        polls[i] = poll_new(h, specs->at[i], secret);
+                if (polls[i] != NULL)
+                        polls[n_polls++] = polls[i];
+                else
+                        h->n_waiting++;
         }
         mem_free(h->polls);
         h->polls = polls;
-        h->n_polls = n;
+        h->n_polls = n_polls;
 }
 
 static Table *live_states(const Hub *h)
@@ -150,10 +157,19 @@ static Table *live_states(const Hub *h)
         return table_new(leaves, n, tailnet_state_order);
 }
 
-static bool are_resources_read(const Hub *h)
+static void look(Hub *h, const World *w)
 {
-        return dir_source_is_read(h->resources) &&
-               (h->gateway_resources == NULL || dir_source_is_read(h->gateway_resources));
+        h->looks = true;
+        prober_update(h->prober, w);
+        port_scan_update(h->port_scan, w);
+}
+
+static void stop_looking(Hub *h)
+{
+        CLEANUP(leaf_cleanup) World *nothing = world_new_empty();
+        if (h->looks)
+                look(h, nothing);
+        h->looks = false;
 }
 
 static void publish(Hub *h, const World *w)
@@ -163,36 +179,60 @@ static void publish(Hub *h, const World *w)
         if (w->complete && !before->complete)
                 log_info(h->in.log, "world complete", LOG_INT("generation", w->generation));
         held_log(h->in.log, before, w);
-        if (w != before) {
-                if (!h->in.only_asks) {
-                        prober_update(h->prober, w);
-                        port_scan_update(h->port_scan, w);
-                }
+        if (!h->in.only_asks && h->leads && (w != before || !h->looks))
+                look(h, w);
+        if (w != before)
                 h->in.fn(h->in.owner, w);
-        }
         leaf_unref(before);
+}
+
+/* Of an API server: those that stand there. */
+static void update_bindings(Hub *h)
+{
+        if (objects_kube(h->objects) != NULL)
+                hub_tell_bindings(h, objects_ours(h->objects, MANIFEST_BINDING));
+}
+
+/* Notes what a World is made of, of the resources. True where anything of it is another than it was
+ * that makes another World: our own writes come back, and make none. Of Bindings only the keys
+ * count, and a leader has found out itself what stands in its TailscaleEndpoints. */
+static bool note_seen(Hub *h)
+{
+        bool news = false;
+        for (size_t k = 0; k < LENGTH_OF(h->seen); k++) {
+                const Table *t = k == MANIFEST_KINDS       ? objects_found_endpoints(h->objects)
+                                 : k == MANIFEST_ENDPOINTS ? objects_static_endpoints(h->objects)
+                                                           : objects_ours(h->objects, k);
+                bool counts = k != MANIFEST_BINDING && (k != MANIFEST_KINDS || !h->leads);
+                news |= counts && t != h->seen[k];
+                table_unref(h->seen[k]);
+                h->seen[k] = table_ref(t);
+        }
+        return news;
 }
 
 static void on_hold_off(Timer *t)
 {
         Hub *h = CONTAINER_OF(t, Hub, hold_off);
+        const Objects *o = h->objects;
         h->dirty_since = (Mono){0};
-        if (are_resources_read(h) && !h->waited && !timer_is_set(&h->first_sync))
+        if (objects_are_read(o) && !h->waited && !timer_is_set(&h->first_sync))
                 timer_set_in(&h->first_sync, SPAN_S(HUB_FIRST_SYNC_S));
         update_polls(h);
-        proxy_names_want(h->proxies, our_table(h, MANIFEST_TAILNET),
-                         our_table(h, MANIFEST_GATEWAY));
+        proxy_names_want(h->proxies, objects_ours(o, MANIFEST_TAILNET),
+                         objects_ours(o, MANIFEST_GATEWAY));
         CLEANUP(leaf_cleanup) Table *states = live_states(h);
         WorldInput in = {
                 .before = h->world,
                 .cache = h->cache,
-                .tailnets = our_table(h, MANIFEST_TAILNET),
-                .gateways = our_table(h, MANIFEST_GATEWAY),
-                .endpoints = our_table(h, MANIFEST_ENDPOINTS),
-                .eg_gateways = eg_table(h, MANIFEST_EG_GATEWAY),
-                .eg_routes = eg_table(h, MANIFEST_EG_ROUTE),
-                .namespaces = eg_table(h, MANIFEST_NAMESPACE),
-                .our_namespaces = our_table(h, MANIFEST_NAMESPACE),
+                .tailnets = objects_ours(o, MANIFEST_TAILNET),
+                .gateways = objects_ours(o, MANIFEST_GATEWAY),
+                .endpoints = objects_static_endpoints(o),
+                .found = objects_kube(o) != NULL ? objects_found_endpoints(o) : NULL,
+                .eg_gateways = objects_theirs(o, MANIFEST_EG_GATEWAY),
+                .eg_routes = objects_theirs(o, MANIFEST_EG_ROUTE),
+                .namespaces = objects_theirs(o, MANIFEST_NAMESPACE),
+                .our_namespaces = objects_ours(o, MANIFEST_NAMESPACE),
                 .tailnet_states = states,
                 .bindings = h->bindings,
                 .proxy_names = proxy_names_table(h->proxies),
@@ -200,7 +240,9 @@ static void on_hold_off(Timer *t)
                 .open_ports = port_scan_table(h->port_scan),
                 .policy = h->in.policy,
                 .approved = h->approved,
-                .resources_read = are_resources_read(h),
+                .follows = !h->leads,
+                .eg_knows_labels = objects_kube(o) != NULL,
+                .resources_read = objects_are_read(o),
                 .waited = h->waited,
                 .now = loop_wall(h->in.loop),
                 .mono = loop_now(h->in.loop),
@@ -222,19 +264,31 @@ static void on_first_sync(Timer *t)
         mark(h);
 }
 
-static void on_directory(DirSource *d)
+static void on_objects(Objects *o)
 {
-        mark(dir_source_owner(d));
+        Hub *h = objects_owner(o);
+        bool is_kube = objects_kube(o) != NULL;
+        update_bindings(h);
+        if (!is_kube || note_seen(h) || h->n_waiting > 0 ||
+            objects_are_read(o) != h->world->resources_read)
+                mark(h);
+        if (is_kube && h->in.on_observed != NULL)
+                h->in.on_observed(h->in.owner);
 }
 
-static DirSource *open_directory(Hub *h, const char *path, DirFact *fact)
+static void open_objects(Hub *h, const HubInput *in)
 {
-        return dir_source_open(&(DirSourceInput){
-                .loop = h->in.loop,
-                .log = h->in.log,
-                .path = path,
-                .fact = fact,
-                .fn = on_directory,
+        h->objects = objects_open(&(ObjectsInput){
+                .loop = in->loop,
+                .log = in->log,
+                .facts = in->facts,
+                .resources = in->resources,
+                .gateway_resources = in->gateway_resources,
+                .api = in->kube,
+                .namespaces = in->namespaces,
+                .own_namespace = in->own_namespace,
+                .seed = in->seed,
+                .fn = on_objects,
                 .owner = h,
         });
 }
@@ -261,12 +315,34 @@ Hub *hub_open(const HubInput *in)
                                                        .owner = h});
         h->bindings = table_new(NULL, 0, binding_spec_order);
         h->cache = in->cache != NULL ? cache_read(in->cache, in->log) : table_new(NULL, 0, NULL);
-        h->resources = open_directory(h, in->resources, &in->facts->resources);
-        if (in->gateway_resources != NULL)
-                h->gateway_resources =
-                        open_directory(h, in->gateway_resources, &in->facts->gateway_resources);
+        h->leads = in->kube == NULL;
+        open_objects(h, in);
         timer_set(&h->hold_off, loop_now(in->loop));
         return h;
+}
+
+void hub_lead(Hub *h, bool lead)
+{
+        INSIST(h->in.kube != NULL);
+        if (h->leads == lead)
+                return;
+        h->leads = lead;
+        objects_want_secrets(h->objects, lead);
+        if (!lead)
+                stop_looking(h);
+        log_info(h->in.log, lead ? "leading: tailnets are asked" : "following: no tailnet is asked",
+                 LOG_INT("generation", h->world->generation));
+        mark(h);
+}
+
+bool hub_leads(const Hub *h)
+{
+        return h->leads;
+}
+
+const KubeSource *hub_kube(const Hub *h)
+{
+        return objects_kube(h->objects);
 }
 
 const World *hub_world(const Hub *h)
@@ -276,9 +352,7 @@ const World *hub_world(const Hub *h)
 
 void hub_reread(Hub *h)
 {
-        dir_source_reread(h->resources);
-        if (h->gateway_resources != NULL)
-                dir_source_reread(h->gateway_resources);
+        objects_reread(h->objects);
         for (size_t i = 0; i < h->n_polls; i++)
                 tailnet_poll_trigger(h->polls[i]);
 }
@@ -297,8 +371,10 @@ bool hub_trigger(Hub *h, ObjectKey tailnet)
 const Secret *hub_webhook_secret(const Hub *h, ObjectKey tailnet)
 {
         const TailnetSpec *t =
-                table_find(our_table(h, MANIFEST_TAILNET), &tailnet, tailnet_spec_find);
-        const SecretSpec *s = t != NULL ? secret_of(h, t) : NULL;
+                table_find(objects_ours(h->objects, MANIFEST_TAILNET), &tailnet, tailnet_spec_find);
+        const SecretSpec *s = NULL;
+        if (t != NULL)
+                IGNORE(objects_secret(h->objects, t, &s), "not known is not there, here");
         return s != NULL ? s->webhook_secret : NULL;
 }
 
@@ -336,6 +412,11 @@ static const Table *with_approved(const Table *before, const void *view)
 
 bool hub_approve(Hub *h, EntryKey entry, Str digest, Err *err)
 {
+        if (!h->leads)
+                return err_set(err, ERR_CONFLICT, "NotLeading",
+                               "another process leads; the annotation %s of the TailscaleGateway "
+                               "reaches whoever does",
+                               "gateway.tailscale.com/approve-removal");
         const EntryView *v = table_find(h->world->entries, &entry, entry_view_find);
         if (v == NULL)
                 return err_set(err, ERR_MISSING, "NotFound",
@@ -364,8 +445,9 @@ Hub *hub_close(Hub *h)
         h->proxies = proxy_names_close(h->proxies);
         h->prober = prober_close(h->prober);
         h->port_scan = port_scan_close(h->port_scan);
-        h->resources = dir_source_close(h->resources);
-        h->gateway_resources = dir_source_close(h->gateway_resources);
+        h->objects = objects_close(h->objects);
+        for (size_t k = 0; k < LENGTH_OF(h->seen); k++)
+                table_unref(h->seen[k]);
         table_unref(h->cache);
         table_unref(h->bindings);
         table_unref(h->approved);

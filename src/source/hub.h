@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Hub: where all that comes in becomes a World: two watched directories, the tailnets on their
- * clocks, the cache of the start. Changes are held off for a moment, so that a burst makes one
- * World, but never longer than HUB_HOLD_OFF_MAX_MS.
+ * Hub: where all that comes in becomes a World: two watched directories or an API server, the
+ * tailnets on their clocks, the cache of the start. Changes are held off for a moment, so that a
+ * burst makes one World, but never longer than HUB_HOLD_OFF_MAX_MS.
+ *
+ * A hub leads or follows. One that leads asks tailnets, probes, and finds out what is in force,
+ * beginning with what stood there. One that follows asks nobody: what is in force is what the
+ * leader has written at the API server. Without one there is nobody to follow, and it leads.
  */
 
 #include "base/log.h"
@@ -11,6 +15,7 @@
 #include "io/loop.h"
 #include "model/facts.h"
 #include "model/world.h"
+#include "source/kube_source.h"
 #include "tailnet/tailnet_source.h"
 
 enum {
@@ -24,26 +29,39 @@ enum {
 typedef struct Hub Hub;
 /* `world` is borrowed for the call. */
 typedef void HubFn(void *owner, const World *world);
+/* From the loop, also where no World follows. */
+typedef void HubObservedFn(void *owner);
 
 typedef struct HubInput {
         Loop *loop;
         Log *log;
         struct HttpClient *http;
         Facts *facts;
-        const char *resources;         /* directories; paths are copied */
+        const char *resources;         /* directories; paths are copied. NULL with `kube` */
         const char *gateway_resources; /* NULL: the same as resources */
         const char *cache;             /* of our own TailscaleEndpoints; NULL: none */
+        KubeApi *kube;                 /* borrowed; NULL: directories. At first the hub follows */
+        StrList namespaces;   /* that are read of it, at most KUBE_SOURCE_NAMESPACES_MAX; none: all.
+                                 Copied, as is the next */
+        Str own_namespace;    /* where what we manage stands; empty: nothing does */
         const Policy *policy; /* what may be asked and dialled; NULL: all. A reference is taken */
         uint64_t seed;        /* of all jitter */
         bool only_asks;       /* control servers: no endpoint is probed, no port looked for */
         TailnetOpenFn *open;  /* sources; NULL: those of tailnet_source.h */
         TailnetOpenFn *open_local;
-        HubFn *fn; /* a new World, from the loop */
+        HubFn *fn;                  /* a new World, from the loop */
+        HubObservedFn *on_observed; /* what hub_kube tells is another; NULL: not asked for */
         void *owner;
 } HubInput;
 
 /* Reads the directories and the cache; the first World is delivered in the next turn. */
 Hub *hub_open(const HubInput *in) MUST_USE;
+/* Leads or follows from now on; the World that tells of it comes from the loop. Whoever leads
+ * begins with what stands at the API server. Only with `kube`. */
+void hub_lead(Hub *h, bool lead);
+bool hub_leads(const Hub *h);
+/* What stands at the API server: Observed and faults of its objects; NULL without. Borrowed. */
+const KubeSource *hub_kube(const Hub *h);
 /* The newest World; borrowed. */
 const World *hub_world(const Hub *h);
 /* Reads everything again and asks every tailnet (SIGHUP). */
@@ -53,7 +71,8 @@ bool hub_trigger(Hub *h, ObjectKey tailnet);
 /* `webhook_secret` of its Secret, borrowed until the next turn; NULL where it, or the
  * TailscaleTailnet, is not there. */
 const Secret *hub_webhook_secret(const Hub *h, ObjectKey tailnet);
-/* The Bindings that are written: their keys are part of the World. */
+/* The Bindings that are written: their keys are part of the World. Without `kube`, which tells of
+ * them itself. */
 void hub_tell_bindings(Hub *h, const Table *bindings);
 /* Lets through the removal that is held for one entry, where its digest is still this one. False,
  * with the reason, where nothing like it is held. */

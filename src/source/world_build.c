@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "discovery/discover.h"
+#include "source/entry_shards.h"
 #include "source/own_nodes.h"
 #include "source/suffix_hold.h"
 #include "source/told_clock.h"
@@ -20,12 +21,23 @@ static size_t statics_of(const Table *endpoints, const GatewaySpec *g, Str tailn
         return n;
 }
 
-static const EntryView *before_of(const WorldInput *in, const EntryKey *key)
+/* What is in force, borrowed; or *ret_read, one reference, of what stands at the API server: so it
+ * is where the one who led before has left it. */
+static const EntryView *before_of(const WorldInput *in, const GatewaySpec *g, const TailnetEntry *e,
+                                  const EndpointsSpec **scratch, EntryView **ret_read)
 {
-        const EntryView *v = table_find(in->approved, key, entry_view_find);
+        EntryKey key = {g->meta.key, e->name};
+        const EntryView *v = table_find(in->approved, &key, entry_view_find);
         if (v == NULL)
-                v = table_find(in->before->entries, key, entry_view_find);
-        return v != NULL ? v : table_find(in->cache, key, entry_view_find);
+                v = table_find(in->before->entries, &key, entry_view_find);
+        if (v == NULL)
+                v = table_find(in->cache, &key, entry_view_find);
+        if (v != NULL)
+                return v;
+        size_t n = entry_shards_find(in->found, g, e, scratch);
+        if (n > 0)
+                *ret_read = discover_from_cache(g->meta.key, e->name, scratch, n);
+        return *ret_read;
 }
 
 /* The time of its devices: our wall clock may jump, and must take nothing away. */
@@ -37,10 +49,32 @@ static Wall time_of(const WorldInput *in, const TailnetState *state)
         return told.ms != 0 ? told : in->now;
 }
 
-static EntryView *entry_of(const WorldInput *in, const Table *states, const GatewaySpec *g,
-                           const TailnetEntry *e, const EndpointsSpec **scratch)
+/* Room for what concerns one entry. */
+typedef struct Scratch {
+        const EndpointsSpec **statics, **shards;
+} Scratch;
+
+static EntryView *followed_entry(const WorldInput *in, const GatewaySpec *g, const TailnetEntry *e,
+                                 const Scratch *scratch)
 {
         EntryKey key = {g->meta.key, e->name};
+        DiscoverInput d = {
+                .gateway = g,
+                .entry = e,
+                .policy = in->policy,
+                .statics = scratch->statics,
+                .n_statics = statics_of(in->endpoints, g, e->name, scratch->statics),
+                .before = table_find(in->before->entries, &key, entry_view_find),
+                .now = in->now,
+        };
+        return discover_follow(&d, scratch->shards,
+                               entry_shards_find(in->found, g, e, scratch->shards));
+}
+
+static EntryView *entry_of(const WorldInput *in, const Table *states, const GatewaySpec *g,
+                           const TailnetEntry *e, const Scratch *scratch)
+{
+        CLEANUP(leaf_cleanup) EntryView *read = NULL;
         ObjectKey tailnet = {g->meta.key.namespace, e->tailnet_name};
         const TailnetSpec *spec = table_find(in->tailnets, &tailnet, tailnet_spec_find);
         const TailnetState *state = table_find(states, &tailnet, tailnet_state_find);
@@ -54,9 +88,9 @@ static EntryView *entry_of(const WorldInput *in, const Table *states, const Gate
                 .open_ports = in->open_ports,
                 .policy = in->policy,
                 .own_nodes = {own.at, own.n},
-                .statics = scratch,
-                .n_statics = statics_of(in->endpoints, g, e->name, scratch),
-                .before = before_of(in, &key),
+                .statics = scratch->statics,
+                .n_statics = statics_of(in->endpoints, g, e->name, scratch->statics),
+                .before = before_of(in, g, e, scratch->shards, &read),
                 .now = time_of(in, state),
         };
         return discover_entry(&d);
@@ -85,10 +119,15 @@ static Table *entries_of(const WorldInput *in, const Table *states)
                 max += g->n_tailnets;
         CLEANUP(mem_cleanup) const void **views = mem_new_array(max + 1, sizeof *views);
         CLEANUP(mem_cleanup)
-        const EndpointsSpec **scratch = mem_new_array(table_n(in->endpoints) + 1, sizeof *scratch);
+        const EndpointsSpec **statics = mem_new_array(table_n(in->endpoints) + 1, sizeof *statics);
+        CLEANUP(mem_cleanup)
+        const EndpointsSpec **shards = mem_new_array(table_n(in->found) + 1, sizeof *shards);
+        Scratch scratch = {statics, shards};
         TABLE_FOREACH (GatewaySpec, g, in->gateways) {
                 for (size_t i = 0; i < g->n_tailnets; i++)
-                        views[n++] = entry_of(in, states, g, &g->tailnets[i], scratch);
+                        views[n++] = in->follows
+                                             ? followed_entry(in, g, &g->tailnets[i], &scratch)
+                                             : entry_of(in, states, g, &g->tailnets[i], &scratch);
         }
         return table_update(in->before->entries, views, n, entry_view_order, is_same_view);
 }
@@ -154,11 +193,12 @@ static const Table *namespaces_of(const WorldInput *in)
 static bool is_same_world(const World *a, const World *b)
 {
         return a->complete == b->complete && a->resources_read == b->resources_read &&
-               a->tailnets == b->tailnets && a->gateways == b->gateways &&
-               a->eg_gateways == b->eg_gateways && a->eg_routes == b->eg_routes &&
-               a->namespaces == b->namespaces && a->tailnet_states == b->tailnet_states &&
-               a->entries == b->entries && a->bindings == b->bindings &&
-               a->proxy_names == b->proxy_names && a->policy == b->policy;
+               a->eg_knows_labels == b->eg_knows_labels && a->tailnets == b->tailnets &&
+               a->gateways == b->gateways && a->eg_gateways == b->eg_gateways &&
+               a->eg_routes == b->eg_routes && a->namespaces == b->namespaces &&
+               a->tailnet_states == b->tailnet_states && a->entries == b->entries &&
+               a->bindings == b->bindings && a->proxy_names == b->proxy_names &&
+               a->policy == b->policy;
 }
 
 const World *world_build(const WorldInput *in)
@@ -166,6 +206,7 @@ const World *world_build(const WorldInput *in)
         World *w = leaf_new(sizeof *w, 0, world_drop);
         w->generation = in->before->generation + 1;
         w->resources_read = in->resources_read;
+        w->eg_knows_labels = in->eg_knows_labels;
         w->tailnets = table_ref(in->tailnets);
         w->gateways = table_ref(in->gateways);
         w->eg_gateways = table_ref(in->eg_gateways);

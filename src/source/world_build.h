@@ -7,8 +7,10 @@
 typedef struct WorldInput {
         const World *before; /* never NULL */
         const Table *cache;  /* of EntryView, read back at start */
-        const Table *tailnets, *gateways, *endpoints, *eg_gateways, *eg_routes;
-        const Table *namespaces;     /* of EgNamespace, where Envoy Gateway reads */
+        const Table *tailnets, *gateways, *eg_gateways, *eg_routes;
+        const Table *endpoints;  /* of EndpointsSpec: the user's */
+        const Table *found;      /* the same, as they stand at an API server: ours; NULL: none */
+        const Table *namespaces; /* of EgNamespace, where Envoy Gateway reads */
         const Table *our_namespaces; /* where our manifests stand; the others win */
         const Table *tailnet_states;
         const Table *bindings; /* of BindingSpec; NULL: not known */
@@ -17,6 +19,8 @@ typedef struct WorldInput {
         const Policy *policy;    /* NULL: all is permitted */
         const Table *open_ports; /* of OpenPorts, found by looking; NULL: none */
         const Table *approved;   /* of EntryView that replace the one before, or NULL */
+        bool follows;            /* another process discovers: entries are those of `found` */
+        bool eg_knows_labels;    /* as World has it */
         bool resources_read;
         bool waited; /* HUB_FIRST_SYNC_S have passed */
         Wall now;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * KubeInterest: which objects of other people bear on us: the Gateways that TailscaleGateways refer
+ * to, what is attached to them, the Namespaces of TailscaleGateways. Each has a number, that of the
+ * change that brought it: what was listed since then has it.
+ */
+
+#include "base/map.h"
+#include "model/eg_spec.h"
+#include "model/gateway_spec.h"
+
+typedef struct KubeInterest {
+        Map wanted;   /* of Wanted, owned, by kind and name */
+        uint64_t now; /* number of the newest that came; 0: none ever did */
+} KubeInterest;
+
+void kube_interest_init(KubeInterest *i);
+void kube_interest_done(KubeInterest *i);
+/* From begin to end all that is wanted is added; what is not is forgotten. End returns whether
+ * anything was. */
+void kube_interest_begin(KubeInterest *i);
+void kube_interest_add(KubeInterest *i, const GatewaySpec *g);
+bool kube_interest_end(KubeInterest *i);
+bool kube_interest_is_empty(const KubeInterest *i);
+
+/* Is it, or its parent, wanted? */
+bool kube_interest_has_gateway(const KubeInterest *i, const EgGateway *g);
+bool kube_interest_has_route(const KubeInterest *i, const EgRoute *r);
+bool kube_interest_has_namespace(const KubeInterest *i, const EgNamespace *n);
+/* Was all that bears on `g` in a list that was begun with number `covered`? */
+bool kube_interest_covers(const KubeInterest *i, const GatewaySpec *g, uint64_t covered);

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   feeds of our kinds ──TailscaleGateways──> interest ──> feeds of other people's kinds
+ *        │       └─────TailscaleTailnets────> a feed for each Secret that is named
+ *        v                                        v
+ *      what changed is noted; a Post makes Tables of it, and tells once a turn
+ *
+ * Invariants:
+ * 1. A feed only notes and posts: none is opened, closed or begun again from inside a watch.
+ * 2. `covered` is the number of the newest interest that all foreign feeds have been listed with. A
+ *    TailscaleGateway is shown once that covers what it refers to, and stays as it was until then.
+ * 3. A Table is another one only where a leaf of it is.
+ */
+#include "source/kube_source.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "model/tailnet_spec.h"
+#include "source/kube_feed.h"
+#include "source/kube_interest.h"
+
+#define MANAGED_LABEL "app.kubernetes.io/managed-by=tailscale-gateway"
+
+_Static_assert((int)KUBE_KINDS <= (int)KUBE_KINDS_MAX, "each kind has its Fact");
+
+typedef struct Feeds {
+        KubeFeed **at; /* owned; of credentials sorted by key */
+        size_t n;
+        unsigned changed; /* of any of them, since the last Tables */
+} Feeds;
+
+struct KubeSource {
+        KubeSourceInput in;
+        Arena names; /* of namespaces and own_namespace */
+        Feeds feeds[KUBE_KINDS];
+        KubeInterest interest;
+        uint64_t asked, covered; /* numbers of it */
+        uint64_t opened;         /* feeds, for their seeds */
+        Mono began;              /* the foreign feeds did, last */
+        Timer again;
+        Post tell;
+        bool wants_secrets;
+        bool is_away; /* the log says that the server does not answer */
+        Table *tables[MANIFEST_KINDS];
+        Table *observed, *faults;
+};
+
+/* --- feeds --- */
+
+static bool is_foreign(size_t kind)
+{
+        return kube_kinds[kind].role == KUBE_FOREIGN;
+}
+
+static void on_feed(KubeFeed *f, unsigned changed)
+{
+        KubeSource *k = kube_feed_owner(f);
+        k->feeds[kube_feed_kind(f) - kube_kinds].changed |= changed;
+        post_send(&k->tell);
+}
+
+static bool bears_on_us(const KubeFeed *f, const void *leaf)
+{
+        const KubeSource *k = kube_feed_owner(f);
+        switch (kube_feed_kind(f)->manifest) {
+        case MANIFEST_EG_GATEWAY:
+                return kube_interest_has_gateway(&k->interest, leaf);
+        case MANIFEST_EG_ROUTE:
+                return kube_interest_has_route(&k->interest, leaf);
+        case MANIFEST_NAMESPACE:
+                return kube_interest_has_namespace(&k->interest, leaf);
+        case MANIFEST_TAILNET:
+        case MANIFEST_GATEWAY:
+        case MANIFEST_ENDPOINTS:
+        case MANIFEST_SECRET:
+        case MANIFEST_BINDING:
+        case MANIFEST_KINDS:
+                break;
+        }
+        return true;
+}
+
+static KubeFeed *new_feed(KubeSource *k, size_t kind, Str namespace, Str name, Str label)
+{
+        return kube_feed_open(&(KubeFeedInput){
+                .api = k->in.api,
+                .log = k->in.log,
+                .kind = &kube_kinds[kind],
+                .namespace = namespace,
+                .name = name,
+                .label = label,
+                /* Roles of single namespaces cannot give what has none. */
+                .may_be_denied = kube_kinds[kind].is_cluster_wide && k->in.namespaces.n > 0,
+                .filter = is_foreign(kind) ? bears_on_us : NULL,
+                .fn = on_feed,
+                .seed = k->in.seed ^ (++k->opened * UINT64_C(0x9e3779b97f4a7c15)),
+                .owner = k,
+        });
+}
+
+/* One for all namespaces, or one for each. */
+static void open_feeds(KubeSource *k, size_t kind)
+{
+        Feeds *f = &k->feeds[kind];
+        bool single = kube_kinds[kind].is_cluster_wide || k->in.namespaces.n == 0;
+        f->n = single ? 1 : k->in.namespaces.n;
+        f->at = mem_new_array(f->n, sizeof(KubeFeed *));
+        for (size_t i = 0; i < f->n; i++)
+                f->at[i] = new_feed(k, kind, single ? (Str){0} : k->in.namespaces.at[i], (Str){0},
+                                    (Str){0});
+}
+
+static void open_managed_feed(KubeSource *k, size_t kind)
+{
+        Feeds *f = &k->feeds[kind];
+        f->n = 1;
+        f->at = mem_new_array(1, sizeof(KubeFeed *));
+        f->at[0] = new_feed(k, kind, k->in.own_namespace, (Str){0}, STR(MANAGED_LABEL));
+}
+
+static void close_feeds(Feeds *f)
+{
+        for (size_t i = 0; i < f->n; i++)
+                kube_feed_close(f->at[i]);
+        f->at = mem_free(f->at);
+        f->n = 0;
+        f->changed |= KUBE_FEED_LEAVES | KUBE_FEED_STATE;
+}
+
+static bool are_synced(const Feeds *f)
+{
+        for (size_t i = 0; i < f->n; i++) {
+                if (!kube_feed_is_synced(f->at[i]))
+                        return false;
+        }
+        return true;
+}
+
+/* --- other people's kinds --- */
+
+static void add_interest(void *ctx, KubeKept *kept)
+{
+        KubeInterest *i = ctx;
+        if (kept->leaf != NULL)
+                kube_interest_add(i, kept->leaf);
+        if (kept->leaf != NULL && kept->admitted != NULL)
+                kube_interest_add(i, kept->admitted);
+}
+
+static void begin_foreign(KubeSource *k)
+{
+        k->asked = k->interest.now;
+        k->began = loop_now(k->in.loop);
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (!is_foreign(kind))
+                        continue;
+                if (k->feeds[kind].n == 0)
+                        open_feeds(k, kind);
+                else
+                        for (size_t i = 0; i < k->feeds[kind].n; i++)
+                                kube_feed_again(k->feeds[kind].at[i]);
+        }
+}
+
+static void on_again(Timer *t)
+{
+        begin_foreign(CONTAINER_OF(t, KubeSource, again));
+}
+
+static void end_foreign(KubeSource *k)
+{
+        timer_clear(&k->again);
+        k->asked = k->covered = 0;
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (is_foreign(kind) && k->feeds[kind].n > 0)
+                        close_feeds(&k->feeds[kind]);
+        }
+}
+
+static void sift_foreign(KubeSource *k)
+{
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                for (size_t i = 0; is_foreign(kind) && i < k->feeds[kind].n; i++)
+                        kube_feed_sift(k->feeds[kind].at[i]);
+        }
+}
+
+/* Opens, begins again and closes the foreign feeds as the TailscaleGateways that are there ask. */
+static void update_interest(KubeSource *k)
+{
+        const Feeds *gateways = &k->feeds[KUBE_KIND_GATEWAY];
+        if ((gateways->changed & (KUBE_FEED_LEAVES | KUBE_FEED_STATE)) == 0 ||
+            !are_synced(gateways))
+                return;
+        kube_interest_begin(&k->interest);
+        for (size_t i = 0; i < gateways->n; i++)
+                kube_feed_each(gateways->at[i], add_interest, &k->interest);
+        if (kube_interest_end(&k->interest))
+                sift_foreign(k);
+        if (kube_interest_is_empty(&k->interest))
+                end_foreign(k);
+        else if (k->interest.now > k->asked && k->asked == 0)
+                begin_foreign(k);
+        else if (k->interest.now > k->asked && !timer_is_set(&k->again))
+                timer_set(&k->again, mono_add(k->began, SPAN_MS(KUBE_SOURCE_AGAIN_MS)));
+}
+
+/* True where more is covered than was. */
+static bool update_covered(KubeSource *k)
+{
+        uint64_t before = k->covered;
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (is_foreign(kind) && !are_synced(&k->feeds[kind]))
+                        return false;
+        }
+        k->covered = k->asked;
+        return k->covered != before;
+}
+
+/* --- Secrets --- */
+
+static int on_key_order(const void *a, const void *b)
+{
+        return object_key_cmp(*(const ObjectKey *)a, *(const ObjectKey *)b);
+}
+
+/* What is named, each once, sorted. */
+static size_t wanted_secrets(const KubeSource *k, ObjectKey *keys)
+{
+        size_t n = 0, kept = 0;
+        TABLE_FOREACH (TailnetSpec, t, k->wants_secrets ? k->tables[MANIFEST_TAILNET] : NULL) {
+                if (t->secret_name.n > 0)
+                        keys[n++] = (ObjectKey){t->meta.key.namespace, t->secret_name};
+        }
+        qsort(keys, n, sizeof *keys, on_key_order);
+        for (size_t i = 0; i < n; i++) {
+                if (kept == 0 || !object_key_eq(keys[kept - 1], keys[i]))
+                        keys[kept++] = keys[i];
+        }
+        if (kept > KUBE_SOURCE_SECRETS_MAX) {
+                log_error(k->in.log, "too many Secrets are named, the last by name are not read",
+                          LOG_INT("found", kept), LOG_INT("max", KUBE_SOURCE_SECRETS_MAX));
+                kept = KUBE_SOURCE_SECRETS_MAX;
+        }
+        return kept;
+}
+
+/* Both are sorted, so one walk keeps, opens and closes. */
+static void update_secrets(KubeSource *k)
+{
+        Feeds *f = &k->feeds[KUBE_KIND_CREDENTIALS];
+        size_t room = table_n(k->tables[MANIFEST_TAILNET]) + 1, old = 0;
+        CLEANUP(mem_cleanup) ObjectKey *keys = mem_new_array(room, sizeof *keys);
+        size_t n = wanted_secrets(k, keys);
+        KubeFeed **at = mem_new_array(n + 1, sizeof(KubeFeed *));
+        for (size_t i = 0; i < n; i++) {
+                for (; old < f->n && object_key_cmp(kube_feed_key(f->at[old]), keys[i]) < 0; old++)
+                        kube_feed_close(f->at[old]);
+                bool has = old < f->n && object_key_eq(kube_feed_key(f->at[old]), keys[i]);
+                at[i] = has ? f->at[old++]
+                            : new_feed(k, KUBE_KIND_CREDENTIALS, keys[i].namespace, keys[i].name,
+                                       (Str){0});
+        }
+        for (; old < f->n; old++)
+                kube_feed_close(f->at[old]);
+        mem_free(f->at);
+        f->at = at;
+        f->n = n;
+        f->changed |= KUBE_FEED_LEAVES | KUBE_FEED_STATE;
+}
+
+static const KubeFeed *secret_feed(const KubeSource *k, ObjectKey key)
+{
+        const Feeds *f = &k->feeds[KUBE_KIND_CREDENTIALS];
+        size_t low = 0, high = f->n;
+        while (low < high) {
+                size_t mid = low + (high - low) / 2;
+                int c = object_key_cmp(kube_feed_key(f->at[mid]), key);
+                if (c == 0)
+                        return f->at[mid];
+                if (c < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        return NULL;
+}
+
+void kube_source_want_secrets(KubeSource *k, bool want)
+{
+        if (k->wants_secrets == want)
+                return;
+        k->wants_secrets = want;
+        k->feeds[KUBE_KIND_TAILNET].changed |= KUBE_FEED_LEAVES;
+        post_send(&k->tell);
+}
+
+bool kube_source_knows_secret(const KubeSource *k, ObjectKey key, Err *ret_err)
+{
+        const KubeFeed *f = secret_feed(k, key);
+        if (f == NULL || kube_feed_is_synced(f))
+                return f != NULL;
+        if (kube_feed_err(f)->kind != ERR_DENIED)
+                return false;
+        if (ret_err != NULL)
+                *ret_err = *kube_feed_err(f);
+        return true;
+}
+
+/* --- Tables --- */
+
+typedef struct Collect {
+        const KubeSource *source;
+        const void **at; /* with one reference each */
+        size_t n;
+} Collect;
+
+static void collect_leaf(void *ctx, KubeKept *kept)
+{
+        Collect *c = ctx;
+        if (kept->leaf != NULL)
+                c->at[c->n++] = leaf_ref(kept->leaf);
+}
+
+static void collect_admitted(void *ctx, KubeKept *kept)
+{
+        Collect *c = ctx;
+        const KubeSource *k = c->source;
+        bool admit =
+                kept->leaf == NULL || kube_interest_covers(&k->interest, kept->leaf, k->covered);
+        if (admit && kept->admitted != kept->leaf) {
+                leaf_unref(kept->admitted);
+                kept->admitted = leaf_ref(kept->leaf);
+        }
+        if (kept->admitted != NULL)
+                c->at[c->n++] = leaf_ref(kept->admitted);
+}
+
+static void collect_observed(void *ctx, KubeKept *kept)
+{
+        Collect *c = ctx;
+        if (kept->observed != NULL)
+                c->at[c->n++] = leaf_ref(kept->observed);
+}
+
+static void collect_fault(void *ctx, KubeKept *kept)
+{
+        Collect *c = ctx;
+        if (kept->fault != NULL)
+                c->at[c->n++] = leaf_ref(kept->fault);
+}
+
+/* Of the kinds [from, to) that `is` says, in place of *t. True where it is another. */
+static bool update(const KubeSource *k, Table **t, const bool is[KUBE_KINDS], KubeFeedEach *collect,
+                   TableOrder *order, TableSame *same)
+{
+        size_t room = 0;
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                for (size_t i = 0; is[kind] && i < k->feeds[kind].n; i++)
+                        room += kube_feed_n(k->feeds[kind].at[i]);
+        }
+        CLEANUP(mem_cleanup) const void **at = mem_new_array(room + 1, sizeof(void *));
+        Collect c = {k, at, 0};
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                for (size_t i = 0; is[kind] && i < k->feeds[kind].n; i++)
+                        kube_feed_each(k->feeds[kind].at[i], collect, &c);
+        }
+        Table *fresh = table_update(*t, at, c.n, order, same);
+        bool changed = fresh != *t;
+        table_unref(*t);
+        *t = fresh;
+        return changed;
+}
+
+/* Leaves are kept by their feeds, so pointers tell. */
+static bool is_same_leaf(const void *a, const void *b)
+{
+        return a == b;
+}
+
+static bool update_manifest(KubeSource *k, ManifestKind kind, bool forced)
+{
+        bool is[KUBE_KINDS] = {0}, any = forced;
+        for (size_t i = 0; i < KUBE_KINDS; i++) {
+                is[i] = kube_kinds[i].read != NULL && kube_kinds[i].manifest == kind;
+                any |= is[i] && (k->feeds[i].changed & KUBE_FEED_LEAVES) != 0;
+        }
+        return any && update(k, &k->tables[kind], is,
+                             kind == MANIFEST_GATEWAY ? collect_admitted : collect_leaf,
+                             kube_kinds_order(kind), is_same_leaf);
+}
+
+static bool update_others(KubeSource *k)
+{
+        bool observed[KUBE_KINDS], faults[KUBE_KINDS], changed = false;
+        unsigned what = 0;
+        for (size_t i = 0; i < KUBE_KINDS; i++) {
+                KubeRole role = kube_kinds[i].role;
+                observed[i] = role == KUBE_OURS || role == KUBE_MANAGED;
+                faults[i] = role == KUBE_OURS || role == KUBE_NAMED;
+                what |= k->feeds[i].changed;
+        }
+        if ((what & KUBE_FEED_OBSERVED) != 0)
+                changed |= update(k, &k->observed, observed, collect_observed, observed_order,
+                                  is_same_leaf);
+        if ((what & KUBE_FEED_FAULTS) != 0)
+                changed |= update(k, &k->faults, faults, collect_fault, object_fault_order,
+                                  is_same_leaf);
+        return changed;
+}
+
+/* --- Facts --- */
+
+static void count_fault(void *ctx, KubeKept *kept)
+{
+        *(uint64_t *)ctx += kept->fault != NULL;
+}
+
+static void tell_kind(const Feeds *feeds, const KubeKind *kind, KubeKindFact *f)
+{
+        *f = (KubeKindFact){.kind = kind->name, .synced = are_synced(feeds)};
+        for (size_t i = 0; i < feeds->n; i++) {
+                const KubeFeed *feed = feeds->at[i];
+                const Err *err = kube_feed_err(feed);
+                KubeWatchCounts c = kube_feed_counts(feed);
+                f->objects += kube_feed_n(feed);
+                f->lists += c.lists;
+                f->watches += c.watches;
+                f->events += c.events;
+                f->failures += c.failures;
+                f->optional |= kube_feed_is_missed(feed);
+                kube_feed_each(feed, count_fault, &f->invalid);
+                if (err->kind == ERR_NONE || f->err != ERR_NONE)
+                        continue;
+                f->err = err->kind;
+                memcpy(f->reason, err->reason, sizeof f->reason);
+                memcpy(f->error, err->text, sizeof f->error);
+        }
+}
+
+/* One line when the server goes away, and one when it is back: not one for each watch. */
+static void tell_away(KubeSource *k)
+{
+        const KubeKindFact *away = NULL;
+        for (size_t i = 0; i < k->in.fact->n_kinds && away == NULL; i++) {
+                if (k->in.fact->kinds[i].err == ERR_TRANSIENT)
+                        away = &k->in.fact->kinds[i];
+        }
+        if (away != NULL && !k->is_away)
+                log_warn(k->in.log, "API server does not answer well, what is known stays in force",
+                         LOG_CSTR("kind", away->kind), LOG_CSTR("reason", away->reason),
+                         LOG_CSTR("error", away->error));
+        if (away == NULL && k->is_away)
+                log_info(k->in.log, "API server answers again");
+        k->is_away = away != NULL;
+}
+
+static bool is_read(const KubeSource *k)
+{
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (kube_kinds[kind].role != KUBE_NAMED && !is_foreign(kind) &&
+                    !are_synced(&k->feeds[kind]))
+                        return false;
+        }
+        return k->covered == k->interest.now || kube_interest_is_empty(&k->interest);
+}
+
+/* True where all is read, for the first time. */
+static bool tell_facts(KubeSource *k)
+{
+        KubeFact *fact = k->in.fact;
+        bool before = fact->read_once;
+        fact->used = true;
+        fact->n_kinds = 0;
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (k->feeds[kind].n > 0)
+                        tell_kind(&k->feeds[kind], &kube_kinds[kind],
+                                  &fact->kinds[fact->n_kinds++]);
+        }
+        tell_away(k);
+        fact->read_once |= is_read(k);
+        return fact->read_once && !before;
+}
+
+/* --- the whole --- */
+
+static void on_tell(Post *p)
+{
+        KubeSource *k = CONTAINER_OF(p, KubeSource, tell);
+        bool changed = false;
+        if ((k->feeds[KUBE_KIND_TAILNET].changed & KUBE_FEED_LEAVES) != 0) {
+                changed |= update_manifest(k, MANIFEST_TAILNET, true);
+                update_secrets(k);
+        }
+        update_interest(k);
+        bool covers_more = update_covered(k);
+        for (ManifestKind kind = 0; kind < MANIFEST_KINDS; kind++) {
+                if (kind != MANIFEST_TAILNET)
+                        changed |=
+                                update_manifest(k, kind, kind == MANIFEST_GATEWAY && covers_more);
+        }
+        changed |= update_others(k);
+        bool secrets_told = (k->feeds[KUBE_KIND_CREDENTIALS].changed & KUBE_FEED_STATE) != 0;
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++)
+                k->feeds[kind].changed = 0;
+        /* What was referred to until now may bear on nobody any more. */
+        if (covers_more) {
+                k->feeds[KUBE_KIND_GATEWAY].changed = KUBE_FEED_STATE;
+                post_send(&k->tell);
+        }
+        changed |= tell_facts(k) | secrets_told;
+        if (changed)
+                k->in.fn(k);
+}
+
+KubeSource *kube_source_open(const KubeSourceInput *in)
+{
+        KubeSource *k = mem_new(sizeof *k);
+        INSIST(in->namespaces.n <= KUBE_SOURCE_NAMESPACES_MAX);
+        k->in = *in;
+        arena_init(&k->names, 0);
+        k->in.namespaces = arena_strlist(&k->names, in->namespaces);
+        k->in.own_namespace = arena_str(&k->names, in->own_namespace);
+        kube_interest_init(&k->interest);
+        timer_init(&k->again, in->loop, on_again);
+        post_init(&k->tell, in->loop, on_tell);
+        for (ManifestKind kind = 0; kind < MANIFEST_KINDS; kind++)
+                k->tables[kind] = table_new(NULL, 0, kube_kinds_order(kind));
+        k->observed = table_new(NULL, 0, observed_order);
+        k->faults = table_new(NULL, 0, object_fault_order);
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (kube_kinds[kind].role == KUBE_OURS)
+                        open_feeds(k, kind);
+                if (kube_kinds[kind].role == KUBE_MANAGED && k->in.own_namespace.n > 0)
+                        open_managed_feed(k, kind);
+        }
+        IGNORE(tell_facts(k), "nothing is read yet");
+        return k;
+}
+
+void *kube_source_owner(const KubeSource *k)
+{
+        return k->in.owner;
+}
+
+bool kube_source_is_read(const KubeSource *k)
+{
+        return k->in.fact->read_once;
+}
+
+const Table *kube_source_table(const KubeSource *k, ManifestKind kind)
+{
+        return k->tables[kind];
+}
+
+const Table *kube_source_observed(const KubeSource *k)
+{
+        return k->observed;
+}
+
+const Table *kube_source_faults(const KubeSource *k)
+{
+        return k->faults;
+}
+
+KubeSource *kube_source_close(KubeSource *k)
+{
+        if (k == NULL)
+                return NULL;
+        timer_clear(&k->again);
+        post_cancel(&k->tell);
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++)
+                close_feeds(&k->feeds[kind]);
+        for (size_t kind = 0; kind < MANIFEST_KINDS; kind++)
+                table_unref(k->tables[kind]);
+        table_unref(k->observed);
+        table_unref(k->faults);
+        kube_interest_done(&k->interest);
+        arena_done(&k->names);
+        return mem_free(k);
+}
