@@ -2,6 +2,7 @@
 #include "app/run.h"
 #include "base/str.h"
 #include "cli/cmd_approve_removal.h"
+#include "cli/cmd_check.h"
 #include "cli/cmd_discover.h"
 #include "cli/cmd_explain.h"
 #include "cli/cmd_render.h"
@@ -23,6 +24,7 @@ static const struct {
         int (*fn)(int argc, char **argv);
 } commands[] = {
         {"run", "operator and extension server in one process, without Kubernetes", cmd_run},
+        {"check", "whether a cluster or a running gateway is set up, and what to change", cmd_check},
         {"status", "what a running gateway knows: tailnets, endpoints, hosts, gateways",
          cmd_status},
         {"explain", "why a URL answers, or not", cmd_explain},

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* CheckCluster: is what an API server holds as it should be for us? Each judges one thing that was
+ * asked for. Pure. */
+
+#include "base/err.h"
+#include "cli/check_gateway.h"
+#include "cli/check_rows.h"
+#include "proto/tree.h"
+
+/* What was asked for. */
+typedef struct CheckFound {
+        const Tree *object; /* NULL: why not is in err */
+        Err err;
+} CheckFound;
+
+/* Names that the chart gives, unless it is told others. */
+#define CHECK_NAME "tailscale-gateway"
+
+/* A CustomResourceDefinition of ours: "tailscalegateways". */
+void check_cluster_crd(CheckRows *rows, const char *plural, const CheckFound *crd);
+/* The Deployments of one component (a list): "operator", "extension". Of the first, *ret_account is
+ * whom its pods run as; empty where there is none. */
+void check_cluster_deployment(CheckRows *rows, const char *component, const CheckFound *list,
+                              Str *ret_account);
+/* Who leads. */
+void check_cluster_lease(CheckRows *rows, const CheckFound *lease);
+/* The ConfigMap of Envoy Gateway; false where nothing says that it calls us. Texts of *ret are in
+ * `arena`. */
+bool check_cluster_gateway_config(CheckRows *rows, const CheckFound *config_map, Arena *arena,
+                                  CheckService *ret);
+/* The Deployments of Envoy Gateway (one object). */
+void check_cluster_gateway(CheckRows *rows, const CheckFound *deployment);
+/* What is there by the name that Envoy Gateway's configuration has: "Service", "Secret". */
+void check_cluster_there(CheckRows *rows, const char *kind, Str ns, Str name,
+                         const CheckFound *object);
+
+/* One thing that somebody must be allowed. */
+typedef struct CheckRight {
+        const char *verb, *group, *resource, *subresource; /* subresource may be NULL */
+} CheckRight;
+
+enum {
+        CHECK_RIGHTS_OF_GATEWAY,   /* Envoy Gateway */
+        CHECK_RIGHTS_OF_OPERATOR,  /* in every namespace, or in those that are watched */
+        CHECK_RIGHTS_OF_EXTENSION, /* the same */
+        CHECK_RIGHTS_SETS,
+};
+
+const CheckRight *check_cluster_rights(unsigned set, size_t *ret_n);
+/* The answers of SubjectAccessReviews for the rights of a set, in their order. */
+void check_cluster_allowed(CheckRows *rows, unsigned set, Str who, const CheckFound *reviews);
+
+/* Do hooks arrive, and do replicas agree? Of all Bindings (a list). */
+void check_cluster_bindings(CheckRows *rows, const CheckFound *list);
+/* Conditions of TailscaleTailnets and TailscaleGateways (a list each). */
+void check_cluster_conditions(CheckRows *rows, const char *kind, const CheckFound *list);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/kube_ask.h"
+
+#include "base/mem.h"
+#include "kube/kube_api.h"
+#include "proto/json.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+struct KubeAsk {
+        Loop *loop;
+        HttpClient *http;
+        KubeApi *api;
+        Arena *arena; /* of the question that is under way */
+        CheckFound *found;
+};
+
+static void on_done(KubeCall *c, const KubeResult *result)
+{
+        static const JsonLimits limits = {KUBE_ASK_BYTES_MAX, KUBE_ASK_NODES_MAX};
+        KubeAsk *a = kube_call_owner(c);
+        CheckFound *f = a->found;
+
+        *f = (CheckFound){.err = result->err};
+        if (result->err.kind == ERR_NONE)
+                f->object = json_read_within(a->arena, result->body, &limits, NULL, &f->err);
+        loop_stop(a->loop);
+}
+
+void kube_ask(KubeAsk *a, Str path, Str body, Arena *arena, CheckFound *ret)
+{
+        KubeCall *call;
+
+        a->arena = arena;
+        a->found = ret;
+        call = kube_call_open(a->api,
+                              &(KubeCallInput){
+                                      .method = body.n > 0 ? "POST" : NULL,
+                                      .path = arena_str(arena, path).p,
+                                      .content_type = body.n > 0 ? "application/json" : NULL,
+                                      .body = body,
+                                      .deadline = SPAN_S(KUBE_ASK_SECONDS),
+                                      .max_bytes = KUBE_ASK_BYTES_MAX,
+                                      .on_done = on_done,
+                                      .owner = a,
+                              });
+        loop_run(a->loop);
+        kube_call_close(call);
+}
+
+KubeAsk *kube_ask_open(const char *kubeconfig, const char *context, Err *err)
+{
+        const KubeConfigInput in = {
+                .path = kubeconfig,
+                .paths = getenv("KUBECONFIG"),
+                .host = getenv("KUBERNETES_SERVICE_HOST"),
+                .port = getenv("KUBERNETES_SERVICE_PORT"),
+                .home = getenv("HOME"),
+                .context = context,
+        };
+        KubeConfig *config = kube_config_load(&in, err);
+        KubeAsk *a;
+
+        if (config == NULL)
+                return NULL;
+        IGNORE(signal(SIGPIPE, SIG_IGN), "cannot fail for a signal that exists");
+        a = mem_new(sizeof(*a));
+        a->loop = loop_new(NULL);
+        a->http = http_client_new(a->loop, NULL);
+        a->api = kube_api_open(&(KubeApiInput){.loop = a->loop, .http = a->http, .config = config});
+        return a;
+}
+
+const KubeConfig *kube_ask_config(const KubeAsk *a)
+{
+        return kube_api_config(a->api);
+}
+
+KubeAsk *kube_ask_close(KubeAsk *a)
+{
+        if (a == NULL)
+                return NULL;
+        kube_api_close(a->api);
+        http_client_free(a->http);
+        loop_free(a->loop);
+        return mem_free(a);
+}
