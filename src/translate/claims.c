@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who gets a host or a path that several ask for: of several namespaces the first by name (ages are
- * not known without Kubernetes), within it the higher priority, then name, then order in tailnets,
- * then the service. The order is total, so every replica decides alike. A user's own HTTPRoute that
- * names the host stands above all of them.
+ * Who gets a host or a path that several ask for: of several namespaces that of the oldest of those
+ * who ask for it, so that nobody who comes later takes it away from another namespace; within it
+ * the higher priority, then the older, then name, then order in tailnets, then the service. Where
+ * ages are not known, as without Kubernetes, names decide. The order is total, so every replica
+ * decides alike. A user's own HTTPRoute that names the host stands above all of them.
  */
 #include "translate/claims.h"
 
@@ -141,14 +142,26 @@ static int order_numbers(uint64_t a, uint64_t b)
         return a < b ? -1 : a > b;
 }
 
-/* Who comes first among claims of the same thing. */
+/* An age that is not known is none. */
+int claims_order_ages(Wall a, Wall b)
+{
+        if (a.ms == 0 || b.ms == 0)
+                return (a.ms == 0) - (b.ms == 0);
+        return a.ms < b.ms ? -1 : a.ms > b.ms;
+}
+
+/* Who comes first among claims of the same thing; `oldest` is set. */
 static int order_claimants(const Claim *a, const Claim *b)
 {
         const ObjectMeta *x = &a->by->spec->meta, *y = &b->by->spec->meta;
-        int c = str_cmp(x->key.namespace, y->key.namespace);
+        int c = claims_order_ages(a->oldest, b->oldest);
+        if (c == 0)
+                c = str_cmp(x->key.namespace, y->key.namespace);
         if (c == 0)
                 c = -order_numbers((uint64_t)((int64_t)a->by->spec->priority - INT32_MIN),
                                    (uint64_t)((int64_t)b->by->spec->priority - INT32_MIN));
+        if (c == 0)
+                c = claims_order_ages(x->created, y->created);
         if (c == 0)
                 c = str_cmp(x->key.name, y->key.name);
         if (c == 0)
@@ -190,6 +203,30 @@ static int on_order(const void *a, const void *b)
 {
         int c = order_things(a, b);
         return c != 0 ? c : order_claimants(a, b);
+}
+
+/* Claims of one thing of one namespace stand together, the oldest first. */
+static int on_age_order(const void *a, const void *b)
+{
+        const Claim *x = a, *y = b;
+        const ObjectMeta *m = &x->by->spec->meta, *n = &y->by->spec->meta;
+        int c = order_things(x, y);
+        if (c == 0)
+                c = str_cmp(m->key.namespace, n->key.namespace);
+        return c != 0 ? c : claims_order_ages(m->created, n->created);
+}
+
+static void find_oldest(ClaimList *l)
+{
+        if (l->n > 1)
+                qsort(l->at, l->n, sizeof(*l->at), on_age_order);
+        for (size_t i = 0; i < l->n; i++) {
+                Claim *c = &l->at[i], *before = i > 0 ? c - 1 : NULL;
+                bool is_first = before == NULL || order_things(before, c) != 0 ||
+                                !str_eq(before->by->spec->meta.key.namespace,
+                                        c->by->spec->meta.key.namespace);
+                c->oldest = is_first ? c->by->spec->meta.created : before->oldest;
+        }
 }
 
 /* An exact host of a user's HTTPRoute or GRPCRoute that is attached to this Gateway. */
@@ -323,6 +360,7 @@ Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPl
                         claim_paths(&l, &plans[i], &plans[i].services[j]);
                 }
         }
+        find_oldest(&l);
         if (l.n > 1)
                 qsort(l.at, l.n, sizeof(*l.at), on_order);
         Claims all = {l.at, l.n};

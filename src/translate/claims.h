@@ -19,6 +19,7 @@ typedef struct Claim {
         const EgListener *listener; /* NULL: the entry has none */
         Str name;                   /* host, or path; empty: nothing was asked for (NoHost) */
         Str domain;                 /* of a path: the hosts that it goes to, in Envoy's notation */
+        Wall oldest;                /* age of the oldest of its namespace that asks for the same */
         bool is_path, catch_all;
         bool won;
         const char *reason; /* where it has not won */
@@ -35,5 +36,7 @@ typedef struct Claims {
  * and conflicts in the plans. */
 Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPlan *plans,
                      size_t n);
+/* The older first; those whose age is not known last, and alike. */
+int claims_order_ages(Wall a, Wall b);
 /* Are both listeners of one RouteConfiguration? */
 bool claims_share_routes(const EgListener *a, const EgListener *b);

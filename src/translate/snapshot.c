@@ -72,18 +72,47 @@ static void keep(GatewayState *state, Contribution *newest, const GatewayState *
 /* A TailscaleGateway and the Gateway that it refers to. */
 typedef struct Reference {
         const GatewaySpec *spec;
+        Wall oldest; /* age of the oldest of its namespace that refers to the same */
 } Reference;
 
+/* Within a Gateway by who wins (claims.c). */
 static int on_reference_order(const void *a, const void *b)
 {
-        const GatewaySpec *x = ((const Reference *)a)->spec, *y = ((const Reference *)b)->spec;
+        const Reference *r = a, *s = b;
+        const GatewaySpec *x = r->spec, *y = s->spec;
         int c = object_key_cmp(x->gateway, y->gateway);
-        /* Within a Gateway by who wins (claims.c). */
+        if (c == 0)
+                c = claims_order_ages(r->oldest, s->oldest);
         if (c == 0)
                 c = str_cmp(x->meta.key.namespace, y->meta.key.namespace);
         if (c == 0)
                 c = x->priority > y->priority ? -1 : x->priority < y->priority;
+        if (c == 0)
+                c = claims_order_ages(x->meta.created, y->meta.created);
         return c != 0 ? c : str_cmp(x->meta.key.name, y->meta.key.name);
+}
+
+static int on_age_order(const void *a, const void *b)
+{
+        const GatewaySpec *x = ((const Reference *)a)->spec, *y = ((const Reference *)b)->spec;
+        int c = object_key_cmp(x->gateway, y->gateway);
+        if (c == 0)
+                c = str_cmp(x->meta.key.namespace, y->meta.key.namespace);
+        return c != 0 ? c : claims_order_ages(x->meta.created, y->meta.created);
+}
+
+static void sort_references(Reference *refs, size_t n)
+{
+        if (n > 1)
+                qsort(refs, n, sizeof(*refs), on_age_order);
+        for (size_t i = 0; i < n; i++) {
+                const GatewaySpec *x = refs[i].spec, *y = i > 0 ? refs[i - 1].spec : NULL;
+                bool is_first = y == NULL || !object_key_eq(x->gateway, y->gateway) ||
+                                !str_eq(x->meta.key.namespace, y->meta.key.namespace);
+                refs[i].oldest = is_first ? x->meta.created : refs[i - 1].oldest;
+        }
+        if (n > 1)
+                qsort(refs, n, sizeof(*refs), on_reference_order);
 }
 
 /* References [0, n) are those to one Gateway. */
@@ -138,8 +167,7 @@ Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_
         Reference *refs = arena_new_array(&a, n, sizeof(*refs));
         for (size_t i = 0; i < n; i++)
                 refs[i].spec = world->gateways->at[i];
-        if (n > 1)
-                qsort(refs, n, sizeof(*refs), on_reference_order);
+        sort_references(refs, n);
         s->states = mem_new_array(n > 0 ? n : 1, sizeof(*s->states));
         for (size_t from = 0, to; from < n; from = to) {
                 for (to = from + 1; to < n; to++) {

@@ -304,6 +304,75 @@ static void conflicts_among_ours(void **state)
         fixture_done(&f);
 }
 
+/* ---- of several namespaces ---- */
+
+#define SHARED_GATEWAY                                                                         \
+        "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, " \
+        "namespace: demo}, spec: {listeners: [{name: http, protocol: HTTP, port: 80, "         \
+        "allowedRoutes: {namespaces: {from: All}}}]}}\n"
+#define CLAIMANT(namespace, name, more)                                                         \
+        "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleGateway, metadata: "  \
+        "{name: " name                                                                          \
+        ", namespace: " namespace "}, spec: {gatewayRef: {name: gw, namespace: "                \
+                                  "demo}, " more                                                \
+                                  "tailnets: [{name: corp, tailscaleTailnetRef: {name: corp}, " \
+                                  "connectivity: {mode: Direct}, routeGeneration: {egress: "    \
+                                  "{" FIXTURE_HOST "}}}]}}\n"
+#define FOUND(namespace)                                                                         \
+        "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleEndpoints, metadata: " \
+        "{name: e, namespace: " namespace "}, spec: {tailnet: corp, endpoints: [" FIXTURE_API    \
+                                          "]}}\n"
+
+/* "namespace/name" of who has the host; `ages` in the order of the TailscaleGateways' keys. */
+static void expect_winner(const char *manifests, const int64_t *ages, const char *winner)
+{
+        World *w = fixture_world(manifests);
+        Report *report = NULL;
+        for (size_t i = 0; i < table_n(w->gateways); i++)
+                ((GatewaySpec *)(uintptr_t)w->gateways->at[i])->meta.created.ms = ages[i];
+        Snapshot *s = snapshot_new(w, NULL, &report);
+        size_t programmed = 0;
+        TABLE_FOREACH (RouteReport, r, report->routes) {
+                char key[OBJECT_KEY_TEXT];
+                if (r->programmed)
+                        assert_string_equal(object_key_text(r->gateway, key).p, winner);
+                programmed += r->programmed;
+        }
+        assert_int_equal(programmed, 1);
+        snapshot_unref(s);
+        leaf_unref(report);
+        leaf_unref(w);
+}
+
+static void the_oldest_claimants_namespace_wins(void **state)
+{
+        (void)state;
+        static const char two[] = SHARED_GATEWAY CLAIMANT("alpha", "gw", "priority: 9, ")
+                CLAIMANT("zeta", "gw", "") FOUND("alpha") FOUND("zeta");
+        expect_winner(two, (const int64_t[]){2000, 1000}, "zeta/gw");
+        expect_winner(two, (const int64_t[]){1000, 2000}, "alpha/gw");
+        /* Of one age, or where it is not known, by name. */
+        expect_winner(two, (const int64_t[]){1000, 1000}, "alpha/gw");
+        expect_winner(two, (const int64_t[]){0, 0}, "alpha/gw");
+        expect_winner(two, (const int64_t[]){0, 1000}, "zeta/gw");
+        /* Within it the higher priority has it, though another is older. */
+        static const char three[] =
+                SHARED_GATEWAY CLAIMANT("alpha", "gw", "") CLAIMANT("zeta", "new", "priority: 1, ")
+                        CLAIMANT("zeta", "old", "") FOUND("alpha") FOUND("zeta");
+        expect_winner(three, (const int64_t[]){2000, 3000, 1000}, "zeta/new");
+        static const char same[] =
+                SHARED_GATEWAY CLAIMANT("zeta", "a", "") CLAIMANT("zeta", "b", "") FOUND("zeta");
+        expect_winner(same, (const int64_t[]){3000, 1000}, "zeta/b");
+        /* An old one that asks for something else does not help its namespace. */
+        static const char other[] = SHARED_GATEWAY CLAIMANT("alpha", "gw", "") CLAIMANT(
+                "zeta", "new",
+                "") "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleGateway, "
+                    "metadata: {name: old, namespace: zeta}, spec: {gatewayRef: {name: gw, "
+                    "namespace: demo}, tailnets: [{name: none, tailscaleTailnetRef: {name: "
+                    "corp}}]}}\n" FOUND("alpha") FOUND("zeta");
+        expect_winner(other, (const int64_t[]){2000, 3000, 1000}, "alpha/gw");
+}
+
 #define USER_ROUTE(namespace)                                                                      \
         "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: web, "  \
         "namespace: " namespace "}, spec: {parentRefs: [{name: gw, namespace: demo}], hostnames: " \
@@ -550,6 +619,7 @@ int main(void)
                 cmocka_unit_test(a_proxy_of_two_tailnets_is_none),
                 cmocka_unit_test(section_names_choose_the_listener),
                 cmocka_unit_test(conflicts_among_ours),
+                cmocka_unit_test(the_oldest_claimants_namespace_wins),
                 cmocka_unit_test(a_users_host_stays_the_users),
                 cmocka_unit_test(one_port_of_a_service_has_the_host),
                 cmocka_unit_test(the_earliest_rule_of_any_member_has_the_host),

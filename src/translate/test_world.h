@@ -29,6 +29,20 @@
         "{name: api, tailscaleIP: 100.64.0.1, tailscaleFQDN: api.corp.ts.net, port: 8080, " \
         "protocol: HTTP}"
 
+static inline Str fixture_suffix(const ManifestSet *set, const GatewaySpec *spec, Str tailnet)
+{
+        for (size_t i = 0; i < spec->n_tailnets; i++) {
+                for (size_t j = 0; j < set->kinds[MANIFEST_TAILNET].n; j++) {
+                        const TailnetSpec *t = set->kinds[MANIFEST_TAILNET].at[j];
+                        if (str_eq(spec->tailnets[i].name, tailnet) &&
+                            str_eq(spec->tailnets[i].tailnet_name, t->meta.key.name) &&
+                            str_eq(spec->meta.key.namespace, t->meta.key.namespace))
+                                return t->magic_dns_suffix;
+                }
+        }
+        return (Str){0};
+}
+
 /* Every endpoint of the manifests whose tailnet and namespace are those of an entry. */
 static inline const EntryView *fixture_view(const ManifestSet *set, const GatewaySpec *spec,
                                             Str tailnet)
@@ -37,6 +51,7 @@ static inline const EntryView *fixture_view(const ManifestSet *set, const Gatewa
         v->gateway = (ObjectKey){leaf_str(&v->leaf, spec->meta.key.namespace),
                                  leaf_str(&v->leaf, spec->meta.key.name)};
         v->tailnet = leaf_str(&v->leaf, tailnet);
+        v->suffix = leaf_str(&v->leaf, fixture_suffix(set, spec, tailnet));
         v->known = true;
         const void *at[256];
         size_t n = 0;

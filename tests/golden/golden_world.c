@@ -49,13 +49,27 @@ static bool read_path(ManifestSet *set, const char *path, Faults *faults)
         return good;
 }
 
-/* All endpoints of the namespace for that tailnets[] entry. */
-static const EntryView *make_view(const ManifestSet *set, const GatewaySpec *spec, Str tailnet)
+static Str suffix_of(const ManifestSet *set, const GatewaySpec *spec, const TailnetEntry *e)
 {
+        const struct ManifestLeaves *all = &set->kinds[MANIFEST_TAILNET];
+        ObjectKey key = {spec->meta.key.namespace, e->tailnet_name};
+        for (size_t i = 0; i < all->n; i++) {
+                if (tailnet_spec_find(&key, all->at[i]) == 0)
+                        return ((const TailnetSpec *)all->at[i])->magic_dns_suffix;
+        }
+        return (Str){0};
+}
+
+/* All endpoints of the namespace for that tailnets[] entry. */
+static const EntryView *make_view(const ManifestSet *set, const GatewaySpec *spec,
+                                  const TailnetEntry *entry)
+{
+        Str tailnet = entry->name;
         EntryView *v = leaf_new(sizeof(*v), 0, entry_view_drop);
         v->gateway = (ObjectKey){leaf_str(&v->leaf, spec->meta.key.namespace),
                                  leaf_str(&v->leaf, spec->meta.key.name)};
         v->tailnet = leaf_str(&v->leaf, tailnet);
+        v->suffix = leaf_str(&v->leaf, suffix_of(set, spec, entry));
         v->known = true;
         const void **found = NULL;
         size_t n = 0;
@@ -83,7 +97,7 @@ static const Table *make_views(const ManifestSet *set)
                 const GatewaySpec *spec = all->at[i];
                 views = mem_resize(views, (n + spec->n_tailnets) * sizeof(void *));
                 for (size_t j = 0; j < spec->n_tailnets; j++)
-                        views[n++] = make_view(set, spec, spec->tailnets[j].name);
+                        views[n++] = make_view(set, spec, &spec->tailnets[j]);
         }
         const Table *t = table_new(views, n, entry_view_order);
         mem_free(views);
