@@ -685,10 +685,12 @@ static const Field extension_fields[] = {
         {.name = "image",
          .about = "Its image. Honoured only where the operator's --allowed-images admits it.",
          .type = FIELD_STR,
+         FIELD_TO(ExtensionAsk, image),
          .check = check_word},
         {.name = "replicas",
          .about = "How many replicas it should have. Default: what the operator is set to.",
          .type = FIELD_INT,
+         FIELD_TO(ExtensionAsk, replicas),
          .min = 1,
          .max = 100},
         {.name = "resources",
@@ -697,7 +699,15 @@ static const Field extension_fields[] = {
          .schema = &resources},
 };
 
-static const Schema extension = SCHEMA(extension_fields, .size = 0);
+static void after_extension(Decoder *d, const Tree *node, void *out)
+{
+        (void)d;
+        if (out != NULL)
+                extension_ask_resources(out, tree_get(node, STR("resources")));
+}
+
+static const Schema extension =
+        SCHEMA(extension_fields, .size = sizeof(ExtensionAsk), .after = after_extension);
 
 static void after_gateway(Decoder *d, const Tree *node, void *out)
 {
@@ -757,6 +767,7 @@ static const Field gateway_fields[] = {
                   "the largest replicas and resources that any TailscaleGateway asks for count. "
                   "What is not honoured is told as ExtensionServerIgnored.",
          .type = FIELD_OBJECT,
+         FIELD_TO(GatewaySpec, extension),
          .schema = &extension},
 };
 
@@ -781,5 +792,6 @@ bool gateway_spec_same(const void *a, const void *b)
 {
         const GatewaySpec *x = a, *y = b;
 
-        return object_meta_same(&x->meta, &y->meta) && schema_same(&gateway_spec_schema, x, y);
+        return object_meta_same(&x->meta, &y->meta) && schema_same(&gateway_spec_schema, x, y) &&
+               extension_ask_same(&x->extension, &y->extension);
 }

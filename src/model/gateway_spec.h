@@ -3,6 +3,7 @@
 /* TailscaleGateway: what to expose, how. Defaults stand here; docs/resources.md has the prose. */
 
 #include "base/instant.h"
+#include "model/extension_ask.h"
 #include "model/object.h"
 #include "model/open_ports.h"
 #include "model/port_spec.h"
@@ -121,6 +122,7 @@ typedef struct GatewaySpec {
         int32_t priority;  /* 0 */
         const TailnetEntry *tailnets;
         size_t n_tailnets; /* at most TAILNETS_MAX */
+        ExtensionAsk extension;
 } GatewaySpec;
 
 int gateway_spec_order(const void *a, const void *b);

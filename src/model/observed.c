@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "model/binding_spec.h"
 #include "model/label_value.h"
+#include "proto/json_writer.h"
 
 #include <stdlib.h>
 
@@ -247,6 +248,53 @@ static void take_binding(Observed *o, const Tree *object)
         o->served = at;
 }
 
+static void put_json(JsonWriter *w, const Tree *node)
+{
+        switch (node->type) {
+        case TREE_NULL:
+                json_null(w);
+                break;
+        case TREE_BOOL:
+                json_bool(w, node->boolean);
+                break;
+        case TREE_NUMBER:
+                json_raw(w, node->text);
+                break;
+        case TREE_STRING:
+                json_str(w, node->text);
+                break;
+        case TREE_ARRAY:
+                json_array_begin(w);
+                TREE_FOREACH (e, node)
+                        put_json(w, e);
+                json_array_end(w);
+                break;
+        case TREE_OBJECT:
+                json_object_begin(w);
+                TREE_FOREACH (m, node) {
+                        json_key(w, m->key);
+                        put_json(w, m);
+                }
+                json_object_end(w);
+                break;
+        }
+}
+
+static void take_filled_up(Observed *o, const Tree *object)
+{
+        const Tree *annotations = tree_get(tree_get(object, STR("metadata")), STR("annotations")),
+                   *spec = tree_get(object, STR("spec"));
+        CLEANUP(buf_done) Buf text;
+        JsonWriter w;
+        buf_init(&text, OBSERVED_SPEC_MAX);
+        json_writer_init(&w, &text);
+        if (spec != NULL)
+                put_json(&w, spec);
+        o->applied = keep(o, tree_get_str(annotations, STR(OBSERVED_APPLIED)), UID_MAX);
+        if (!text.failed)
+                o->spec = leaf_str(&o->leaf, buf_str(&text));
+}
+
 const Observed *observed_new(ObservedKind kind, const Tree *object)
 {
         const Tree *meta = tree_get(object, STR("metadata")),
@@ -270,6 +318,8 @@ const Observed *observed_new(ObservedKind kind, const Tree *object)
         take_conditions(o, status);
         if (kind == OBSERVED_BINDING)
                 take_binding(o, object);
+        if (kind == OBSERVED_SERVICE || kind == OBSERVED_DEPLOYMENT || kind == OBSERVED_PDB)
+                take_filled_up(o, object);
         return o;
 }
 

@@ -27,6 +27,8 @@ enum {
         OBSERVED_CONDITIONS_MAX = 16,
         /* More replicas than Envoy Gateway has connections to; what is beyond is not looked at. */
         OBSERVED_SERVED_MAX = 64,
+        /* A Deployment with all that the API server and others put in is below 16 KiB. */
+        OBSERVED_SPEC_MAX = 128 << 10,
 };
 
 /* Field managers: of the operator; of all replicas, for a Binding's `attempt`; with "-<replica>"
@@ -35,6 +37,8 @@ enum {
 #define OBSERVED_MANAGER_REPLICA "tailscale-gateway-extension"
 /* Before a replica's name: the annotation of a Binding that names the revision it served last. */
 #define OBSERVED_SERVED "served.gateway.tailscale.com/"
+/* Annotation of what the API server fills up: the digest of what was applied. */
+#define OBSERVED_APPLIED MODEL_GROUP "/applied"
 
 /* One of status.conditions. */
 typedef struct ConditionSeen {
@@ -72,6 +76,10 @@ typedef struct Observed {
         uint64_t attempt;
         const ServedSeen *served; /* by replica */
         size_t n_served;
+        /* Of what an API server fills up by itself (Service, Deployment, PodDisruptionBudget),
+         * whose digests are never those of what was applied: */
+        Str applied; /* annotation OBSERVED_APPLIED */
+        Str spec;    /* JSON, at most OBSERVED_SPEC_MAX; else empty */
 } Observed;
 
 /* One reference. `object` has apiVersion, kind and metadata; NULL where it has no name. */
