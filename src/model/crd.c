@@ -392,6 +392,7 @@ static void put_field(Out *o, const Field *f)
         case FIELD_FREE:
         case FIELD_ANY:
                 prose(o, "description", str_of(f->about));
+                put_enum(o, f->names);
                 if (f->type == FIELD_FREE)
                         line(o, "type: object");
                 line(o, "x-kubernetes-preserve-unknown-fields: true");

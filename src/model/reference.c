@@ -29,7 +29,7 @@ static void put_cell(Buf *out, Str s)
 
 static void put_names(Buf *out, const EnumName *names)
 {
-        for (const EnumName *e = names; e->name != NULL; e++)
+        for (const EnumName *e = names; e != NULL && e->name != NULL; e++)
                 buf_printf(out, "%s`%s`", e > names ? ", " : "", e->name);
 }
 
@@ -106,8 +106,10 @@ static void put_type(Buf *out, const Field *f)
                 break;
         case FIELD_OBJECT:
         case FIELD_FREE:
-        case FIELD_ANY:
                 buf_add_str(out, STR("object"));
+                break;
+        case FIELD_ANY:
+                put_names(out, f->names);
                 break;
         }
 }

@@ -87,21 +87,6 @@ const ResourceKind resource_kinds[RESOURCE_KINDS] = {
                 .n_columns = LENGTH_OF(endpoints_columns),
         },
         {
-                .kind = "TailscaleGatewayBinding",
-                .singular = "tailscalegatewaybinding",
-                .plural = "tailscalegatewaybindings",
-                .short_name = "tsgb",
-                .about = "The thread to Envoy Gateway, made by the operator, one for each Gateway "
-                         "that a TailscaleGateway refers to, with its name: when it changes, Envoy "
-                         "Gateway asks the extension server again. Nobody else writes it.",
-                .about_spec = "The revision that the Gateway is to have.",
-                .about_status = "What Envoy Gateway says of it.",
-                .spec = &binding_spec_schema,
-                .status = &binding_status_schema,
-                .columns = binding_columns,
-                .n_columns = LENGTH_OF(binding_columns),
-        },
-        {
                 .kind = "TailscaleGateway",
                 .singular = "tailscalegateway",
                 .plural = "tailscalegateways",
@@ -115,6 +100,21 @@ const ResourceKind resource_kinds[RESOURCE_KINDS] = {
                 .status = &gateway_status_schema,
                 .columns = gateway_columns,
                 .n_columns = LENGTH_OF(gateway_columns),
+        },
+        {
+                .kind = "TailscaleGatewayBinding",
+                .singular = "tailscalegatewaybinding",
+                .plural = "tailscalegatewaybindings",
+                .short_name = "tsgb",
+                .about = "The thread to Envoy Gateway, made by the operator, one for each Gateway "
+                         "that a TailscaleGateway refers to, with its name: when it changes, Envoy "
+                         "Gateway asks the extension server again. Nobody else writes it.",
+                .about_spec = "The revision that the Gateway is to have.",
+                .about_status = "What Envoy Gateway says of it.",
+                .spec = &binding_spec_schema,
+                .status = &binding_status_schema,
+                .columns = binding_columns,
+                .n_columns = LENGTH_OF(binding_columns),
         },
         {
                 .kind = "TailscaleTailnet",

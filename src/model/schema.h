@@ -27,7 +27,7 @@ typedef enum FieldType {
         FIELD_AMOUNTS, /* Kubernetes' quantities by name; never kept */
         FIELD_TIME,    /* RFC 3339; of a status only, so never kept */
         FIELD_FREE,    /* an object of any shape; never kept */
-        FIELD_ANY,     /* anything; never kept */
+        FIELD_ANY,     /* anything, or any of `names`; never kept */
 } FieldType;
 
 typedef struct EnumName {

@@ -7,6 +7,7 @@ enum {
         PORT_MAX = 65535,
         COUNT_MAX = INT32_MAX,
         DIGEST_MAX = 128,
+        PATH_BYTES_MAX = 4096, /* a prefix of STRING_MAX with a name in each placeholder */
         NAME_MAX_BYTES = 253,
         CONDITION_TYPE_MAX = 316,
 };
@@ -28,56 +29,67 @@ enum {
                 .name = "observedGeneration", .about = (about_), .type = FIELD_INT, \
                 .size = sizeof(int64_t), .max = INT64_MAX,                          \
         }
-#define CONDITIONS(about_)                                                                   \
+#define CONDITIONS(about_, schema_)                                                          \
         {                                                                                    \
                 .name = "conditions", .about = (about_), .type = FIELD_LIST, .keys = "type", \
-                .max_items = STATUS_CONDITIONS_MAX, .schema = &condition,                    \
+                .max_items = STATUS_CONDITIONS_MAX, .schema = (schema_),                     \
         }
 
 static const EnumName truths[] = {{"True", 0}, {"False", 1}, {"Unknown", 2}, {NULL, 0}};
 
-/* metav1.Condition. */
-static const Field condition_fields[] = {
-        {.name = "type",
-         .about = "What it is about, such as Accepted.",
-         .type = FIELD_STR,
-         .required = true,
-         .max_length = CONDITION_TYPE_MAX,
-         .pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-"
-                    "z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"},
-        {.name = "status",
-         .about = "True, False or Unknown.",
-         .type = FIELD_ENUM,
-         .required = true,
-         .names = truths},
-        {.name = "reason",
-         .about = "Why, as one word from a closed list.",
-         .type = FIELD_STR,
-         .required = true,
-         .min_length = 1,
-         .max_length = STRING_MAX,
-         .pattern = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"},
-        {.name = "message",
-         .about = "Why, in words.",
-         .type = FIELD_STR,
-         .required = true,
-         .max_length = CONDITION_MESSAGE_MAX},
-        {.name = "lastTransitionTime",
-         .about = "Since when the status is what it is.",
-         .type = FIELD_TIME,
-         .required = true},
-        GENERATION("The metadata.generation that it was made of. Where the object has a newer one, "
-                   "the condition is not of it yet."),
-};
+/* metav1.Condition, but for the type of `status`. */
+#define CONDITION_FIELDS(status_type)                                                             \
+        {.name = "type",                                                                          \
+         .about = "What it is about, such as Accepted.",                                          \
+         .type = FIELD_STR,                                                                       \
+         .required = true,                                                                        \
+         .max_length = CONDITION_TYPE_MAX,                                                        \
+         .pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-"  \
+                    "Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"},                                    \
+                {.name = "status",                                                                \
+                 .about = "True, False or Unknown.",                                              \
+                 .type = (status_type),                                                           \
+                 .required = true,                                                                \
+                 .names = truths},                                                                \
+                {.name = "reason",                                                                \
+                 .about = "Why, as one word from a closed list.",                                 \
+                 .type = FIELD_STR,                                                               \
+                 .required = true,                                                                \
+                 .min_length = 1,                                                                 \
+                 .max_length = STRING_MAX,                                                        \
+                 .pattern = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"},                          \
+                {.name = "message",                                                               \
+                 .about = "Why, in words.",                                                       \
+                 .type = FIELD_STR,                                                               \
+                 .required = true,                                                                \
+                 .max_length = CONDITION_MESSAGE_MAX},                                            \
+                {.name = "lastTransitionTime",                                                    \
+                 .about = "Since when the status is what it is.",                                 \
+                 .type = FIELD_TIME,                                                              \
+                 .required = true},                                                               \
+                GENERATION("The metadata.generation that it was made of. Where the object has a " \
+                           "newer one, the condition is not of it yet.")
+
+static const Field condition_fields[] = {CONDITION_FIELDS(FIELD_ENUM)};
 
 static const Schema condition = SCHEMA(condition_fields, .size = 0);
+
+/* In the status of a TailscaleEndpoints that a user wrote, `status: True` may stand, which is a
+ * boolean in YAML. A status is dropped from what a user applies, but an API server looks at its
+ * types before. */
+static const Field loose_condition_fields[] = {CONDITION_FIELDS(FIELD_ANY)};
+
+static const Schema loose_condition = SCHEMA(loose_condition_fields, .size = 0);
 
 /* TailscaleTailnet */
 
 static const Field tailnet_fields[] = {
         GENERATION("The metadata.generation that all of this is made of."),
-        CONDITIONS("Accepted: the object can be used. Authenticated: the control server takes the "
-                   "credential. Synced: the last poll gave a whole list."),
+        CONDITIONS(
+                "Accepted: the object can be used. Authenticated: the control server takes the "
+                "credential. Synced: the last poll gave a whole list. Stale: no good answer for a "
+                "day; what was last good stays in force.",
+                &condition),
         TIME("lastSync", "When the list of devices was last read. It moves when something changed, "
                          "and every ten minutes otherwise."),
         COUNT("devices", "Devices of the tailnet."),
@@ -111,11 +123,17 @@ static const Schema entry = SCHEMA(entry_fields, .size = 0);
 
 static const Field conflict_fields[] = {
         TEXT("host", "The host that was wanted."),
-        TEXT("path", "The path that was wanted, of a path."),
+        {.name = "path",
+         .about = "The path that was wanted, of a path.",
+         .type = FIELD_STR,
+         .max_length = PATH_BYTES_MAX},
         TEXT("tailnet", "The entry in spec.tailnets that wanted it."),
         TEXT("service", "The service that wanted it."),
         TEXT("reason", "Why it was refused, as one word."),
-        TEXT("message", "Why, and who has it."),
+        {.name = "message",
+         .about = "Why, and who has it.",
+         .type = FIELD_STR,
+         .max_length = CONDITION_MESSAGE_MAX},
 };
 
 static const Schema conflict = SCHEMA(conflict_fields, .size = 0);
@@ -124,7 +142,8 @@ static const Field gateway_fields[] = {
         GENERATION("The metadata.generation that all of this is made of."),
         CONDITIONS("Accepted: the object can be used. ResolvedRefs: the Gateway, the listeners and "
                    "the TailscaleTailnets that it names are there. Programmed: Envoy Gateway has "
-                   "what is wanted. Conflicted: somebody else has a host or a path."),
+                   "what is wanted. Conflicted: somebody else has a host or a path.",
+                   &condition),
         {.name = "tailnets",
          .about = "Numbers of each entry in spec.tailnets.",
          .type = FIELD_LIST,
@@ -157,7 +176,8 @@ static const Schema held = SCHEMA(held_fields, .size = 0);
 
 static const Field endpoints_fields[] = {
         CONDITIONS("Synced: the tailnet has been asked and has answered. RemovalHeld: the removal "
-                   "guard keeps endpoints that the last answer lacked."),
+                   "guard keeps endpoints that the last answer lacked.",
+                   &loose_condition),
         COUNT("discoveredEndpoints",
               "Endpoints that were found in the tailnet, in all objects of the same gateway and "
               "tailnet."),
