@@ -5,6 +5,7 @@
  * away what another said. Each change of the spec costs Envoy Gateway a translation; annotations
  * cost it nothing.
  */
+#include "base/digest.h"
 #include "control/object_body.h"
 #include "model/label_value.h"
 #include "model/render.h"
@@ -114,7 +115,7 @@ static void say_served(Plan *p, const Observed *o, Str replica, Str revision, Pl
                                        .key = o->key,
                                        .manager = str_of(manager),
                                        .body = buf_str(&body),
-                                       .expected = o->own,
+                                       .expected = digest_of(buf_str(&body)),
                                }),
                "no event follows it");
 }
@@ -226,7 +227,7 @@ static void raise_attempt(const PlanInput *in, Plan *p, const Observed *o)
                                        .key = o->key,
                                        .manager = STR(OBSERVED_MANAGER_REPLICA),
                                        .body = buf_str(&body),
-                                       .expected = o->own,
+                                       .expected = digest_of(buf_str(&body)),
                                        .raises_attempt = true,
                                }),
                "no event follows it");

@@ -49,7 +49,7 @@ typedef struct PlanObject {
         Str manager; /* field manager; not of a delete */
         Str body;    /* JSON: the whole of what the field manager has to say; not of a delete */
         /* What of Observed is as wished once it stands there: `own` after an apply, `status` after
-         * one of the status. */
+         * one of the status. Of an apply that says but a part of it: the digest of the body. */
         Digest expected;
         Str uid; /* of a delete: only of this one; empty: of any */
         /* Of a TailscaleEndpoints: the Gateway whose Binding digests it, and waits for it. Of a

@@ -14,16 +14,12 @@
 
 enum {
         KUBE_OBJECTS_AT_ONCE = 4, /* requests under way: an API server answers in some 20 ms */
-        /* A write that the watch has not shown by then is looked for no more: the object is as the
-         * watch says. What is wished is then written again, which changes nothing where it stands
-         * there. */
-        KUBE_OBJECTS_SHOWN_S = 30,
-        /* After a failed write of an object it is left alone: 1 s, 2 s, … at most this, somewhat
-         * longer at random. */
-        KUBE_OBJECTS_BACKOFF_S = 60,
-        /* Objects of which something is remembered: what was written in the last half minute, or
-         * is not as wished although it was; beyond that the oldest is forgotten. */
-        KUBE_OBJECTS_KNOWN_MAX = 4096,
+        /* After a failed write an object is left alone: at random below 1 s, 2 s, … this, and
+         * longer where the server says so. */
+        KUBE_OBJECTS_REST_S = 60,
+        /* At least so long where the same can only fail again: it is refused as it is, or for who
+         * we are. */
+        KUBE_OBJECTS_REST_REFUSED_S = 15,
 };
 
 typedef struct KubeObjects KubeObjects;
