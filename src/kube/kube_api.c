@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 
-#include "base/list.h"
 #include "base/mem.h"
 #include "io/file.h"
 
@@ -28,9 +27,14 @@ struct KubeApi {
         Timer turn;
         Link waiting; /* of KubeCall */
         Link calls;
+        Link hooks; /* of KubeApiHook */
+        uint64_t updates, moves;
         KubeApiCounts n;
         Secret *token; /* of the file; NULL: not read yet */
         Mono token_read;
+        /* Before the last update: an answer to what was asked then may hold it. */
+        KubeConfig *old;
+        Secret *old_token;
 };
 
 typedef enum CallState {
@@ -45,12 +49,13 @@ struct KubeCall {
         KubeApi *api;
         KubeCallInput in;
         CallState state;
-        char *url, *body; /* owned */
-        Secret *secret;   /* owned, or NULL */
+        char *path, *body; /* owned */
+        Secret *secret;    /* owned, or NULL */
         HttpRequest *request;
         Post tell;
         Err early;
         bool renewed;    /* the token, after a 401 */
+        uint64_t asked;  /* `updates` when it was sent */
         KubeMethod verb; /* of `method`, to count */
         Mono since;      /* it waits, or was sent */
         char method[8], content_type[64];
@@ -177,9 +182,11 @@ static bool renew_token(KubeCall *c)
         Secret *old;
         bool is_other;
 
-        if (c->renewed || a->in.config->token_file == NULL)
+        if (c->renewed || (a->in.config->token_file == NULL && c->asked == a->updates))
                 return false;
         c->renewed = true;
+        if (c->asked != a->updates)
+                return true;
         old = secret_dup(a->token);
         is_other = read_token(a, NULL) && !secret_eq(old, a->token);
         secret_free(old);
@@ -190,9 +197,12 @@ static bool renew_token(KubeCall *c)
 
 static void hide_token(const KubeApi *a, Err *err)
 {
-        if (secret_is_in(a->token, str_of(err->text)) ||
-            secret_is_in(a->in.config->token, str_of(err->text)))
-                snprintf(err->text, sizeof(err->text), "the answer holds our credential");
+        const Secret *ours[] = {a->token, a->in.config->token, a->old_token,
+                                a->old != NULL ? a->old->token : NULL};
+
+        for (size_t i = 0; i < LENGTH_OF(ours); i++)
+                if (secret_is_in(ours[i], str_of(err->text)))
+                        snprintf(err->text, sizeof(err->text), "the answer holds our credential");
 }
 
 static void tell(KubeCall *c, KubeResult *result)
@@ -268,9 +278,20 @@ static bool pick_deadline(KubeCall *c, Span *ret, Err *err)
         return true;
 }
 
+/* The caller's to free. */
+static char *make_url(const KubeApi *a, const char *path)
+{
+        size_t n = strlen(a->in.config->server) + strlen(path) + 1;
+        char *url = mem_new(n);
+
+        snprintf(url, n, "%s%s", a->in.config->server, path);
+        return url;
+}
+
 static void ask(KubeCall *c)
 {
         KubeApi *a = c->api;
+        CLEANUP(mem_cleanup) char *url = NULL;
         const Secret *token = NULL;
         Span deadline = {0};
 
@@ -279,12 +300,14 @@ static void ask(KubeCall *c)
                 post_send(&c->tell);
                 return;
         }
+        url = make_url(a, c->path);
         c->state = CALL_ASKED;
+        c->asked = a->updates;
         c->since = loop_now(a->in.loop);
         c->request = http_request_open(
                 a->in.http,
                 &(HttpRequestInput){
-                        .url = c->url,
+                        .url = url,
                         .method = c->method[0] != '\0' ? c->method : NULL,
                         .bearer = token,
                         .accept = c->in.accept != NULL ? c->in.accept : "application/json",
@@ -378,14 +401,13 @@ static void queue(KubeCall *c)
 
 static void copy_input(KubeCall *c, const KubeCallInput *in)
 {
-        const char *server = c->api->in.config->server;
-        size_t n = strlen(server) + strlen(in->path) + 1;
+        size_t n = strlen(in->path) + 1;
         Str path = str_of(in->path), query;
 
         INSIST(in->path[0] == '/' && (in->secret == NULL || in->content_type != NULL));
         c->in = *in;
-        c->url = mem_new(n);
-        snprintf(c->url, n, "%s%s", server, in->path);
+        c->path = mem_new(n);
+        memcpy(c->path, in->path, n);
         c->body = mem_new(in->body.n + 1);
         if (in->body.n > 0)
                 memcpy(c->body, in->body.p, in->body.n);
@@ -438,21 +460,17 @@ KubeCall *kube_call_close(KubeCall *c)
         set_timer(c->api);
         link_remove(&c->link);
         secret_free(c->secret);
-        mem_free(c->url);
+        mem_free(c->path);
         mem_free(c->body);
         return mem_free(c);
 }
 
 /* --- the API --- */
 
-KubeApi *kube_api_open(const KubeApiInput *in)
+static void read_tls(KubeApi *a)
 {
-        KubeApi *a = mem_new(sizeof(*a));
-        const KubeConfig *c = in->config;
-        unsigned qps = in->qps > 0 ? in->qps : KUBE_QPS;
-        unsigned burst = in->burst > 0 ? in->burst : KUBE_BURST;
+        const KubeConfig *c = a->in.config;
 
-        a->in = *in;
         a->tls = (HttpTls){.ca_file = c->ca_file,
                            .ca_pem = c->ca_pem,
                            .cert_file = c->cert_file,
@@ -461,11 +479,22 @@ KubeApi *kube_api_open(const KubeApiInput *in)
                            .key_pem = c->key_pem,
                            .server_name = c->tls_server_name,
                            .insecure = c->insecure};
+}
+
+KubeApi *kube_api_open(const KubeApiInput *in)
+{
+        KubeApi *a = mem_new(sizeof(*a));
+        unsigned qps = in->qps > 0 ? in->qps : KUBE_QPS;
+        unsigned burst = in->burst > 0 ? in->burst : KUBE_BURST;
+
+        a->in = *in;
+        read_tls(a);
         a->interval = (Span){SPAN_S(1).ns / qps};
         a->burst = (Span){a->interval.ns * (burst - 1)};
         timer_init(&a->turn, in->loop, on_turn);
         list_init(&a->waiting);
         list_init(&a->calls);
+        list_init(&a->hooks);
         return a;
 }
 
@@ -473,11 +502,60 @@ KubeApi *kube_api_close(KubeApi *a)
 {
         if (a == NULL)
                 return NULL;
-        INSIST(list_is_empty(&a->calls));
+        INSIST(list_is_empty(&a->calls) && list_is_empty(&a->hooks));
         timer_clear(&a->turn);
         secret_free(a->token);
+        secret_free(a->old_token);
+        kube_config_free(a->old);
         kube_config_free(a->in.config);
         return mem_free(a);
+}
+
+void kube_api_update(KubeApi *a, KubeConfig *config)
+{
+        bool moved = !kube_config_is_same_server(a->in.config, config);
+
+        kube_config_free(a->old);
+        secret_free(a->old_token);
+        a->old = a->in.config;
+        a->old_token = TAKE(a->token);
+        a->in.config = config;
+        a->updates++;
+        a->moves += moved;
+        read_tls(a);
+        LIST_FOREACH (KubeApiHook, h, &a->hooks, link) {
+                h->moved = h->moved || moved;
+                post_send(&h->post);
+        }
+}
+
+uint64_t kube_api_moves(const KubeApi *a)
+{
+        return a->moves;
+}
+
+static void on_hook(Post *p)
+{
+        KubeApiHook *h = CONTAINER_OF(p, KubeApiHook, post);
+        bool moved = h->moved;
+
+        h->moved = false;
+        h->fn(h, moved);
+}
+
+void kube_api_hook_add(KubeApi *a, KubeApiHook *h, KubeApiHookFn *fn)
+{
+        *h = (KubeApiHook){.fn = fn};
+        post_init(&h->post, a->in.loop, on_hook);
+        list_add(&a->hooks, &h->link);
+}
+
+void kube_api_hook_remove(KubeApiHook *h)
+{
+        if (!link_is_on(&h->link))
+                return;
+        link_remove(&h->link);
+        post_cancel(&h->post);
 }
 
 const KubeConfig *kube_api_config(const KubeApi *a)

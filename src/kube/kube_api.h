@@ -7,6 +7,7 @@
  */
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "base/metric.h"
 #include "kube/kube_config.h"
 #include "kube/kube_status.h"
@@ -96,10 +97,31 @@ typedef struct KubeApiCounts {
 
 extern const MetricTable kube_api_metrics; /* of KubeApiCounts */
 
+/* Who is told of kube_api_update: a member of whoever it is about. */
+typedef struct KubeApiHook KubeApiHook;
+/* From the loop, once for all updates until then. `moved`: it is another server, or another is
+ * believed to be it, so it may be another cluster. */
+typedef void KubeApiHookFn(KubeApiHook *h, bool moved);
+struct KubeApiHook {
+        Link link; /* of the KubeApi */
+        Post post;
+        KubeApiHookFn *fn;
+        bool moved;
+};
+
 /* Asks nothing yet. Never NULL. */
 KubeApi *kube_api_open(const KubeApiInput *in) MUST_USE;
-/* All calls must have been closed. NULL is welcome; returns NULL. */
+/* All calls must have been closed, and all hooks removed. NULL is welcome; returns NULL. */
 KubeApi *kube_api_close(KubeApi *a);
+/* Another address, another credential: takes `config` over. What is under way ends as it began, but
+ * that what is refused with 401 is asked once more; all else is asked there from now on. Watches
+ * and a Lease go on by themselves (KubeApiHook). Not in on_body. */
+void kube_api_update(KubeApi *a, KubeConfig *config);
+/* How often it moved. */
+uint64_t kube_api_moves(const KubeApi *a);
+void kube_api_hook_add(KubeApi *a, KubeApiHook *h, KubeApiHookFn *fn);
+/* Nothing is told after. Idempotent. */
+void kube_api_hook_remove(KubeApiHook *h);
 const KubeConfig *kube_api_config(const KubeApi *a);
 Loop *kube_api_loop(const KubeApi *a);
 const KubeApiCounts *kube_api_counts(const KubeApi *a);

@@ -312,6 +312,87 @@ static void closed_in_every_state(void **state)
         }
 }
 
+/* What waits for its turn goes there, what is under way ends as it began. */
+static void an_update_leads_elsewhere(void **state)
+{
+        Fixture *f = *state;
+        ScriptServer other;
+
+        start(f, "{token: abc}", 1, 1);
+        script_server_open(&other, f->w.loop);
+        script_server_set(&other, KUBE_OK("{\"other\":1}"), SCRIPT_CLOSE);
+        begin(f, 0, (KubeCallInput){0});
+        begin(f, 1, (KubeCallInput){0});
+        assert_int_equal(kube_api_moves(f->w.api), 0);
+        kube_api_update(f->w.api, kube_world_config(other.port, "{token: xyz}"));
+        assert_int_equal(kube_api_moves(f->w.api), 1);
+        kube_turn_until(&f->w, &f->n_done, 1);
+        assert_string_equal(f->body, "{}");
+        assert_true(was_sent(f, "Bearer abc\r\n"));
+        test_clock_advance(&f->w.time, SPAN_S(1));
+        kube_turn_until(&f->w, &f->n_done, 2);
+        assert_string_equal(f->body, "{\"other\":1}");
+        assert_true(str_find_str(buf_str(&other.request), STR("Bearer xyz\r\n")) >= 0);
+        close_all(f);
+        script_server_close(&other);
+}
+
+static void what_an_old_credential_was_refused_is_asked_once_more(void **state)
+{
+        Fixture *f = *state;
+
+        start(f, "{token: abc}", 0, 0);
+        script_server_set(&f->w.server,
+                          KUBE_SAYS("401 No", "{\"kind\":\"Status\",\"message\":\"no abc\"}"),
+                          SCRIPT_CLOSE);
+        f->n_done = 0;
+        begin(f, 0, (KubeCallInput){0});
+        kube_api_update(f->w.api, kube_world_config(f->w.server.port, "{token: xyz}"));
+        assert_int_equal(kube_api_moves(f->w.api), 0);
+        kube_turn_until(&f->w, &f->n_done, 1);
+        assert_int_equal(f->w.server.n_requests, 2);
+        assert_true(was_sent(f, "Bearer xyz\r\n"));
+        /* And the old one is still not shown. */
+        assert_string_equal(f->err.text, "the answer holds our credential");
+}
+
+typedef struct Hooked {
+        KubeApiHook hook;
+        unsigned n, n_moved;
+} Hooked;
+
+static void on_hook(KubeApiHook *hook, bool moved)
+{
+        Hooked *h = CONTAINER_OF(hook, Hooked, hook);
+
+        h->n++;
+        h->n_moved += moved;
+}
+
+static void updates_are_told_once_a_turn_until_the_hook_is_gone(void **state)
+{
+        Fixture *f = *state;
+        Hooked h = {0};
+
+        start(f, "{token: abc}", 0, 0);
+        kube_api_hook_add(f->w.api, &h.hook, on_hook);
+        kube_api_update(f->w.api, kube_world_config(1, "{token: abc}"));
+        kube_api_update(f->w.api, kube_world_config(1, "{token: xyz}"));
+        assert_int_equal(h.n, 0);
+        kube_turns(&f->w, 2);
+        assert_int_equal(h.n, 1);
+        assert_int_equal(h.n_moved, 1);
+        kube_api_update(f->w.api, kube_world_config(1, "{token: abc}"));
+        kube_turns(&f->w, 2);
+        assert_int_equal(h.n, 2);
+        assert_int_equal(h.n_moved, 1);
+        kube_api_update(f->w.api, kube_world_config(2, "{token: abc}"));
+        kube_api_hook_remove(&h.hook);
+        kube_api_hook_remove(&h.hook);
+        kube_turns(&f->w, 2);
+        assert_int_equal(h.n, 2);
+}
+
 static void queries_are_escaped(void **state)
 {
         Fixture *f = *state;
@@ -341,6 +422,9 @@ int main(void)
                 TEST(only_so_many_calls_wait),
                 TEST(plugins_are_no_credential),
                 TEST(closed_in_every_state),
+                TEST(an_update_leads_elsewhere),
+                TEST(what_an_old_credential_was_refused_is_asked_once_more),
+                TEST(updates_are_told_once_a_turn_until_the_hook_is_gone),
                 TEST(queries_are_escaped),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -594,6 +594,27 @@ KubeConfig *kube_config_load(const KubeConfigInput *in, Err *err)
         return load_files(in, path, err);
 }
 
+static bool is_same(const char *a, const char *b)
+{
+        return str_eq(str_of(a), str_of(b));
+}
+
+bool kube_config_is_same_server(const KubeConfig *a, const KubeConfig *b)
+{
+        return is_same(a->server, b->server) && is_same(a->tls_server_name, b->tls_server_name) &&
+               is_same(a->ca_file, b->ca_file) && str_eq(a->ca_pem, b->ca_pem) &&
+               a->insecure == b->insecure;
+}
+
+bool kube_config_eq(const KubeConfig *a, const KubeConfig *b)
+{
+        return kube_config_is_same_server(a, b) && is_same(a->ns, b->ns) &&
+               is_same(a->cert_file, b->cert_file) && str_eq(a->cert_pem, b->cert_pem) &&
+               is_same(a->key_file, b->key_file) && secret_eq(a->key_pem, b->key_pem) &&
+               is_same(a->token_file, b->token_file) && secret_eq(a->token, b->token) &&
+               a->needs_exec == b->needs_exec;
+}
+
 KubeConfig *kube_config_free(KubeConfig *c)
 {
         if (c == NULL)

@@ -70,6 +70,10 @@ typedef struct KubeConfigInput {
 
 /* Reads the files. As kube_config_read; ERR_MISSING "NoKubeconfig" where none of them is there. */
 KubeConfig *kube_config_load(const KubeConfigInput *in, Err *err) MUST_USE;
+/* The same server, and the same is believed to be it? */
+bool kube_config_is_same_server(const KubeConfig *a, const KubeConfig *b);
+/* … and the same credential: nothing would go elsewhere, or as another. */
+bool kube_config_eq(const KubeConfig *a, const KubeConfig *b);
 /* NULL is welcome; returns NULL. */
 KubeConfig *kube_config_free(KubeConfig *c);
 DEFINE_CLEANUP(KubeConfig, kube_config_cleanup, kube_config_free)

@@ -201,6 +201,46 @@ static void plugins_are_refused_by_what_runs_for_long(void **state)
         kube_config_free(c);
 }
 
+static void every_field_makes_another(void **state)
+{
+        static const struct {
+                const char *cluster, *user;
+                bool moves;
+        } cases[] = {
+                {"    certificate-authority: ca\n", "    token: abc\n", false},
+                {"    certificate-authority: cb\n", "    token: abc\n", true},
+                {"    certificate-authority-data: " PEM64 "\n", "    token: abc\n", true},
+                {"    insecure-skip-tls-verify: true\n", "    token: abc\n", true},
+                {"    certificate-authority: ca\n    tls-server-name: x\n", "    token: abc\n",
+                 true},
+                {"    certificate-authority: ca\n", "    token: abd\n", false},
+                {"    certificate-authority: ca\n", "    tokenFile: abc\n", false},
+                {"    certificate-authority: ca\n",
+                 "    client-certificate: a\n    client-key: b\n", false},
+                {"    certificate-authority: ca\n",
+                 "    client-certificate: a\n    client-key-data: " PEM64 "\n", false},
+                {"    certificate-authority: ca\n",
+                 "    client-certificate-data: " PEM64 "\n    client-key: b\n", false},
+        };
+        KubeConfig *all[LENGTH_OF(cases)];
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                char text[2048];
+
+                snprintf(text, sizeof(text), "%s%s%s%s%s", CONTEXT, CLUSTER, cases[i].cluster, USER,
+                         cases[i].user);
+                all[i] = read_one(text, NULL, false, NULL);
+                assert_non_null(all[i]);
+                for (size_t k = 0; k < i; k++)
+                        assert_false(kube_config_eq(all[i], all[k]));
+                assert_true(kube_config_eq(all[i], all[i]));
+                assert_int_equal(kube_config_is_same_server(all[i], all[0]), !cases[i].moves);
+        }
+        for (size_t i = 0; i < LENGTH_OF(cases); i++)
+                kube_config_free(all[i]);
+}
+
 static void write_file(const TestDir *d, const char *name, const char *text)
 {
         assert_true(file_write_atomic(d->path, name, str_of(text), 0600, false, NULL));
@@ -269,6 +309,7 @@ int main(void)
                 cmocka_unit_test(earlier_files_win),
                 cmocka_unit_test(faults_say_where),
                 cmocka_unit_test(plugins_are_refused_by_what_runs_for_long),
+                cmocka_unit_test(every_field_makes_another),
                 cmocka_unit_test(pods_are_known_by_their_environment),
                 cmocka_unit_test(files_are_found_in_their_order),
         };

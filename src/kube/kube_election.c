@@ -440,6 +440,18 @@ void kube_election_forget(KubeElection *e)
         e->doing = KUBE_ELECTION_WAIT;
 }
 
+void kube_election_move(KubeElection *e, Mono now)
+{
+        kube_election_forget(e);
+        kube_election_drop(e);
+        e->object = NULL;
+        e->seen = false;
+        e->absent = (Mono){0};
+        e->begins = true;
+        if (e->plan != KUBE_ELECTION_OVER)
+                plan(e, KUBE_ELECTION_READ, now);
+}
+
 void kube_election_release(KubeElection *e, Mono now)
 {
         kube_election_forget(e);

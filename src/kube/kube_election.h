@@ -88,6 +88,8 @@ typedef struct KubeElectionAnswer {
 bool kube_election_answer(KubeElection *e, Mono now, const KubeElectionAnswer *a, Err *err);
 /* What is under way is given up: it may have been done. */
 void kube_election_forget(KubeElection *e);
+/* It is asked for elsewhere: nothing is known of the Lease there. */
+void kube_election_move(KubeElection *e, Mono now);
 /* From now on it is given back and no more asked for, until KUBE_ELECTION_OVER. */
 void kube_election_release(KubeElection *e, Mono now);
 static inline bool kube_election_is_held(const KubeElection *e, Mono now)

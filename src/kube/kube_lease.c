@@ -24,6 +24,8 @@ struct KubeLease {
         char shown[HOLDER_MAX]; /* of the holder, to the owner */
         Buf all, one;           /* paths: of all Leases of the namespace, of ours */
         KubeElection election;
+        KubeApiHook hook;
+        uint64_t asked, held; /* kube_api_moves when the call began, and of what is held */
         KubeCall *call;
         Timer next, lost, giving_up;
         Post over;
@@ -52,6 +54,12 @@ static Mono read_clock(const KubeLease *l)
         return loop_clock(kube_api_loop(l->in.api));
 }
 
+/* What is held at one server says nothing about another. */
+static bool is_held_at(const KubeLease *l, Mono now)
+{
+        return kube_election_is_held(&l->election, now) && l->held == kube_api_moves(l->in.api);
+}
+
 /* --- what the owner is told --- */
 
 static void lose(KubeLease *l)
@@ -74,7 +82,7 @@ static void lead(KubeLease *l)
 /* After an answer. `was_held`: when it came. */
 static void tell(KubeLease *l, Mono now, bool was_held, const Err *err)
 {
-        bool is_held = kube_election_is_held(&l->election, now);
+        bool is_held = is_held_at(l, now);
         bool is_another = strcmp(l->shown, l->election.holder) != 0;
 
         memcpy(l->shown, l->election.holder, sizeof(l->shown));
@@ -111,11 +119,14 @@ static void on_done(KubeCall *c, const KubeResult *result)
         Mono now = read_clock(l);
         KubeElectionAnswer answer = {result->status, result->body, result->retry_after,
                                      result->err};
-        bool was_held = kube_election_is_held(&l->election, now);
+        bool was_held = is_held_at(l, now);
+        Mono until = l->election.until;
         Err err = {0};
 
         l->inside++;
         IGNORE(kube_election_answer(&l->election, now, &answer, &err), "it is told by err");
+        if (l->election.until.ns != until.ns)
+                l->held = l->asked;
         l->call = kube_call_close(l->call);
         if (!l->releasing)
                 tell(l, now, was_held, &err);
@@ -133,6 +144,7 @@ static void ask(KubeLease *l, KubeElectionVerb verb, const Buf *body)
                                               [KUBE_ELECTION_UPDATE] = "PUT"};
 
         INSIST(!body->failed);
+        l->asked = kube_api_moves(l->in.api);
         l->call = kube_call_open(
                 l->in.api,
                 &(KubeCallInput){
@@ -167,6 +179,21 @@ static void drive(KubeLease *l)
 static void on_next(Timer *t)
 {
         drive(CONTAINER_OF(t, KubeLease, next));
+}
+
+static void on_update(KubeApiHook *h, bool moved)
+{
+        KubeLease *l = CONTAINER_OF(h, KubeLease, hook);
+
+        if (!moved)
+                return;
+        l->inside++;
+        l->call = kube_call_close(l->call);
+        kube_election_move(&l->election, read_clock(l));
+        lose(l);
+        if (!l->closing)
+                drive(l);
+        leave(l);
 }
 
 /* --- giving it back --- */
@@ -233,6 +260,7 @@ KubeLease *kube_lease_open(const KubeLeaseInput *in)
         timer_init(&l->lost, loop, on_lost);
         timer_init(&l->giving_up, loop, on_giving_up);
         post_init(&l->over, loop, on_over);
+        kube_api_hook_add(in->api, &l->hook, on_update);
         drive(l);
         return l;
 }
@@ -244,7 +272,7 @@ void *kube_lease_owner(const KubeLease *l)
 
 bool kube_lease_is_held(const KubeLease *l, Mono now)
 {
-        return l->leads && kube_election_is_held(&l->election, now);
+        return l->leads && is_held_at(l, now);
 }
 
 Mono kube_lease_until(const KubeLease *l)
@@ -275,6 +303,7 @@ KubeLease *kube_lease_close(KubeLease *l)
                 return NULL;
         INSIST(!l->closing);
         l->closing = true;
+        kube_api_hook_remove(&l->hook);
         l->call = kube_call_close(l->call);
         timer_clear(&l->next);
         timer_clear(&l->lost);

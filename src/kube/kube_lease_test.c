@@ -299,6 +299,31 @@ static void who_took_it_meanwhile_is_believed_at_once(void **state)
         assert_int_equal(kube_lease_counts(f->lease)->transitions, 2);
 }
 
+/* What is held at one is not held at another, from the first moment. */
+static void another_server_is_another_lease(void **state)
+{
+        Fixture *f = *state;
+        ScriptServer other;
+
+        reach_lead(f);
+        kube_api_update(f->w.api, kube_world_config(f->w.server.port, "{token: xyz}"));
+        assert_true(is_held(f));
+        kube_turns(&f->w, 5);
+        was_told(f, "");
+        script_server_open(&other, f->w.loop);
+        kube_api_update(f->w.api, kube_world_config(other.port, "{token: xyz}"));
+        assert_false(is_held(f));
+        assert_int_equal(kube_lease_left(f->lease).ns, 0);
+        was_told(f, "lost ");
+        script_server_set(&other, OTHERS("3"), SCRIPT_CLOSE);
+        for (int i = 0; i < KUBE_TURNS_MAX && f->n_told == 0; i++)
+                loop_turn(f->w.loop, SPAN_MS(2));
+        was_told(f, "=pod-2_y ");
+        assert_false(is_held(f));
+        f->lease = kube_lease_close(f->lease);
+        script_server_close(&other);
+}
+
 static void a_release_is_bounded(void **state)
 {
         Fixture *f = *state;
@@ -398,6 +423,7 @@ int main(void)
                 TEST(a_process_that_was_stopped_does_not_hold_it),
                 TEST(an_answer_from_before_a_stop_gives_nothing),
                 TEST(who_took_it_meanwhile_is_believed_at_once),
+                TEST(another_server_is_another_lease),
                 TEST(a_release_is_bounded),
                 TEST(a_release_may_be_asked_for_anywhere),
                 TEST(the_owner_may_close_anywhere),

@@ -27,31 +27,38 @@ typedef struct KubeWorld {
 #define KUBE_SAYS(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
 
 /* `user`: what is below "user:" in the kubeconfig, in flow style. */
-static inline void kube_world_init(KubeWorld *w, const char *user, unsigned qps, unsigned burst)
+static inline KubeConfig *kube_world_config(uint16_t port, const char *user)
 {
         char text[1024];
         KubeConfigFile file = {"/etc/kube/config", {0}};
-        Err err = {0};
+        KubeConfig *config;
+
+        snprintf(text, sizeof(text),
+                 "current-context: c\ncontexts: [{name: c, context: {cluster: a, user: u}}]\n"
+                 "clusters: [{name: a, cluster: {server: 'http://127.0.0.1:%u'}}]\n"
+                 "users: [{name: u, user: %s}]\n",
+                 port, user);
+        file.bytes = str_of(text);
+        config = kube_config_read(&file, 1, NULL, true, NULL);
+        INSIST(config != NULL);
+        return config;
+}
+
+static inline void kube_world_init(KubeWorld *w, const char *user, unsigned qps, unsigned burst)
+{
 
         *w = (KubeWorld){.time = {{SPAN_S(1000).ns}, {INT64_C(1795381081000)}, 0}};
         w->clock = test_clock(&w->time);
         w->loop = loop_new(&w->clock);
         w->http = http_client_new(w->loop, NULL);
         script_server_open(&w->server, w->loop);
-        snprintf(text, sizeof(text),
-                 "current-context: c\ncontexts: [{name: c, context: {cluster: a, user: u}}]\n"
-                 "clusters: [{name: a, cluster: {server: 'http://127.0.0.1:%u'}}]\n"
-                 "users: [{name: u, user: %s}]\n",
-                 w->server.port, user);
-        file.bytes = str_of(text);
         w->api = kube_api_open(&(KubeApiInput){
                 .loop = w->loop,
                 .http = w->http,
-                .config = kube_config_read(&file, 1, NULL, true, &err),
+                .config = kube_world_config(w->server.port, user),
                 .qps = qps,
                 .burst = burst,
         });
-        INSIST(err.kind == ERR_NONE);
 }
 
 static inline void kube_world_done(KubeWorld *w)

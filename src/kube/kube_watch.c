@@ -49,6 +49,7 @@ typedef struct Entry {
 
 struct KubeWatch {
         KubeWatchInput in;
+        KubeApiHook hook;
         char *path; /* owned */
         Str keep[KUBE_KEEP_MAX + 1];
         JsonStreamPart parts[PARTS];
@@ -620,6 +621,21 @@ static void on_pump(Post *p)
         leave(w);
 }
 
+/* Of another server nothing is known, and its versions are its own; what was told stays until its
+ * list is whole. Of the same one we are another from now on. */
+static void on_update(KubeApiHook *h, bool moved)
+{
+        KubeWatch *w = CONTAINER_OF(h, KubeWatch, hook);
+
+        stop_call(w);
+        w->failures = w->cut_lists = 0;
+        if (moved) {
+                list_again(w);
+                w->in_pages = w->whole = false;
+        }
+        go_on_in(w, kube_delay_jitter(&w->chance, SPAN_MS(500)));
+}
+
 /* --- the whole --- */
 
 KubeWatch *kube_watch_open(const KubeWatchInput *in)
@@ -649,6 +665,7 @@ KubeWatch *kube_watch_open(const KubeWatchInput *in)
         kube_lines_init(&w->lines);
         arena_init(&w->arena, 0);
         map_init(&w->entries);
+        kube_api_hook_add(in->api, &w->hook, on_update);
         ask_list(w);
         return w;
 }
@@ -678,6 +695,7 @@ KubeWatch *kube_watch_close(KubeWatch *w)
                 return NULL;
         INSIST(!w->closing);
         w->closing = true;
+        kube_api_hook_remove(&w->hook);
         w->call = kube_call_close(w->call);
         timer_clear(&w->next);
         timer_clear(&w->silence);

@@ -547,6 +547,47 @@ static void silence_ends_a_watch(void **state)
         assert_true(kube_watch_is_synced(f->watch));
 }
 
+/* Another credential at the same server: from where it was. */
+static void another_credential_takes_effect(void **state)
+{
+        Fixture *f = *state;
+
+        reach_watch(f);
+        was_told(f, "+ns/a=1 +ns/b=2 * ");
+        kube_api_update(f->w.api, kube_world_config(f->w.server.port, "{token: xyz}"));
+        turn_until(f, &path(f, WATCH)->n_requests, 2);
+        assert_true(was_asked(f, "&resourceVersion=10&"));
+        assert_true(was_asked(f, "Bearer xyz\r\n"));
+        assert_int_equal(path(f, PAGE)->n_requests, 1);
+        was_told(f, "");
+}
+
+/* What it had is gone when its own list is whole, and not before. */
+static void another_server_is_listed_anew(void **state)
+{
+        Fixture *f = *state;
+        ScriptServer other;
+
+        reach_watch(f);
+        was_told(f, "+ns/a=1 +ns/b=2 * ");
+        script_server_open(&other, f->w.loop);
+        other.paths[0] = (ScriptPath){"/api/v1/things?watch=1&sendInitialEvents=true&", OPEN,
+                                      SCRIPT_STALL, 0};
+        kube_api_update(f->w.api, kube_world_config(other.port, "{token: abc}"));
+        turn_until(f, &other.paths[0].n_requests, 1);
+        kube_turns(&f->w, 5);
+        was_told(f, "");
+        assert_true(kube_watch_is_synced(f->watch));
+        assert_int_equal(kube_watch_objects(f->watch), 2);
+        assert_int_equal(script_server_push(&other, &other.paths[0],
+                                            str_of(EVENT("ADDED", META("b", "u7", "2")) END("3"))),
+                         1);
+        turn_until(f, &f->n_synced, 2);
+        was_told(f, "-ns/b +ns/b=2s -ns/a * ");
+        f->watch = kube_watch_close(f->watch);
+        script_server_close(&other);
+}
+
 static void an_endless_event_is_capped(void **state)
 {
         Fixture *f = *state;
@@ -639,6 +680,8 @@ int main(void)
                 TEST(a_refused_watch_backs_off),
                 TEST(what_is_not_understood_leads_to_a_list),
                 TEST(silence_ends_a_watch),
+                TEST(another_credential_takes_effect),
+                TEST(another_server_is_listed_anew),
                 TEST(an_endless_event_is_capped),
                 TEST(the_owner_may_close_anywhere),
                 TEST(closed_in_every_state),
