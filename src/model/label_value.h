@@ -8,8 +8,8 @@ enum {
         LABEL_VALUE_MAX = 63, /* of a label's value, and of the name of an annotation */
 };
 
-/* Labels of our TailscaleEndpoints. An annotation of the first one's name has the whole name where
- * the label is a shortened one. */
+/* Labels of our TailscaleEndpoints. The whole name of the TailscaleGateway is that of their owner.
+ */
 #define MODEL_LABEL_GATEWAY    "gateway.tailscale.com/gateway"
 #define MODEL_LABEL_TAILNET    "gateway.tailscale.com/tailnet"
 #define MODEL_LABEL_MANAGED_BY "app.kubernetes.io/managed-by"

@@ -8,6 +8,8 @@
 #include "model/label_value.h"
 #include "model/observed.h"
 
+#include <stdio.h>
+
 static void render_head(DocWriter *d, const char *kind, ObjectKey key)
 {
         doc_str(d, STR("apiVersion"), STR(MODEL_API_VERSION));
@@ -127,6 +129,7 @@ static void render_endpoint(DocWriter *d, const Endpoint *e)
 static void render_annotations(DocWriter *d, const EntryView *view)
 {
         doc_optional_str(d, STR(MODEL_SOURCE), view->source);
+        doc_optional_str(d, STR(MODEL_SUFFIX), view->suffix);
 }
 
 static void render_endpoints_spec(DocWriter *d, Str tailnet, const Endpoint *const *endpoints,
@@ -187,7 +190,7 @@ void render_endpoints(const EntryView *view, Str name, const Endpoint *const *en
         doc_str(&d, STR(MODEL_LABEL_GATEWAY), view->gateway.name);
         doc_str(&d, STR(MODEL_LABEL_TAILNET), view->tailnet);
         doc_object_end(&d);
-        if (view->source.n > 0) {
+        if (view->source.n > 0 || view->suffix.n > 0) {
                 doc_object(&d, STR("annotations"));
                 render_annotations(&d, view);
                 doc_object_end(&d);
@@ -214,7 +217,7 @@ static void render_owner(DocWriter *d, const RenderShard *shard)
 void render_endpoints_apply(const RenderShard *shard, Buf *out)
 {
         const EntryView *view = shard->view;
-        char value[LABEL_VALUE_MAX + 1];
+        char value[LABEL_VALUE_MAX + 1], shards[24];
         DocWriter d;
         doc_json_init(&d, out);
         render_apply_head(&d, "TailscaleEndpoints",
@@ -226,8 +229,8 @@ void render_endpoints_apply(const RenderShard *shard, Buf *out)
         doc_object_end(&d);
         doc_object(&d, STR("annotations"));
         render_annotations(&d, view);
-        if (!label_value_is_valid(view->gateway.name))
-                doc_str(&d, STR(MODEL_LABEL_GATEWAY), view->gateway.name);
+        IGNORE(snprintf(shards, sizeof shards, "%zu", shard->n_shards), "a number fits");
+        doc_str(&d, STR(MODEL_SHARDS), str_of(shards));
         doc_object_end(&d);
         render_owner(&d, shard);
         doc_object_end(&d);
