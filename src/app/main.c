@@ -24,7 +24,7 @@ static const struct {
         int (*fn)(int argc, char **argv);
 } commands[] = {
         {"run", "operator and extension server in one process, without Kubernetes", cmd_run},
-        {"check", "whether a cluster or a running gateway is set up, and what to change", cmd_check},
+        {"check", "is a cluster, or a running gateway, set up? What to change", cmd_check},
         {"status", "what a running gateway knows: tailnets, endpoints, hosts, gateways",
          cmd_status},
         {"explain", "why a URL answers, or not", cmd_explain},
