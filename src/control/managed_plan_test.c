@@ -278,6 +278,22 @@ static void nothing_is_planned_where_it_must_not_be(void **state)
         assert_int_equal(c->plan.n_objects, 0);
 }
 
+/* Tailnets may take their time: Envoy Gateway has somebody to call all the same. */
+static void it_is_there_before_the_world_is_complete(void **state)
+{
+        Case *c = *state;
+
+        c->world->complete = false;
+        c->in.managed = &c->settings;
+        plan_done(&c->plan);
+        plan_make(&c->in, &c->plan);
+        assert_int_equal(c->plan.n_objects, OBJECTS);
+        c->in.only_facts = true;
+        plan_done(&c->plan);
+        plan_make(&c->in, &c->plan);
+        assert_int_equal(c->plan.n_objects, 0);
+}
+
 /* --- what stands there --- */
 
 static void set_observed(Case *c, const Str *bodies)
@@ -410,6 +426,7 @@ int main(void)
                 TEST(settings_go_where_they_belong),
                 TEST(wishes_are_honoured),
                 TEST(nothing_is_planned_where_it_must_not_be),
+                TEST(it_is_there_before_the_world_is_complete),
                 TEST(what_stands_there_is_not_written),
                 TEST(what_is_filled_up_is_no_change),
                 TEST(what_another_hand_changed_is_put_back),

@@ -2,6 +2,7 @@
 #include "control/plan.h"
 
 #include "base/mem.h"
+#include "control/managed_plan.h"
 
 void plan_add(Plan *p, PlanDir dir, Str name, Str content, bool remove)
 {
@@ -71,6 +72,9 @@ void plan_make(const PlanInput *in, Plan *ret)
 {
         *ret = (Plan){0};
         arena_init(&ret->arena, 0);
+        /* There before anything is programmed, so that Envoy Gateway has somebody to call. */
+        if (in->in_kubernetes && in->managed != NULL && !in->only_facts)
+                plan_managed(in, in->managed, ret);
         if (!in->world->complete || !in->report->complete)
                 return;
         if (in->in_kubernetes) {

@@ -144,11 +144,13 @@ typedef struct PlanInput {
         unsigned roles;        /* of PlanRole, or'ed; 0: nothing is planned */
         const Table *observed; /* of Observed: what stands there, the own writes in it */
         const Table *faults;   /* of ObjectFault */
-        Wall wall;             /* `now` on the wall */
-        Str replica;           /* who we are among the replicas: the pod's name */
+        /* Of the extension server that is kept; NULL: none is. */
+        const struct ManagedSettings *managed;
+        Wall wall;   /* `now` on the wall */
+        Str replica; /* who we are among the replicas: the pod's name */
 } PlanInput;
 
-/* Nothing is planned while the World is not complete. */
+/* While the World is not complete nothing is planned but the extension server that is kept. */
 void plan_make(const PlanInput *in, Plan *ret);
 void plan_done(Plan *p);
 

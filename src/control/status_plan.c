@@ -4,6 +4,7 @@
  * alone; it is written where that makes it another. Of an object that is not valid, Accepted tells
  * why; the other conditions are of what is still in force of it.
  */
+#include "control/managed_plan.h"
 #include "control/object_body.h"
 #include "model/gateway_status.h"
 #include "model/render.h"
@@ -196,7 +197,8 @@ static void put_gateway(const StatusWrite *w, const GatewayStatus *s, const Cond
         doc_end(&d);
 }
 
-static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const Observed *o)
+static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const ExtensionWish *wish,
+                         const Observed *o)
 {
         static const char *const types[] = {"Accepted", "ResolvedRefs", "Programmed", "Conflicted"};
         const GatewaySpec *g = table_find(in->world->gateways, &o->key, gateway_spec_find);
@@ -207,6 +209,7 @@ static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const 
         if (g != NULL) {
                 GatewayStatus s;
                 gateway_status_init(&s, a, g);
+                gateway_status_extension(&s, wish, in->world->policy);
                 overlay_fault(fault, &s.conditions[0]);
                 calm_programmed(in, p, o, g, &s.conditions[2]);
                 StatusWrite w = {o, s.conditions, GATEWAY_CONDITIONS};
@@ -228,9 +231,12 @@ void plan_gateway_statuses(const PlanInput *in, Plan *p)
 {
         AnsweredInput input = {in->world, in->report, in->facts, in->observed};
         Answered answered CLEANUP(answered_done) = answered_make(&input);
+        ExtensionWish wish = {0};
+        if (in->managed != NULL)
+                wish = managed_wish(in->managed, in->world);
         TABLE_FOREACH (Observed, o, in->observed) {
                 if (o->kind == OBSERVED_GATEWAY && !o->deleting)
-                        plan_gateway(in, p, &answered, o);
+                        plan_gateway(in, p, &answered, &wish, o);
         }
 }
 

@@ -19,6 +19,7 @@ const ConditionReason condition_reasons[] = {
         {"Accepted", "NoProxy"},
         {"Accepted", "ProxyRefused"},
         {"Accepted", "ProxyShared"},
+        {"Accepted", "ExtensionServerIgnored"},
         {"Accepted", "Pending"},
         {"Authenticated", "Accepted"},
         {"Authenticated", "NeverSynced"},

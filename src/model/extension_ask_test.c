@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "model/gateway_spec.h"
+#include "model/gateway_status.h"
 #include "model/manifest.h"
 #include "model/policy.h"
 
@@ -201,6 +202,33 @@ static void where_none_is_managed_nothing_is_honoured(void **state)
         done(&a);
 }
 
+static void expect_accepted(const Asked *a, size_t i, const char *before, const char *reason)
+{
+        GatewayStatus s = {.spec = table_at(a->gateways, i)};
+
+        buf_init(&s.texts[0], 4096);
+        s.conditions[0] = (Condition){"Accepted", before, .reason = STR("Valid")};
+        gateway_status_extension(&s, &a->wish, a->policy);
+        assert_string_equal(s.conditions[0].status, before);
+        if (!str_eq(s.conditions[0].reason, str_of(reason)))
+                fail_msg("%.*s", STR_FMT(s.conditions[0].reason));
+        assert_int_equal(s.conditions[0].message.n > 0, strcmp(reason, "Valid") != 0);
+        gateway_status_done(&s);
+}
+
+static void its_condition_says_so(void **state)
+{
+        static const char *const asks[] = {"{image: 'bad.io/x'}", "{replicas: 1}"};
+        Asked a;
+
+        (void)state;
+        ask(&a, 2, asks, NULL);
+        expect_accepted(&a, 0, "True", "ExtensionServerIgnored");
+        expect_accepted(&a, 0, "False", "Valid");
+        expect_accepted(&a, 1, "True", "Valid");
+        done(&a);
+}
+
 /* An edit of any of it makes another leaf. */
 static void what_is_asked_is_part_of_the_spec(void **state)
 {
@@ -237,6 +265,7 @@ int main(void)
                 cmocka_unit_test(the_image_is_that_of_the_oldest_who_may),
                 cmocka_unit_test(what_is_not_known_is_said_so),
                 cmocka_unit_test(where_none_is_managed_nothing_is_honoured),
+                cmocka_unit_test(its_condition_says_so),
                 cmocka_unit_test(what_is_asked_is_part_of_the_spec),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

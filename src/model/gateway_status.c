@@ -174,6 +174,18 @@ void gateway_status_done(GatewayStatus *s)
                 buf_done(&s->texts[i]);
 }
 
+void gateway_status_extension(GatewayStatus *s, const ExtensionWish *wish, const Policy *policy)
+{
+        Condition *accepted = &s->conditions[0];
+        Err ignored = {0};
+        if (strcmp(accepted->status, "True") != 0 ||
+            !extension_wish_ignores(wish, s->spec, policy, &ignored))
+                return;
+        buf_add_str(&s->texts[0], str_of(ignored.text));
+        accepted->reason = STR("ExtensionServerIgnored");
+        accepted->message = buf_str(&s->texts[0]);
+}
+
 /* ---- as it is applied ---- */
 
 static void put_entries(DocWriter *d, const GatewayStatus *s)

@@ -20,5 +20,8 @@ typedef struct GatewayStatus {
 /* Borrows both until gateway_status_done. */
 void gateway_status_init(GatewayStatus *s, const Answered *a, const GatewaySpec *g);
 void gateway_status_done(GatewayStatus *s);
+/* Says in Accepted what of extensionServer is not honoured: in Kubernetes only. Anything worse that
+ * stands there stays. */
+void gateway_status_extension(GatewayStatus *s, const ExtensionWish *wish, const Policy *policy);
 /* The status as it is applied: conditions, numbers of each entry, the first conflicts. */
 void gateway_status_doc(DocWriter *d, const GatewayStatus *s, const ConditionPast *past);

@@ -143,10 +143,10 @@ const char *quantity_format(int64_t milli, bool is_bytes, char buf[QUANTITY_TEXT
         }
         if (is_bytes && milli % 1000 != 0)
                 milli = whole * 1000;
-        if (milli == 0)
-                return strcpy(buf, "0");
-        for (; milli % 1000 == 0; i++)
+        for (; milli != 0 && milli % 1000 == 0; i++)
                 milli /= 1000;
+        if (milli == 0)
+                i = 1;
         snprintf(buf, QUANTITY_TEXT, "%" PRId64 "%s", milli, decimal[i]);
         return buf;
 }
