@@ -1,151 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/config.h"
 
+#include "app/config_options.h"
 #include "io/file.h"
 #include "proto/yaml.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 
-typedef bool SetFn(Config *c, Str value, Err *err);
-
-typedef struct Option {
-        const char *name;     /* without dashes; also the key of the file */
-        const char *value;    /* shown in --help */
-        const char *fallback; /* NULL: none */
-        const char *help;
-        SetFn *set;
-        bool repeats; /* several values; those of the strongest origin count */
-} Option;
-
-static bool set_path(Config *c, Str value, const char **ret, Err *err)
+static const ConfigOption *find_option(const Config *c, Str name, Err *err)
 {
-        if (value.n == 0)
-                return err_set(err, ERR_INVALID, "EmptyPath", "expected a path");
-        *ret = arena_str(&c->arena, value).p;
-        return true;
-}
-
-static bool set_resources(Config *c, Str value, Err *err)
-{
-        return set_path(c, value, &c->resources, err);
-}
-
-static bool set_gateway_resources(Config *c, Str value, Err *err)
-{
-        return set_path(c, value, &c->gateway_resources, err);
-}
-
-static bool set_generated(Config *c, Str value, Err *err)
-{
-        return set_path(c, value, &c->generated, err);
-}
-
-static bool set_extension(Config *c, Str value, Err *err)
-{
-        if (c->n_extension == CONFIG_EXTENSION_ADDRESSES_MAX)
-                return err_set(err, ERR_LIMIT, "TooMany", "at most %d addresses",
-                               CONFIG_EXTENSION_ADDRESSES_MAX);
-        Address *a = &c->extension[c->n_extension];
-        if (!address_parse(value, a, err))
-                return false;
-        if (!address_is_local(a))
-                return err_set(err, ERR_INVALID, "NotLocal",
-                               "%s: without TLS it must be a unix socket or a loopback address",
-                               a->text);
-        c->n_extension++;
-        return true;
-}
-
-static bool set_admin(Config *c, Str value, Err *err)
-{
-        c->has_admin = value.n > 0;
-        return value.n == 0 || address_parse(value, &c->admin, err);
-}
-
-static bool set_metrics(Config *c, Str value, Err *err)
-{
-        c->has_metrics = value.n > 0;
-        return value.n == 0 || address_parse(value, &c->metrics, err);
-}
-
-static bool set_webhook(Config *c, Str value, Err *err)
-{
-        c->has_webhook = value.n > 0;
-        return value.n == 0 || address_parse(value, &c->webhook, err);
-}
-
-static bool set_webhook_cert(Config *c, Str value, Err *err)
-{
-        return set_path(c, value, &c->webhook_cert, err);
-}
-
-static bool set_webhook_key(Config *c, Str value, Err *err)
-{
-        return set_path(c, value, &c->webhook_key, err);
-}
-
-static bool set_log_level(Config *c, Str value, Err *err)
-{
-        return log_level_parse(value, &c->log_level) ||
-               err_set(err, ERR_INVALID, "BadLevel", "%.*s: expected error, warn, info or debug",
-                       STR_FMT(value));
-}
-
-static bool set_log_format(Config *c, Str value, Err *err)
-{
-        c->log_json = str_eq(value, STR("json"));
-        return c->log_json || str_eq(value, STR("text")) ||
-               err_set(err, ERR_INVALID, "BadFormat", "%.*s: expected text or json",
-                       STR_FMT(value));
-}
-
-static const Option options[] = {
-        {"resources", "DIR", NULL,
-         "directory of TailscaleTailnet, TailscaleGateway, TailscaleEndpoints and Secret manifests",
-         set_resources, false},
-        {"gateway-resources", "DIR", NULL,
-         "Envoy Gateway's own directory, read only (default: that of --resources)",
-         set_gateway_resources, false},
-        {"generated", "DIR", NULL,
-         "where endpoints/ and envoy-gateway/ are written; the latter is to be one of Envoy "
-         "Gateway's paths",
-         set_generated, false},
-        {"extension-address", "ADDRESS", "tcp://127.0.0.1:5005",
-         "where Envoy Gateway's extension manager calls: unix:///path or tcp://127.0.0.1:port; may "
-         "be repeated",
-         set_extension, true},
-        {"admin-address", "ADDRESS", "tcp://127.0.0.1:19005",
-         "/state and the commands; loopback or a unix socket only, \"\" for none", set_admin,
-         false},
-        {"metrics-address", "ADDRESS", "tcp://127.0.0.1:19006",
-         "/metrics, /healthz and /readyz, nothing else; \"\" for none", set_metrics, false},
-        {"webhook-address", "ADDRESS", NULL,
-         "where Tailscale tells of changes, at /webhook/NAMESPACE/NAME of a TailscaleTailnet; "
-         "without TLS a loopback address or a unix socket, for a proxy (default: none)",
-         set_webhook, false},
-        {"webhook-tls-cert", "FILE", NULL,
-         "PEM certificates for --webhook-address; read again when they change", set_webhook_cert,
-         false},
-        {"webhook-tls-key", "FILE", NULL, "the private key of --webhook-tls-cert, PEM",
-         set_webhook_key, false},
-        {"log-level", "LEVEL", "info", "error, warn, info or debug", set_log_level, false},
-        {"log-format", "FORMAT", "text", "text or json", set_log_format, false},
-};
-
-enum {
-        N_OPTIONS = LENGTH_OF(options)
-};
-
-static const Option *find_option(Str name, Err *err)
-{
-        Str known[N_OPTIONS];
-        for (size_t i = 0; i < N_OPTIONS; i++) {
-                known[i] = str_of(options[i].name);
-                if (str_eq(known[i], name))
-                        return &options[i];
+        Str known[CONFIG_OPTIONS];
+        size_t n = 0;
+        for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
+                if (!config_option_is_of(&config_options[i], c->shape))
+                        continue;
+                known[n++] = str_of(config_options[i].name);
+                if (str_eq(known[n - 1], name))
+                        return &config_options[i];
         }
-        Str near = str_nearest(name, known, N_OPTIONS);
+        Str near = str_nearest(name, known, n);
         IGNORE(err_set(err, ERR_INVALID, "UnknownOption", "unknown option --%.*s%s%.*s%s",
                        STR_FMT(name), near.n > 0 ? ", did you mean --" : "", STR_FMT(near),
                        near.n > 0 ? "?" : ""),
@@ -153,9 +27,22 @@ static const Option *find_option(Str name, Err *err)
         return NULL;
 }
 
-static bool apply(Config *c, const Option *o, Str value, const char *origin, Err *err)
+/* The values of an option that repeats may also stand behind one another, with commas between. */
+static bool set_all(Config *c, const ConfigOption *o, Str list, Err *err)
 {
-        return o->set(c, value, err) || err_prefix(err, "%s%s", origin, o->name);
+        bool more = true;
+        while (more) {
+                Str value = list;
+                more = o->repeats && str_cut(&list, ',', &value);
+                if (!o->set(c, (char *)c + o->to, str_trim(value), err))
+                        return false;
+        }
+        return true;
+}
+
+static bool apply(Config *c, const ConfigOption *o, Str value, const char *origin, Err *err)
+{
+        return set_all(c, o, value, err) || err_prefix(err, "%s%s", origin, o->name);
 }
 
 /* ---- flags ---- */
@@ -172,15 +59,17 @@ static bool read_flag(Config *c, int *i, int argc, char **argv, bool *given, Err
                                argv[*i]);
         Str value = str_sub(arg, 2, arg.n);
         bool has_value = str_cut(&value, '=', &name);
-        const Option *o = find_option(name, err);
+        const ConfigOption *o = find_option(c, name, err);
         if (o == NULL)
                 return false;
-        if (!has_value && ++*i == argc)
+        if (!has_value && o->value == NULL)
+                value = STR("true");
+        else if (!has_value && ++*i == argc)
                 return err_set(err, ERR_INVALID, "MissingValue", "--%s: expected %s", o->name,
                                o->value);
-        if (!has_value)
+        else if (!has_value)
                 value = str_of(argv[*i]);
-        given[o - options] = true;
+        given[o - config_options] = true;
         return apply(c, o, value, "--", err);
 }
 
@@ -224,7 +113,7 @@ enum {
         VARIABLE_MAX = 64
 };
 
-static void variable_of(const Option *o, char name[VARIABLE_MAX])
+static void variable_of(const ConfigOption *o, char name[VARIABLE_MAX])
 {
         size_t n = strlen("TSGW_");
         memcpy(name, "TSGW_", n);
@@ -233,28 +122,16 @@ static void variable_of(const Option *o, char name[VARIABLE_MAX])
         name[n] = '\0';
 }
 
-/* A repeated option's values are separated by commas. */
-static bool read_list(Config *c, const Option *o, Str list, Err *err)
-{
-        Str value;
-        bool more = true;
-        while (more) {
-                more = o->repeats && str_cut(&list, ',', &value);
-                if (!o->set(c, str_trim(more ? value : list), err))
-                        return false;
-        }
-        return true;
-}
-
 static bool read_environment(Config *c, bool *given, Err *err)
 {
-        for (size_t i = 0; i < N_OPTIONS; i++) {
+        for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
                 char name[VARIABLE_MAX];
-                variable_of(&options[i], name);
-                const char *value = given[i] ? NULL : getenv(name);
+                variable_of(&config_options[i], name);
+                bool is_asked = !given[i] && config_option_is_of(&config_options[i], c->shape);
+                const char *value = is_asked ? getenv(name) : NULL;
                 if (value == NULL)
                         continue;
-                if (!read_list(c, &options[i], str_of(value), err))
+                if (!set_all(c, &config_options[i], str_of(value), err))
                         return err_prefix(err, "%s", name);
                 given[i] = true;
         }
@@ -265,12 +142,14 @@ static bool read_environment(Config *c, bool *given, Err *err)
 
 static bool read_key(Config *c, const Tree *key, bool *given, Err *err)
 {
-        const Option *o = find_option(key->key, err);
-        if (o == NULL || given[o - options])
+        const ConfigOption *o = find_option(c, key->key, err);
+        if (o == NULL || given[o - config_options])
                 return o != NULL;
-        given[o - options] = true;
+        given[o - config_options] = true;
         if (key->type == TREE_STRING)
                 return apply(c, o, key->text, "", err);
+        if (key->type == TREE_BOOL && o->value == NULL)
+                return apply(c, o, key->boolean ? STR("true") : STR("false"), "", err);
         if (key->type != TREE_ARRAY || !o->repeats)
                 return err_set(err, ERR_INVALID, "WrongType", "%s: found %s, expected a string%s",
                                o->name, tree_type_name(key->type),
@@ -312,47 +191,21 @@ static bool read_file(Config *c, const char *path, bool *given, Err *err)
 
 /* ---- all ---- */
 
-/* What one option means depends on another. */
-static bool check_webhook(const Config *c, Err *err)
-{
-        if ((c->webhook_cert == NULL) != (c->webhook_key == NULL))
-                return err_set(err, ERR_INVALID, "MissingOption",
-                               "--webhook-tls-%s is given, --webhook-tls-%s is not",
-                               c->webhook_cert != NULL ? "cert" : "key",
-                               c->webhook_cert != NULL ? "key" : "cert");
-        if (c->webhook_cert != NULL && !c->has_webhook)
-                return err_set(err, ERR_INVALID, "MissingOption",
-                               "--webhook-tls-cert: without --webhook-address nothing is served");
-        if (!c->has_webhook || c->webhook_cert != NULL || address_is_local(&c->webhook))
-                return true;
-        return err_set(err, ERR_INVALID, "NotLocal",
-                       "--webhook-address %s: without --webhook-tls-cert and --webhook-tls-key it "
-                       "must be a loopback address or a unix socket, with a proxy before it that "
-                       "speaks TLS",
-                       c->webhook.text);
-}
-
 static bool apply_defaults(Config *c, const bool *given, Err *err)
 {
-        for (size_t i = 0; i < N_OPTIONS; i++) {
-                const Option *o = &options[i];
-                if (!given[i] && o->fallback != NULL &&
+        for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
+                const ConfigOption *o = &config_options[i];
+                if (!given[i] && o->fallback != NULL && config_option_is_of(o, c->shape) &&
                     !apply(c, o, str_of(o->fallback), "--", err))
                         return false;
         }
-        if (c->resources == NULL)
-                return err_set(err, ERR_INVALID, "MissingOption",
-                               "--resources: expected a directory of manifests");
-        if (c->generated == NULL)
-                return err_set(err, ERR_INVALID, "MissingOption",
-                               "--generated: expected a directory for what is generated");
-        return check_webhook(c, err);
+        return config_check(c, err);
 }
 
-bool config_read(Config *c, int argc, char **argv, Err *err)
+bool config_read(Config *c, ConfigShape shape, int argc, char **argv, Err *err)
 {
-        bool given[N_OPTIONS] = {false};
-        *c = (Config){0};
+        bool given[CONFIG_OPTIONS] = {false};
+        *c = (Config){.shape = shape};
         arena_init(&c->arena, 0);
         if (!read_flags(c, argc, argv, given, err))
                 return false;
@@ -368,11 +221,14 @@ void config_done(Config *c)
         arena_done(&c->arena);
 }
 
-void config_help(Buf *out)
+void config_help(ConfigShape shape, Buf *out)
 {
-        for (size_t i = 0; i < N_OPTIONS; i++) {
-                const Option *o = &options[i];
-                buf_printf(out, "  --%s %s\n        %s", o->name, o->value, o->help);
+        for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
+                const ConfigOption *o = &config_options[i];
+                if (!config_option_is_of(o, shape))
+                        continue;
+                buf_printf(out, "  --%s%s%s\n        %s", o->name, o->value != NULL ? " " : "",
+                           o->value != NULL ? o->value : "", o->help);
                 if (o->fallback != NULL)
                         buf_printf(out, " (default %s)", o->fallback);
                 buf_add_char(out, '\n');

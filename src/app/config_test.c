@@ -15,7 +15,7 @@ enum {
         ARGS_MAX = 16
 };
 
-static bool read_args(Config *c, Err *err, const char *line)
+static bool read_args_of(Config *c, ConfigShape shape, Err *err, const char *line)
 {
         static char text[1024];
         char *argv[ARGS_MAX];
@@ -23,7 +23,12 @@ static bool read_args(Config *c, Err *err, const char *line)
         IGNORE(snprintf(text, sizeof text, "%s", line), "short");
         for (char *p = text, *rest = NULL; (argv[argc] = strtok_r(p, " ", &rest)) != NULL; p = NULL)
                 argc++;
-        return config_read(c, argc, argv, err);
+        return config_read(c, shape, argc, argv, err);
+}
+
+static bool read_args(Config *c, Err *err, const char *line)
+{
+        return read_args_of(c, SHAPE_RUN, err, line);
 }
 
 static void fails(const char *line, const char *says)
@@ -57,7 +62,6 @@ static void test_faults_name_the_option(void **state)
 {
         (void)state;
         fails("--resources r", "--generated");
-        fails("--generated g", "--resources");
         fails("--resorces r", "did you mean --resources?");
         fails("--resources", "--resources: expected DIR");
         fails("stray", "unexpected argument stray");
@@ -124,6 +128,58 @@ static char *config_file(const char *text)
         return path;
 }
 
+static void test_in_kubernetes(void **state)
+{
+        (void)state;
+        Config c;
+        Err err = {0};
+        assert_true(read_args(&c, &err,
+                              "--kubeconfig k --allow-insecure-api --allowed-cidrs "
+                              "10.0.0.0/8 --allowed-cidrs=10.1.0.0/16"));
+        assert_true(config_in_kubernetes(&c));
+        assert_true(c.allow_insecure_api);
+        assert_int_equal(c.allowed_cidrs.n, 2);
+        assert_string_equal(c.kubeconfig, "k");
+        config_done(&c);
+        assert_true(read_args_of(&c, SHAPE_OPERATOR, &err, "--allow-insecure-api=false"));
+        assert_true(config_in_kubernetes(&c) && !c.allow_insecure_api);
+        assert_int_equal(c.n_extension, 0);
+        assert_string_equal(c.gateway_namespace, "envoy-gateway-system");
+        config_done(&c);
+        assert_true(read_args_of(&c, SHAPE_EXTENSION, &err,
+                                 "--extension-address 0.0.0.0:5005 --extension-tls-cert c "
+                                 "--extension-tls-key k --extension-tls-client-ca a"));
+        config_done(&c);
+        fails("--resources r --generated g --kubeconfig k", "--kubeconfig is for Kubernetes");
+        fails("--generated g", "since --generated is given");
+        fails("--gateway-resources g", "since --gateway-resources is given");
+        fails("--extension-tls-cert c", "--extension-tls-key is not given");
+        fails("--allow-insecure-api=perhaps", "expected true or false");
+        assert_false(read_args_of(&c, SHAPE_OPERATOR, &err, "--resources r"));
+        assert_non_null(strstr(err.text, "unknown option --resources"));
+        config_done(&c);
+}
+
+/* A repeated option in the environment, and one without a value in the file. */
+static void test_lists_and_switches_elsewhere(void **state)
+{
+        (void)state;
+        char *path = config_file("allow-insecure-api: true\nwatch-namespaces: [a, b]\n");
+        char line[256];
+        IGNORE(snprintf(line, sizeof line, "--config %s", path), "short");
+        setenv("TSGW_ALLOWED_PROXIES", "10.0.0.0/8, /run/proxy.sock", 1);
+        Config c;
+        Err err = {0};
+        assert_true(read_args_of(&c, SHAPE_OPERATOR, &err, line));
+        assert_true(c.allow_insecure_api);
+        assert_int_equal(c.watch_namespaces.n, 2);
+        assert_int_equal(c.allowed_proxies.n, 2);
+        assert_true(str_eq(c.allowed_proxies.at[1], STR("/run/proxy.sock")));
+        config_done(&c);
+        unsetenv("TSGW_ALLOWED_PROXIES");
+        unlink(path);
+}
+
 /* Flag over environment over file over default. */
 static void test_precedence(void **state)
 {
@@ -164,6 +220,8 @@ int main(void)
                 cmocka_unit_test(test_defaults),
                 cmocka_unit_test(test_faults_name_the_option),
                 cmocka_unit_test(test_webhooks_need_tls_or_a_proxy_here),
+                cmocka_unit_test(test_in_kubernetes),
+                cmocka_unit_test(test_lists_and_switches_elsewhere),
                 cmocka_unit_test(test_precedence),
                 cmocka_unit_test(test_faults_of_the_file_have_a_place),
         };

@@ -23,7 +23,9 @@ static const struct {
         const char *name, *help;
         int (*fn)(int argc, char **argv);
 } commands[] = {
-        {"run", "operator and extension server in one process, without Kubernetes", cmd_run},
+        {"operator", "in Kubernetes: finds devices, writes what others go by", cmd_operator},
+        {"extension", "in Kubernetes: answers the hooks of Envoy Gateway", cmd_extension},
+        {"run", "both in one process, in Kubernetes or without it", cmd_run},
         {"check", "is a cluster, or a running gateway, set up? What to change", cmd_check},
         {"status", "what a running gateway knows: tailnets, endpoints, hosts, gateways",
          cmd_status},

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an operator writes goes while the Lease is ours, and each request only as long as it is sure
+ * to be; what a replica writes needs no Lease: an attempt, and an annotation of its own.
+ */
+#include "app/cluster.h"
+
+#include "admin/admin.h"
+#include "base/mem.h"
+#include "execute/kube_objects.h"
+#include "kube/kube_lease.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+        IDENTITY_MAX = 253,
+        CHANCE_HEX = 8,
+};
+
+/* What field managers and Events are told apart by. */
+#define CONTROLLER "gateway.tailscale.com/tailscale-gateway"
+
+struct Cluster {
+        ClusterInput in;
+        KubeApi *api;
+        KubeEvents *events;
+        KubeObjects *objects; /* NULL: no more */
+        KubeLease *lease;     /* NULL: this shape does not compete, or not yet */
+        const char *ns;
+        char replica[IDENTITY_MAX + 1];
+        char identity[IDENTITY_MAX + CHANCE_HEX + 2]; /* of this process, with chance in it */
+        bool leads;                                   /* as told last */
+};
+
+/* ---- the Lease ---- */
+
+static void tell_lead(Cluster *c, bool leads)
+{
+        if (c->leads == leads)
+                return;
+        c->leads = leads;
+        log_info(c->in.log, leads ? "leading" : "not leading", LOG_CSTR("identity", c->identity));
+        c->in.on_lead(c->in.owner, leads);
+}
+
+static void on_lead(KubeLease *l)
+{
+        tell_lead(kube_lease_owner(l), true);
+}
+
+static void on_lost(KubeLease *l)
+{
+        tell_lead(kube_lease_owner(l), false);
+}
+
+static void on_holder(KubeLease *l)
+{
+        const Cluster *c = kube_lease_owner(l);
+        log_info(c->in.log, "who leads", LOG_CSTR("holder", kube_lease_holder(l)));
+}
+
+static void on_lease_failed(KubeLease *l, const Err *err)
+{
+        const Cluster *c = kube_lease_owner(l);
+        log_warn(c->in.log, "lease: a call failed", LOG_CSTR("error", err->text));
+}
+
+static void on_lease_released(KubeLease *l)
+{
+        const Cluster *c = kube_lease_owner(l);
+        c->in.on_released(c->in.owner);
+}
+
+bool cluster_leads(const Cluster *c)
+{
+        return c->lease != NULL && c->leads && kube_lease_is_held(c->lease, loop_now(c->in.loop));
+}
+
+static Span may_write(void *owner, PlanRole role)
+{
+        const Cluster *c = owner;
+        if (role == PLAN_REPLICA)
+                return SPAN_S(KUBE_WRITE_DEADLINE_S);
+        return cluster_leads(c) ? kube_lease_left(c->lease) : (Span){0};
+}
+
+/* ---- who we are ---- */
+
+static bool take_identity(Cluster *c, Err *err)
+{
+        const char *given = c->in.config->identity;
+        if (given == NULL && gethostname(c->replica, sizeof c->replica) != 0)
+                return err_set(err, ERR_INVALID, "NoIdentity",
+                               "the host has no name that fits; --identity: expected a name");
+        if (given != NULL && strlen(given) > IDENTITY_MAX)
+                return err_set(err, ERR_INVALID, "NoIdentity",
+                               "--identity: expected at most %d bytes", IDENTITY_MAX);
+        if (given != NULL)
+                IGNORE(snprintf(c->replica, sizeof c->replica, "%s", given), "it fits");
+        c->replica[sizeof c->replica - 1] = '\0';
+        IGNORE(snprintf(c->identity, sizeof c->identity, "%s_%08x", c->replica,
+                        (unsigned)(c->in.seed >> 32)),
+               "it fits");
+        return true;
+}
+
+static KubeConfig *load_config(const Config *config, Err *err)
+{
+        KubeConfigInput in = {
+                .path = config->kubeconfig,
+                .paths = getenv("KUBECONFIG"),
+                .host = getenv("KUBERNETES_SERVICE_HOST"),
+                .port = getenv("KUBERNETES_SERVICE_PORT"),
+                .home = getenv("HOME"),
+        };
+        return kube_config_load(&in, err);
+}
+
+/* ---- start and end ---- */
+
+static void on_written(void *owner)
+{
+        const Cluster *c = owner;
+        c->in.on_written(c->in.owner);
+}
+
+static void on_event_failed(KubeEvents *e, const Err *err)
+{
+        const Cluster *c = kube_events_owner(e);
+        log_debug(c->in.log, "an Event was not taken", LOG_CSTR("error", err->text));
+}
+
+static void open_writers(Cluster *c)
+{
+        c->events = kube_events_open(&(KubeEventsInput){
+                .api = c->api,
+                .controller = CONTROLLER,
+                .instance = str_of(c->replica),
+                .failed = on_event_failed,
+                .seed = c->in.seed + 1,
+                .owner = c,
+        });
+        c->objects = kube_objects_open(&(KubeObjectsInput){
+                .loop = c->in.loop,
+                .log = c->in.log,
+                .api = c->api,
+                .events = c->events,
+                .fact = &c->in.facts->generated,
+                .seed = c->in.seed + 2,
+                .may_write = may_write,
+                .on_done = on_written,
+                .owner = c,
+        });
+}
+
+Cluster *cluster_open(const ClusterInput *in, Err *err)
+{
+        KubeConfig *config = load_config(in->config, err);
+        if (config == NULL)
+                return NULL;
+        Cluster *c = mem_new(sizeof *c);
+        c->in = *in;
+        if (!take_identity(c, err)) {
+                kube_config_free(config);
+                return mem_free(c);
+        }
+        log_info(in->log, "API server", LOG_CSTR("server", config->server),
+                 LOG_CSTR("origin", config->origin), LOG_CSTR("namespace", config->ns));
+        c->api = kube_api_open(&(KubeApiInput){
+                .loop = in->loop,
+                .http = in->http,
+                .config = config,
+        });
+        c->ns = in->config->namespace != NULL ? in->config->namespace : kube_api_config(c->api)->ns;
+        open_writers(c);
+        return c;
+}
+
+void cluster_begin(Cluster *c)
+{
+        if (c->in.config->shape == SHAPE_EXTENSION)
+                return;
+        c->lease = kube_lease_open(&(KubeLeaseInput){
+                .api = c->api,
+                .ns = c->ns,
+                .name = CLUSTER_LEASE,
+                .identity = c->identity,
+                .events = {on_lead, on_lost, on_holder, on_lease_failed, on_lease_released},
+                .seed = c->in.seed + 3,
+                .owner = c,
+        });
+}
+
+KubeApi *cluster_api(const Cluster *c)
+{
+        return c->api;
+}
+
+Str cluster_namespace(const Cluster *c)
+{
+        return str_of(c->ns);
+}
+
+/* ---- plans ---- */
+
+void cluster_tell(Cluster *c, const Table *observed)
+{
+        if (c->objects != NULL)
+                kube_objects_tell(c->objects, observed);
+}
+
+void cluster_plan_input(Cluster *c, PlanInput *in)
+{
+        in->in_kubernetes = true;
+        if (c->objects == NULL)
+                return;
+        in->roles = (c->in.config->shape != SHAPE_OPERATOR ? PLAN_REPLICA : 0U) |
+                    (cluster_leads(c) ? PLAN_OPERATOR : 0U);
+        in->observed = kube_objects_observed(c->objects);
+        in->outside = kube_objects_outside(c->objects);
+        in->wall = loop_wall(c->in.loop);
+        in->replica = str_of(c->replica);
+}
+
+bool cluster_run(Cluster *c, const Plan *plan)
+{
+        return c->objects == NULL || kube_objects_run(c->objects, plan);
+}
+
+bool cluster_is_writing(const Cluster *c)
+{
+        return c->objects != NULL && kube_objects_is_writing(c->objects);
+}
+
+void cluster_release(Cluster *c)
+{
+        c->objects = kube_objects_close(c->objects);
+        if (c->lease != NULL)
+                kube_lease_release(c->lease);
+        else
+                c->in.on_released(c->in.owner);
+}
+
+static void add(AdminView *v, const MetricTable *table, const void *object, const char *labels)
+{
+        if (object != NULL && v->n_metrics < ADMIN_METRICS_MAX)
+                v->metrics[v->n_metrics++] = (AdminMetrics){table, object, labels};
+}
+
+void cluster_view(const Cluster *c, AdminView *v)
+{
+        static const char *const verbs[] = {"verb=\"apply\"", "verb=\"apply_status\"",
+                                            "verb=\"delete\""};
+        if (c->lease != NULL)
+                add(v, &kube_lease_metrics, kube_lease_counts(c->lease), "");
+        add(v, &kube_events_metrics, kube_events_counts(c->events), "");
+        for (size_t i = 0; c->objects != NULL && i < LENGTH_OF(verbs); i++)
+                add(v, &kube_write_metrics, &kube_objects_counts(c->objects)->verbs[i], verbs[i]);
+}
+
+Cluster *cluster_close(Cluster *c)
+{
+        if (c == NULL)
+                return NULL;
+        c->objects = kube_objects_close(c->objects);
+        c->events = kube_events_close(c->events);
+        c->lease = kube_lease_close(c->lease);
+        c->api = kube_api_close(c->api);
+        return mem_free(c);
+}

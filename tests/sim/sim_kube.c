@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim_kube FROM TO: two operators and an extension server against a played API server, on one loop
+ * and a clock of its own; for each seed one schedule of faults of the API, of partitions, of users'
+ * edits and of devices that come and go. What it promises:
+ *
+ *  1. What an operator writes arrives only while the Lease names it: never two writers.
+ *  2. No endpoint of a device that is there goes away, whatever the API does.
+ *  3. What users wrote is never changed.
+ *  4. When all is well again, TailscaleEndpoints are exactly what is true, each Binding names a
+ *     revision that the extension server has, and every process would answer the same.
+ *  5. Then nothing is written but the Lease.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/shape.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "io/testing.h"
+#include "played_api.h"
+#include "proto/json.h"
+#include "tailnet/tailnet_kind.h"
+
+enum {
+        OPERATORS = 2,
+        SHAPES = OPERATORS + 1,
+        DEVICES = 8,
+        STEP_MS = 250,
+        TURNS_MAX = 400, /* of one step; more would be a loop that never rests */
+        QUIET_TURNS = 3, /* in which nothing happened: the step is over */
+        ACTS_MIN = 6,
+        ACTS_MORE = 10,
+        ACT_MAX_S = 40,
+        /* A Lease that runs out, the longest backoff, a list again, and what is held off. */
+        CALM_S = 240,
+        QUIET_S = 60,
+        EPOCH_S = 1000,
+        STORY_MAX = 256 << 10,
+};
+
+#define GROUP   "/apis/gateway.tailscale.com/v1alpha1"
+#define OURS(k) GROUP "/namespaces/team-a/" k
+
+typedef struct PlayedTruth {
+        bool there[DEVICES];
+        bool well; /* the control server answers */
+} PlayedTruth;
+
+typedef struct Process {
+        Config config;
+        Facts facts;
+        Log log;
+        HttpClient *http;
+        Shape *shape; /* NULL: not running */
+        char kubeconfig[TEST_PATH];
+        char client[16];
+} Process;
+
+typedef struct Play {
+        TestClock time;
+        Clock clock;
+        Loop *loop;
+        TestDir dir;
+        PlayedApi api;
+        Process processes[SHAPES];
+        uint64_t chance;
+        PlayedTruth truth;
+        bool writes_expected; /* false: all but the Lease is a violation */
+        unsigned long long starts;
+        const char *violation;
+        char detail[256];
+        Buf story;
+} Play;
+
+static Play *playing;
+
+static unsigned dice(Play *p, unsigned n)
+{
+        p->chance = p->chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        return (unsigned)((p->chance >> 33) % n);
+}
+
+static void tell_story(Play *p, const char *fmt, ...) PRINTF(2, 3);
+static void tell_story(Play *p, const char *fmt, ...)
+{
+        va_list ap;
+
+        buf_printf(&p->story, "%8.2f s  ", (double)(p->time.mono.ns - SPAN_S(EPOCH_S).ns) / 1e9);
+        va_start(ap, fmt);
+        buf_vprintf(&p->story, fmt, ap);
+        va_end(ap);
+        buf_add_char(&p->story, '\n');
+}
+
+static void violate(Play *p, const char *what, const char *detail)
+{
+        if (p->violation != NULL)
+                return;
+        p->violation = what;
+        snprintf(p->detail, sizeof(p->detail), "%s", detail);
+        tell_story(p, "VIOLATION: %s: %s", what, detail);
+}
+
+/* ---- the tailnet ---- */
+
+typedef struct TruthSource {
+        TailnetSource source;
+        Timer timer;
+} TruthSource;
+
+static void on_answer(Timer *t)
+{
+        TruthSource *s = CONTAINER_OF(t, TruthSource, timer);
+        CLEANUP(mem_cleanup) const void **leaves = mem_new_array(DEVICES, sizeof(void *));
+        TailnetAnswer a = {.seconds = 0.1, .via = "headscale-v1", .suffix = "corp.ts.net"};
+        size_t n = 0;
+
+        for (unsigned i = 0; playing->truth.well && i < DEVICES; i++) {
+                char id[16], name[32], ip[32];
+                Str tag = STR("tag:http-8080");
+
+                if (!playing->truth.there[i])
+                        continue;
+                snprintf(id, sizeof(id), "n%u", i);
+                snprintf(name, sizeof(name), "api-%u.corp.ts.net", i);
+                snprintf(ip, sizeof(ip), "100.64.0.%u", i + 1);
+                leaves[n++] = device_new(&(Device){
+                        .node_id = str_of(id),
+                        .name = str_of(name),
+                        .short_name = str_sub(str_of(name), 0, 5),
+                        .ip4 = str_of(ip),
+                        .tags = {&tag, 1},
+                        .online = DEVICE_ONLINE,
+                        .authorized = true,
+                });
+        }
+        if (playing->truth.well)
+                a.devices =
+                        table_update(s->source.in.devices, leaves, n, device_order, device_same);
+        else
+                err_set(&a.err, ERR_TRANSIENT, "ServerError", "500");
+        tailnet_kind_deliver(&s->source, &a);
+}
+
+static void truth_poll(TailnetSource *source)
+{
+        timer_set_in(&CONTAINER_OF(source, TruthSource, source)->timer, SPAN_MS(50));
+}
+
+static void truth_free(TailnetSource *source)
+{
+        TruthSource *s = CONTAINER_OF(source, TruthSource, source);
+
+        timer_clear(&s->timer);
+        tailnet_kind_done(source);
+        mem_free(s);
+}
+
+static TailnetSource *truth_open(const TailnetSourceInput *in, Err *err)
+{
+        static const TailnetKind kind = {truth_poll, truth_free};
+        TruthSource *s = mem_new(sizeof(*s));
+
+        (void)err;
+        tailnet_kind_init(&s->source, &kind, in);
+        timer_init(&s->timer, in->loop, on_answer);
+        return &s->source;
+}
+
+/* ---- what arrives at the API server ---- */
+
+static bool is_of(const PlayedCall *c, const char *plural)
+{
+        return str_eq(c->target.plural, str_of(plural));
+}
+
+static bool holds_lease(const Play *p, const char *client)
+{
+        const char *lease = played_api_get(
+                &p->api, "/apis/coordination.k8s.io/v1/namespaces/tsgw/leases/tailscale-gateway");
+        char holder[64];
+
+        snprintf(holder, sizeof(holder), "\"holderIdentity\":\"%s_", client);
+        return lease != NULL && strstr(lease, holder) != NULL;
+}
+
+static void on_write(void *owner, const PlayedCall *c)
+{
+        Play *p = owner;
+        char text[200];
+
+        if (is_of(c, "leases") || is_of(c, "events"))
+                return;
+        snprintf(text, sizeof(text), "%s %s %.*s/%.*s %.*s -> %u", c->client, c->method,
+                 STR_FMT(c->target.plural), STR_FMT(c->target.name), STR_FMT(c->target.sub),
+                 c->status);
+        tell_story(p, "%s", text);
+        bool is_replica = strcmp(c->client, p->processes[OPERATORS].client) == 0;
+        if (is_replica && !is_of(c, "tailscalegatewaybindings"))
+                violate(p, "an extension server writes more than Bindings", text);
+        if (!is_replica && !holds_lease(p, c->client))
+                violate(p, "an operator writes without the Lease", text);
+        if (!p->writes_expected && c->status <= 201)
+                violate(p, "a write when all is as wished", text);
+}
+
+/* ---- users ---- */
+
+static void put_gateway(Play *p, const char *patterns)
+{
+        char body[1024];
+
+        snprintf(body, sizeof(body),
+                 "{\"apiVersion\":\"gateway.tailscale.com/v1alpha1\",\"kind\":\"TailscaleGateway\","
+                 "\"metadata\":{\"name\":\"corp\",\"namespace\":\"team-a\"},\"spec\":{"
+                 "\"gatewayRef\":{\"name\":\"eg\",\"namespace\":\"tsgw\"},\"tailnets\":[{\"name\":"
+                 "\"corp\",\"tailscaleTailnetRef\":{\"name\":\"corp\"},\"serviceDiscovery\":{"
+                 "\"patterns\":[%s]},\"connectivity\":{\"mode\":\"Direct\"}}]}}",
+                 patterns);
+        played_api_put(&p->api, OURS("tailscalegateways/corp"), body);
+}
+
+static void put_users_objects(Play *p)
+{
+        static const char *const objects[][2] = {
+                {"/api/v1/namespaces/team-a",
+                 "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"team-a\","
+                 "\"labels\":{\"kubernetes.io/metadata.name\":\"team-a\"}}}"},
+                {"/apis/gateway.networking.k8s.io/v1/namespaces/tsgw/gateways/eg",
+                 "{\"apiVersion\":\"gateway.networking.k8s.io/v1\",\"kind\":\"Gateway\","
+                 "\"metadata\":{\"name\":\"eg\",\"namespace\":\"tsgw\"},\"spec\":{"
+                 "\"gatewayClassName\":\"eg\",\"listeners\":[{\"name\":\"http\",\"protocol\":"
+                 "\"HTTP\",\"port\":80,\"allowedRoutes\":{\"namespaces\":{\"from\":\"All\"}}}]}}"},
+                {"/api/v1/namespaces/team-a/secrets/corp",
+                 "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"corp\","
+                 "\"namespace\":\"team-a\"},\"data\":{\"api_key\":\"eA==\"}}"},
+                {OURS("tailscaletailnets/corp"),
+                 "{\"apiVersion\":\"gateway.tailscale.com/v1alpha1\",\"kind\":"
+                 "\"TailscaleTailnet\",\"metadata\":{\"name\":\"corp\",\"namespace\":\"team-a\"},"
+                 "\"spec\":{\"apiURL\":\"https://headscale.example\",\"type\":\"Headscale\","
+                 "\"credentials\":{\"secretRef\":{\"name\":\"corp\"}},\"pollInterval\":\"5s\"}}"},
+        };
+
+        for (size_t i = 0; i < LENGTH_OF(objects); i++)
+                played_api_put(&p->api, objects[i][0], objects[i][1]);
+        put_gateway(p, "\"api-*\"");
+}
+
+/* ---- processes ---- */
+
+static void on_drained(void *owner)
+{
+        (void)owner;
+}
+
+static void start(Play *p, unsigned i)
+{
+        Process *x = &p->processes[i];
+        Err err = {0};
+        char socket[TEST_PATH];
+        char *argv[] = {
+                "--kubeconfig",        x->kubeconfig, "--namespace",      "tsgw",
+                "--identity",          x->client,     "--admin-address=", "--metrics-address=",
+                "--extension-address", socket};
+        int argc = (int)LENGTH_OF(argv) - (i < OPERATORS ? 2 : 0);
+
+        snprintf(socket, sizeof(socket), "unix://%s/%s", p->dir.path, x->client);
+        INSIST(config_read(&x->config, i < OPERATORS ? SHAPE_OPERATOR : SHAPE_EXTENSION, argc, argv,
+                           &err));
+        x->log = (Log){.level = LOG_ERROR};
+        facts_init(&x->facts);
+        x->http = http_client_new(p->loop, NULL);
+        x->shape = shape_open(
+                &(ShapeInput){
+                        .loop = p->loop,
+                        .clock = &p->clock,
+                        .log = &x->log,
+                        .http = x->http,
+                        .config = &x->config,
+                        .facts = &x->facts,
+                        .seed = ((uint64_t)dice(p, 1U << 30) << 32) + ++p->starts,
+                        .open = truth_open,
+                        .open_local = truth_open,
+                        .on_drained = on_drained,
+                        .owner = p,
+                },
+                &err);
+        if (x->shape == NULL)
+                violate(p, "it does not start", err.text);
+}
+
+/* As kill -9. */
+static void stop(Process *x)
+{
+        if (x->shape == NULL)
+                return;
+        x->shape = shape_close(x->shape);
+        x->http = http_client_free(x->http);
+        facts_done(&x->facts);
+        config_done(&x->config);
+}
+
+static void write_kubeconfig(Play *p, Process *x)
+{
+        char name[32];
+        FILE *f;
+
+        snprintf(name, sizeof(name), "%s.yaml", x->client);
+        f = fopen(test_dir_join(&p->dir, name, x->kubeconfig), "w");
+        INSIST(f != NULL);
+        fprintf(f,
+                "current-context: c\ncontexts: [{name: c, context: {cluster: a, user: u}}]\n"
+                "clusters: [{name: a, cluster: {server: 'http://127.0.0.1:%u'}}]\n"
+                "users: [{name: u, user: {token: %s}}]\n",
+                p->api.port, x->client);
+        fclose(f);
+}
+
+/* ---- time ---- */
+
+static unsigned count_of(const Play *p, bool *ret_there)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < DEVICES; i++)
+                ret_there[i] = false;
+        LIST_FOREACH (PlayedObject, o, &p->api.store.objects, link) {
+                if (strcmp(o->plural, "tailscaleendpoints") != 0)
+                        continue;
+                for (unsigned i = 0; i < DEVICES; i++) {
+                        char name[32];
+
+                        snprintf(name, sizeof(name), "\"name\":\"api-%u\"", i);
+                        if (strstr(o->json, name) != NULL) {
+                                ret_there[i] = true;
+                                n++;
+                        }
+                }
+        }
+        return n;
+}
+
+static void step(Play *p)
+{
+        unsigned quiet = 0;
+
+        test_clock_advance(&p->time, SPAN_MS(STEP_MS));
+        for (unsigned i = 0; i < TURNS_MAX && quiet < QUIET_TURNS; i++) {
+                uint64_t before = p->api.activity;
+
+                played_api_tell(&p->api);
+                loop_turn(p->loop, SPAN_MS(0));
+                quiet = p->api.activity == before ? quiet + 1 : 0;
+        }
+}
+
+static void pass(Play *p, Span time)
+{
+        for (int64_t left = time.ns; left > 0 && p->violation == NULL; left -= SPAN_MS(STEP_MS).ns)
+                step(p);
+}
+
+/* ---- a schedule ---- */
+
+static void calm(Play *p)
+{
+        p->api.faults = (PlayedApiFaults){0};
+        p->api.is_down = false;
+        memset(p->api.is_cut_off, 0, sizeof(p->api.is_cut_off));
+        p->truth.well = true;
+        for (unsigned i = 0; i < SHAPES; i++) {
+                if (p->processes[i].shape == NULL)
+                        start(p, i);
+        }
+        tell_story(p, "calm");
+        pass(p, SPAN_S(CALM_S));
+}
+
+static void check_true(Play *p)
+{
+        bool there[DEVICES];
+        char text[64];
+
+        IGNORE(count_of(p, there), "each is looked at");
+        for (unsigned i = 0; i < DEVICES; i++) {
+                snprintf(text, sizeof(text), "api-%u is %sthere", i, there[i] ? "" : "not ");
+                if (there[i] != p->truth.there[i])
+                        violate(p, "TailscaleEndpoints are not what is true", text);
+        }
+        const char *binding =
+                played_api_get(&p->api, GROUP "/namespaces/tsgw/tailscalegatewaybindings/eg");
+        if (binding == NULL) {
+                violate(p, "there is no Binding", "eg");
+                return;
+        }
+        CLEANUP(arena_done) Arena arena;
+        Err err = {0};
+        arena_init(&arena, 0);
+        const Tree *t = json_read(&arena, str_of(binding), NULL, &err);
+        Str revision = tree_get_str(tree_get(t, STR("spec")), STR("revision"));
+        ObjectKey key = {STR("tsgw"), STR("eg")};
+        for (unsigned i = 0; i < SHAPES; i++) {
+                const Snapshot *s = shape_snapshot(p->processes[i].shape);
+                if (s == NULL || !snapshot_has(s, key, revision))
+                        violate(p, "a process has not the revision of the Binding",
+                                p->processes[i].client);
+        }
+}
+
+static void act(Play *p)
+{
+        static const PlayedApiFaults bad = {20, 20, 30, 30, 10, 200};
+        unsigned i = dice(p, SHAPES), d = dice(p, DEVICES);
+
+        switch (dice(p, 11)) {
+        case 0:
+                p->truth.there[d] = true;
+                tell_story(p, "api-%u joins", d);
+                break;
+        case 1:
+                p->api.faults = bad;
+                tell_story(p, "the API fails now and then");
+                break;
+        case 2:
+                p->api.faults = (PlayedApiFaults){0};
+                tell_story(p, "the API is well");
+                break;
+        case 3:
+                p->api.is_cut_off[i] = !p->api.is_cut_off[i];
+                tell_story(p, "%s is %s", p->processes[i].client,
+                           p->api.is_cut_off[i] ? "cut off" : "reached again");
+                break;
+        case 4:
+                p->api.is_down = !p->api.is_down;
+                tell_story(p, "the API is %s", p->api.is_down ? "away" : "back");
+                break;
+        case 5:
+                played_store_compact(&p->api.store);
+                tell_story(p, "compacted");
+                break;
+        case 6:
+                played_api_cut_watches(&p->api);
+                tell_story(p, "watches are cut");
+                break;
+        case 7:
+                tell_story(p, "%s is killed, or started", p->processes[i].client);
+                if (p->processes[i].shape != NULL)
+                        stop(&p->processes[i]);
+                else
+                        start(p, i);
+                break;
+        case 8:
+                put_gateway(p, dice(p, 2) == 0 ? "\"api-*\",\"x\"" : "\"api-*\"");
+                tell_story(p, "a user edits the TailscaleGateway");
+                break;
+        case 9:
+                p->truth.well = !p->truth.well;
+                tell_story(p, "the control server %s", p->truth.well ? "answers" : "fails");
+                break;
+        default:
+                LIST_FOREACH (PlayedObject, o, &p->api.store.objects, link) {
+                        char path[512];
+
+                        if (strcmp(o->plural, "tailscaleendpoints") != 0)
+                                continue;
+                        snprintf(path, sizeof(path), "/%s/namespaces/%s/%s/%s", o->collection,
+                                 o->ns, o->plural, o->name);
+                        tell_story(p, "somebody deletes %s", o->name);
+                        played_api_remove(&p->api, path);
+                        break;
+                }
+        }
+        pass(p, SPAN_MS(1 + dice(p, ACT_MAX_S * 1000)));
+}
+
+/* From when all is well and settled: nothing moves. */
+static void check_quiet(Play *p)
+{
+        p->writes_expected = false;
+        tell_story(p, "quiet");
+        pass(p, SPAN_S(QUIET_S));
+        p->writes_expected = true;
+}
+
+static void play(Play *p)
+{
+        unsigned n = ACTS_MIN + dice(p, ACTS_MORE);
+
+        put_users_objects(p);
+        for (unsigned i = 0; i < DEVICES; i++)
+                p->truth.there[i] = dice(p, 2) == 0;
+        for (unsigned i = 0; i < SHAPES; i++)
+                start(p, i);
+        pass(p, SPAN_S(20));
+        for (unsigned i = 0; i < n && p->violation == NULL; i++)
+                act(p);
+        if (p->violation == NULL)
+                calm(p);
+        if (p->violation == NULL)
+                check_true(p);
+        if (p->violation == NULL)
+                check_quiet(p);
+}
+
+static bool play_seed(uint64_t seed, bool verbose)
+{
+        Play *p = mem_new(sizeof(*p));
+        static const char *const clients[SHAPES] = {"op-a", "op-b", "ext-a"};
+
+        playing = p;
+        p->chance = seed * UINT64_C(0x9e3779b97f4a7c15);
+        p->time = (TestClock){{SPAN_S(EPOCH_S).ns}, {INT64_C(1795381081000)}, 0};
+        p->clock = test_clock(&p->time);
+        p->loop = loop_new(&p->clock);
+        p->truth.well = true;
+        p->writes_expected = true;
+        buf_init(&p->story, STORY_MAX);
+        test_dir_init(&p->dir);
+        p->api.on_write = on_write;
+        p->api.owner = p;
+        played_api_open(&p->api, p->loop, seed);
+        for (unsigned i = 0; i < SHAPES; i++) {
+                snprintf(p->processes[i].client, sizeof(p->processes[i].client), "%s", clients[i]);
+                p->api.clients[i] = p->processes[i].client;
+                write_kubeconfig(p, &p->processes[i]);
+        }
+        play(p);
+        bool good = p->violation == NULL;
+        if (!good || verbose)
+                printf("seed %llu: %s %s\n%.*s\n", (unsigned long long)seed,
+                       good ? "good" : p->violation, p->detail, STR_FMT(buf_str(&p->story)));
+        for (unsigned i = 0; i < SHAPES; i++)
+                stop(&p->processes[i]);
+        played_api_close(&p->api);
+        loop_turn(p->loop, SPAN_MS(0));
+        loop_free(p->loop);
+        test_dir_done(&p->dir);
+        buf_done(&p->story);
+        mem_free(p);
+        return good;
+}
+
+int main(int argc, char **argv)
+{
+        unsigned long from = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+        unsigned long to = argc > 2 ? strtoul(argv[2], NULL, 10) : from;
+        unsigned failed = 0;
+
+        for (unsigned long seed = from; seed <= to && failed < 3; seed++)
+                failed += !play_seed(seed, argc > 3);
+        printf("%lu schedules, %u failed\n", to - from + 1, failed);
+        return failed > 0;
+}
