@@ -132,11 +132,23 @@ static void on_timer(Timer *t)
                 o->in.on_done(o->in.owner);
 }
 
+/* What stands there is not what we thought: it is gone, or another one of that name. (Of a uid that
+ * is not its own an API server says that it is immutable.) */
+static bool is_other(const KubeWriteResult *r)
+{
+        for (size_t i = 0; r->refusal != NULL && i < r->refusal->n_causes; i++) {
+                if (str_eq(r->refusal->causes[i].field, STR("metadata.uid")))
+                        return true;
+        }
+        return r->err.kind == ERR_CONFLICT || r->err.kind == ERR_MISSING;
+}
+
 static void rest(KubeObjects *o, const PlanObject *object, const KubeWriteResult *r)
 {
         unsigned failures = kube_known_failed(o->known, object);
-        bool is_refused = r->err.kind == ERR_INVALID || r->err.kind == ERR_DENIED ||
-                          r->err.kind == ERR_LIMIT || r->err.kind == ERR_MISSING;
+        bool is_refused =
+                r->err.kind == ERR_INVALID || r->err.kind == ERR_DENIED || r->err.kind == ERR_LIMIT;
+        is_refused = is_refused && !is_other(r);
         Span least = is_refused ? SPAN_S(KUBE_OBJECTS_REST_REFUSED_S) : (Span){0};
         if (r->retry_after.ns > least.ns)
                 least = r->retry_after;
@@ -307,8 +319,7 @@ static void on_written(KubeWrite *w, const KubeWriteResult *r)
                 b->dropped = true;
                 settle(item, ITEM_FAILED);
         } else {
-                /* What stands there is not what we thought. */
-                if (r->err.kind == ERR_CONFLICT || r->err.kind == ERR_MISSING)
+                if (is_other(r))
                         kube_known_doubt(o->known, &item->object);
                 rest(o, &item->object, r);
                 tell_failure(o, &item->object, &r->err);
