@@ -149,6 +149,11 @@ static inline void view_facts(Facts *f, ObjectKey tailnet, ObjectKey eg_gateway,
         facts_hook(f, (ObjectKey){text, text})->calls = 1;
         view_copy(f->resources.error, sizeof f->resources.error, text);
         view_copy(f->generated.error, sizeof f->generated.error, text);
+        f->kube.used = true;
+        f->kube.n_kinds = 1;
+        f->kube.kinds[0] = (KubeKindFact){
+                .kind = "TailscaleGateway", .objects = 2, .invalid = 1, .err = ERR_DENIED};
+        view_copy(f->kube.kinds[0].error, sizeof f->kube.kinds[0].error, text);
         metric_observe(&f->counters.seconds, 0.002);
 }
 

@@ -284,6 +284,42 @@ static void put_dirs(const AdminView *v, Buf *out)
                        v->facts->generated.failures);
 }
 
+/* ---- an API server ---- */
+
+typedef struct KindRow {
+        const char *name, *help;
+        uint64_t (*value)(const KubeKindFact *k);
+} KindRow;
+
+static uint64_t kind_invalid(const KubeKindFact *k)
+{
+        return k->invalid;
+}
+static uint64_t kind_fails(const KubeKindFact *k)
+{
+        return k->err != ERR_NONE && !k->optional;
+}
+
+static const KindRow kind_rows[] = {
+        {"tailscale_gateway_kube_invalid_objects",
+         "Objects that are not valid; what was good of them is in force.", kind_invalid},
+        {"tailscale_gateway_kube_kind_unreadable",
+         "1 where objects of the kind cannot be read now; what was read is in force.", kind_fails},
+};
+
+static void put_kinds(const AdminView *v, Buf *out)
+{
+        const KubeFact *f = &v->facts->kube;
+        for (size_t r = 0; r < LENGTH_OF(kind_rows); r++) {
+                exposition_family(out, kind_rows[r].name, "gauge", kind_rows[r].help);
+                for (size_t i = 0; i < f->n_kinds; i++) {
+                        Label label = {"kind", str_of(f->kinds[i].kind)};
+                        exposition_u64(out, kind_rows[r].name, &label, 1,
+                                       kind_rows[r].value(&f->kinds[i]));
+                }
+        }
+}
+
 /* Objects of one table stand side by side. */
 static void put_tables(const AdminView *v, Buf *out)
 {
@@ -309,6 +345,7 @@ void metrics_page(const AdminView *v, Buf *out)
         exposition_u64(out, "tailscale_gateway_ready", NULL, 0,
                        v->world->complete && v->snapshot != NULL);
         put_dirs(v, out);
+        put_kinds(v, out);
         tailnet_pages_metrics(v, out);
         put_webhooks(v, out);
         put_views(v, out);

@@ -38,6 +38,28 @@ static void put_dir(JsonWriter *w, Str key, const DirFact *f)
         json_object_end(w);
 }
 
+static void put_kube(JsonWriter *w, const KubeFact *f)
+{
+        json_key_object_begin(w, STR("kubernetes"));
+        json_key_bool(w, STR("readOnce"), f->read_once);
+        json_key_array_begin(w, STR("kinds"));
+        for (size_t i = 0; i < f->n_kinds; i++) {
+                const KubeKindFact *k = &f->kinds[i];
+                json_object_begin(w);
+                json_key_str(w, STR("kind"), str_of(k->kind));
+                json_key_bool(w, STR("synced"), k->synced);
+                json_key_bool(w, STR("doneWithout"), k->optional);
+                json_key_u64(w, STR("objects"), k->objects);
+                json_key_u64(w, STR("invalid"), k->invalid);
+                json_key_u64(w, STR("failures"), k->failures);
+                json_key_str(w, STR("reason"), str_of(k->reason));
+                json_key_str(w, STR("error"), str_of(k->error));
+                json_object_end(w);
+        }
+        json_array_end(w);
+        json_object_end(w);
+}
+
 /* What our own probes found, where the endpoint is probed. */
 static void put_probe(JsonWriter *w, const ProbeFact *f)
 {
@@ -277,6 +299,8 @@ static void put_process(JsonWriter *w, const AdminView *v)
         json_key_u64(w, STR("endpointsNotProbed"), v->facts->n_unprobed);
         put_dir(w, STR("resources"), &v->facts->resources);
         put_dir(w, STR("gatewayResources"), &v->facts->gateway_resources);
+        if (v->facts->kube.used)
+                put_kube(w, &v->facts->kube);
         json_key_object_begin(w, STR("generated"));
         json_key_u64(w, STR("writes"), v->facts->generated.writes);
         json_key_u64(w, STR("failures"), v->facts->generated.failures);

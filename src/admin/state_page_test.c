@@ -86,6 +86,23 @@ static void nothing_is_made_up_before_there_is_anything(void **state)
         page_close(&p);
 }
 
+static void it_tells_what_is_read_of_an_api_server(void **state)
+{
+        (void)state;
+        Page p;
+        page_open(&p, VIEW_FULL);
+        const Tree *kube = tree_get(p.root, STR("kubernetes"));
+        const Tree *kind = tree_get(kube, STR("kinds"))->first;
+        assert_false(tree_get_bool(kube, STR("readOnce"), true));
+        assert_true(str_eq(tree_get_str(kind, STR("kind")), STR("TailscaleGateway")));
+        assert_false(tree_get_bool(kind, STR("synced"), true));
+        assert_true(str_eq(tree_get_str(kind, STR("error")), STR("r1")));
+        page_close(&p);
+        page_open(&p, VIEW_EMPTY);
+        assert_null(tree_get(p.root, STR("kubernetes")));
+        page_close(&p);
+}
+
 static void it_tells_what_was_found_left_out_and_programmed(void **state)
 {
         (void)state;
@@ -191,6 +208,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_page_has_the_same_members),
                 cmocka_unit_test(nothing_is_made_up_before_there_is_anything),
+                cmocka_unit_test(it_tells_what_is_read_of_an_api_server),
                 cmocka_unit_test(it_tells_what_was_found_left_out_and_programmed),
                 cmocka_unit_test(what_an_answer_was_without_is_not_programmed),
                 cmocka_unit_test(hostile_names_stay_inside_their_strings),

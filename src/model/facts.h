@@ -99,7 +99,7 @@ typedef struct KubeKindFact {
         bool optional;    /* where the server does not have it, or denies it, we do without */
         uint64_t objects; /* that are kept of it */
         uint64_t invalid; /* of them, now */
-        uint64_t lists, watches, events, failures;
+        uint64_t failures;
         ErrKind err; /* of the watch that fails now; ERR_NONE: none does */
         char reason[ERR_REASON_MAX];
         char error[ERR_TEXT_MAX];

@@ -317,10 +317,11 @@ const KubeKind *kube_feed_kind(const KubeFeed *f)
         return f->in.kind;
 }
 
-static KubeWatchCounts sum(KubeWatchCounts a, KubeWatchCounts b)
+KubeWatchCounts kube_feed_sum(KubeWatchCounts a, KubeWatchCounts b)
 {
         return (KubeWatchCounts){
                 .lists = a.lists + b.lists,
+                .streamed = a.streamed + b.streamed,
                 .watches = a.watches + b.watches,
                 .events = a.events + b.events,
                 .bookmarks = a.bookmarks + b.bookmarks,
@@ -367,7 +368,7 @@ bool kube_feed_is_missed(const KubeFeed *f)
 
 KubeWatchCounts kube_feed_counts(const KubeFeed *f)
 {
-        return sum(f->past, kube_watch_counts(f->watch));
+        return kube_feed_sum(f->past, kube_watch_counts(f->watch));
 }
 
 size_t kube_feed_n(const KubeFeed *f)

@@ -65,6 +65,8 @@ const Err *kube_feed_err(const KubeFeed *f);
 /* Is it failing, and can we do without it? */
 bool kube_feed_is_missed(const KubeFeed *f);
 KubeWatchCounts kube_feed_counts(const KubeFeed *f);
+/* Of what is counted up; objects and synced are left alone. */
+KubeWatchCounts kube_feed_sum(KubeWatchCounts a, KubeWatchCounts b);
 size_t kube_feed_n(const KubeFeed *f);
 /* In no order; what is made of it is to be sorted. `fn` may set `admitted`, nothing else. */
 typedef void KubeFeedEach(void *ctx, KubeKept *kept);

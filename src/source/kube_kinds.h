@@ -16,7 +16,8 @@ typedef enum KubeRole {
 
 typedef struct KubeKind {
         const char *name, *plural;
-        const char *api; /* "/apis/apps/v1" */
+        const char *labels; /* of metrics */
+        const char *api;    /* "/apis/apps/v1" */
         KubeRole role;
         bool is_cluster_wide; /* it has no namespace */
         bool may_be_absent;   /* where the server does not have the kind, there are none */

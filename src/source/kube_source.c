@@ -27,7 +27,8 @@ _Static_assert((int)KUBE_KINDS <= (int)KUBE_KINDS_MAX, "each kind has its Fact")
 typedef struct Feeds {
         KubeFeed **at; /* owned; of credentials sorted by key */
         size_t n;
-        unsigned changed; /* of any of them, since the last Tables */
+        unsigned changed;     /* of any of them, since the last Tables */
+        KubeWatchCounts past; /* of those that were closed */
 } Feeds;
 
 struct KubeSource {
@@ -44,6 +45,7 @@ struct KubeSource {
         bool is_away; /* the log says that the server does not answer */
         Table *tables[MANIFEST_KINDS];
         Table *observed, *faults;
+        KubeWatchCounts counts[KUBE_KINDS]; /* as they were last asked for */
 };
 
 /* --- feeds --- */
@@ -119,10 +121,16 @@ static void open_managed_feed(KubeSource *k, size_t kind)
         f->at[0] = new_feed(k, kind, k->in.own_namespace, (Str){0}, STR(MANAGED_LABEL));
 }
 
+static void close_feed(Feeds *f, KubeFeed *feed)
+{
+        f->past = kube_feed_sum(f->past, kube_feed_counts(feed));
+        kube_feed_close(feed);
+}
+
 static void close_feeds(Feeds *f)
 {
         for (size_t i = 0; i < f->n; i++)
-                kube_feed_close(f->at[i]);
+                close_feed(f, f->at[i]);
         f->at = mem_free(f->at);
         f->n = 0;
         f->changed |= KUBE_FEED_LEAVES | KUBE_FEED_STATE;
@@ -256,14 +264,14 @@ static void update_secrets(KubeSource *k)
         KubeFeed **at = mem_new_array(n + 1, sizeof(KubeFeed *));
         for (size_t i = 0; i < n; i++) {
                 for (; old < f->n && object_key_cmp(kube_feed_key(f->at[old]), keys[i]) < 0; old++)
-                        kube_feed_close(f->at[old]);
+                        close_feed(f, f->at[old]);
                 bool has = old < f->n && object_key_eq(kube_feed_key(f->at[old]), keys[i]);
                 at[i] = has ? f->at[old++]
                             : new_feed(k, KUBE_KIND_CREDENTIALS, keys[i].namespace, keys[i].name,
                                        (Str){0});
         }
         for (; old < f->n; old++)
-                kube_feed_close(f->at[old]);
+                close_feed(f, f->at[old]);
         mem_free(f->at);
         f->at = at;
         f->n = n;
@@ -423,12 +431,8 @@ static void tell_kind(const Feeds *feeds, const KubeKind *kind, KubeKindFact *f)
         for (size_t i = 0; i < feeds->n; i++) {
                 const KubeFeed *feed = feeds->at[i];
                 const Err *err = kube_feed_err(feed);
-                KubeWatchCounts c = kube_feed_counts(feed);
                 f->objects += kube_feed_n(feed);
-                f->lists += c.lists;
-                f->watches += c.watches;
-                f->events += c.events;
-                f->failures += c.failures;
+                f->failures += kube_feed_counts(feed).failures;
                 f->optional |= kube_feed_is_missed(feed);
                 kube_feed_each(feed, count_fault, &f->invalid);
                 if (err->kind == ERR_NONE || f->err != ERR_NONE)
@@ -562,6 +566,25 @@ const Table *kube_source_observed(const KubeSource *k)
 const Table *kube_source_faults(const KubeSource *k)
 {
         return k->faults;
+}
+
+size_t kube_source_n_counts(const KubeSource *k)
+{
+        return LENGTH_OF(k->counts);
+}
+
+const KubeWatchCounts *kube_source_counts(KubeSource *k, size_t i, const char **ret_labels)
+{
+        const Feeds *f = &k->feeds[i];
+        *ret_labels = kube_kinds[i].labels;
+        k->counts[i] = f->past;
+        for (size_t j = 0; j < f->n; j++)
+                k->counts[i] = kube_feed_sum(k->counts[i], kube_feed_counts(f->at[j]));
+        k->counts[i].objects = 0;
+        k->counts[i].synced = are_synced(f);
+        for (size_t j = 0; j < f->n; j++)
+                k->counts[i].objects += (int64_t)kube_feed_n(f->at[j]);
+        return f->n > 0 ? &k->counts[i] : NULL;
 }
 
 KubeSource *kube_source_close(KubeSource *k)

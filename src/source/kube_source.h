@@ -15,7 +15,7 @@
 
 #include "base/log.h"
 #include "base/table.h"
-#include "kube/kube_api.h"
+#include "kube/kube_watch.h"
 #include "model/facts.h"
 #include "model/manifest.h"
 #include "model/object_fault.h"
@@ -64,6 +64,12 @@ void kube_source_want_secrets(KubeSource *k, bool want);
  * answer is a refusal, *ret_err (may be NULL) says so: then it is not there as far as anybody can
  * tell. */
 bool kube_source_knows_secret(const KubeSource *k, ObjectKey key, Err *ret_err);
+
+/* What became of the watches, one for each kind below kube_source_n_counts: for kube_watch_metrics,
+ * with these labels (a literal). NULL: none of that kind is open. Valid until the close; anew where
+ * it is asked again. */
+size_t kube_source_n_counts(const KubeSource *k);
+const KubeWatchCounts *kube_source_counts(KubeSource *k, size_t i, const char **ret_labels);
 
 /* Allowed in the KubeSourceFn. NULL is welcome. Returns NULL. */
 KubeSource *kube_source_close(KubeSource *k);

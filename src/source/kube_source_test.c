@@ -228,6 +228,31 @@ static void objects_become_leaves_with_their_origin(void **state)
         assert_int_equal(fact(f, "TailscaleGateway")->objects, 1);
 }
 
+/* Also of watches that are no longer there. */
+static void what_became_of_watches_is_counted(void **state)
+{
+        Fixture *f = *state;
+        const char *labels;
+        put_team(f);
+        open_source(f);
+        wait_for(f, is_read);
+        settle(f);
+        put_eg_gateway(f, "new");
+        put_gateway(f, "team-a", "second", "new");
+        for (int i = 0; i < 4; i++)
+                settle(f);
+        uint64_t lists = 0;
+        for (size_t i = 0; i < kube_source_n_counts(f->source); i++) {
+                const KubeWatchCounts *c = kube_source_counts(f->source, i, &labels);
+                if (c == NULL || strcmp(labels, "kind=\"Gateway\"") != 0)
+                        continue;
+                lists = c->lists;
+                assert_int_equal(c->objects, 2);
+                assert_int_equal(c->synced, 1);
+        }
+        assert_int_equal(lists, 2);
+}
+
 static void what_does_not_bear_on_us_is_not_kept(void **state)
 {
         Fixture *f = *state;
@@ -597,6 +622,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(an_empty_server_is_read_without_other_peoples_kinds),
                 TEST(objects_become_leaves_with_their_origin),
+                TEST(what_became_of_watches_is_counted),
                 TEST(what_does_not_bear_on_us_is_not_kept),
                 TEST(a_gateway_waits_for_the_routes_of_what_it_refers_to),
                 TEST(what_is_the_same_keeps_its_table),
