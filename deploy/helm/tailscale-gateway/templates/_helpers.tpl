@@ -71,7 +71,7 @@ metadata:
   {{- end }}
   labels: {{- include "tsgw.labels" . | nindent 4 }}
 rules:
-{{- .rules | nindent 0 }}
+{{ trim .rules }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}Binding

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chart's objects on a real API server, what its roles allow, and what `check` says of a cluster.
+
+The tests of this file tell one story and run in this order.
+"""
+
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from tests.lib import chart
+from tests.lib.kube_gateway import POLICY_KIND
+from tests.lib.kube_stack import KubeStack
+from tests.lib.stack import SANITIZER_ENV, program
+
+# Of a definition that the cluster of the tests does not have.
+FOREIGN = ("ServiceMonitor",)
+GROUP = "gateway.tailscale.com"
+
+
+@pytest.fixture(scope="module")
+def stack(workdir):
+    made = KubeStack("kchart", workdir)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def story(stack):
+    stack.start_cluster()
+    for name in (chart.NAMESPACE, chart.GATEWAY_NAMESPACE, "gateways", "team-a"):
+        stack.cluster.create_namespace(name)
+
+
+def dry_run(cluster, documents):
+    return cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", data=yaml.safe_dump_all(documents, sort_keys=False))
+
+
+@pytest.mark.parametrize("case", chart.cases())
+def test_the_api_server_takes_every_object(stack, case):
+    documents = [d for d in chart.manifests(case=case) if d["kind"] not in FOREIGN]
+    said = dry_run(stack.cluster, documents).splitlines()
+    assert len(said) == len(documents) and all("(server dry run)" in line for line in said), said
+
+
+def test_an_unknown_field_would_be_refused(stack):
+    broken = [d for d in chart.manifests("operator") if d["kind"] == "Deployment"][0]
+    broken["spec"]["template"]["spec"]["containers"][0]["readOnlyRoot"] = True
+    with pytest.raises(AssertionError, match="readOnlyRoot"):
+        dry_run(stack.cluster, [broken])
+
+
+def test_pods_pass_the_restricted_level(stack):
+    """The namespace enforces it, and admission refuses what does not pass."""
+    cluster = stack.cluster
+    cluster.create_namespace("strict", **{"pod-security.kubernetes.io/enforce": "restricted"})
+    deployment = [d for d in chart.manifests("operator") if d["kind"] == "Deployment"][0]
+    template = deployment["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator", "namespace": "strict"}, "spec": dict(template["spec"])}
+    pod["spec"].pop("serviceAccountName")
+    dry_run(cluster, [pod])
+    pod["spec"]["securityContext"] = {}
+    with pytest.raises(AssertionError, match="violates PodSecurity"):
+        dry_run(cluster, [pod])
+
+
+def test_it_is_installed(stack):
+    documents = chart.manifests()
+    stack.cluster.apply(*documents)
+    versions = {d["metadata"]["name"]: d for d in documents}
+    assert {"tailscale-gateway-operator", "tailscale-gateway-extension", "tailscale-gateway-viewer", "tailscale-gateway-editor"} <= set(versions)
+
+
+def can(stack, account, verb, resource, *more):
+    """Whether a ServiceAccount of the chart may do that, in the namespace team-a unless `more` says another."""
+    where = more or ("-n", "team-a")
+    said = stack.cluster.kubectl("auth", "can-i", verb, resource, "--as", f"system:serviceaccount:{chart.NAMESPACE}:{account}", *where, code=None)
+    answer = said.split("\n")[0].strip()
+    assert answer in ("yes", "no"), said
+    return answer == "yes"
+
+
+@pytest.mark.parametrize("component, verb, resource, allowed", [
+    ("operator", "watch", f"tailscalegateways.{GROUP}", True),
+    ("operator", "patch", f"tailscalegateways.{GROUP}", False),
+    ("operator", "patch", f"tailscalegateways.{GROUP}/status", True),
+    ("operator", "delete", f"tailscalegatewaybindings.{GROUP}", True),
+    ("operator", "watch", "secrets", True),
+    ("operator", "get", "secrets", False),
+    ("operator", "create", "secrets", False),
+    ("operator", "watch", "configmaps", False),
+    ("operator", "create", "deployments.apps", False),
+    ("operator", "create", "events.events.k8s.io", True),
+    ("operator", "patch", "gateways.gateway.networking.k8s.io", False),
+    ("operator", "create", "roles.rbac.authorization.k8s.io", False),
+    ("extension", "watch", f"tailscaleendpoints.{GROUP}", True),
+    ("extension", "patch", f"tailscalegatewaybindings.{GROUP}", True),
+    ("extension", "create", f"tailscalegatewaybindings.{GROUP}", False),
+    ("extension", "patch", f"tailscalegateways.{GROUP}/status", False),
+    ("extension", "watch", "secrets", False),
+    ("extension", "create", "events.events.k8s.io", False),
+])
+def test_roles_give_what_is_needed_and_no_more(stack, component, verb, resource, allowed):
+    name, _, subresource = resource.partition("/")
+    assert can(stack, chart.account(component), verb, name, "-n", "team-a", *(["--subresource", subresource] if subresource else [])) == allowed
+
+
+def test_what_is_managed_stays_in_its_namespace(stack):
+    operator = chart.account("operator")
+    for resource in ("deployments.apps", "services", "secrets", "poddisruptionbudgets.policy"):
+        assert can(stack, operator, "create", resource, "-n", chart.NAMESPACE)
+        assert not can(stack, operator, "create", resource, "-n", "team-a")
+    assert can(stack, operator, "update", "leases.coordination.k8s.io/tailscale-gateway", "-n", chart.NAMESPACE)
+    assert not can(stack, operator, "update", "leases.coordination.k8s.io/another", "-n", chart.NAMESPACE)
+
+
+def test_users_view_and_edit(stack):
+    cluster = stack.cluster
+    viewer = cluster.kubeconfig_for("vera")
+    editor = cluster.kubeconfig_for("edda")
+    for user, roles in (("vera", ["viewer"]), ("edda", ["viewer", "editor"])):
+        for role in roles:
+            cluster.kubectl("create", "rolebinding", f"{user}-{role}", "-n", "team-a", f"--clusterrole=tailscale-gateway-{role}", f"--user={user}")
+    tailnet = yaml.safe_dump({"apiVersion": f"{GROUP}/v1alpha1", "kind": "TailscaleTailnet", "metadata": {"name": "corp", "namespace": "team-a"},
+                              "spec": {"credentials": {"secretRef": {"name": "corp-oauth"}}}})
+    assert "forbidden" in cluster.kubectl("create", "-f", "-", data=tailnet, kubeconfig=viewer, code=1).lower()
+    cluster.kubectl("create", "-f", "-", data=tailnet, kubeconfig=editor)
+    assert "corp" in cluster.kubectl("get", "tst", "-n", "team-a", kubeconfig=viewer)
+    assert "forbidden" in cluster.kubectl("get", "tst", "-n", "default", kubeconfig=viewer, code=1).lower()
+    cluster.kubectl("delete", "tst", "corp", "-n", "team-a", kubeconfig=editor)
+
+
+# check
+
+
+def check(stack, *args, code=None):
+    done = subprocess.run(["nsenter", f"--net={stack.cluster.ns.path}", program(), "check", "--kubeconfig", stack.cluster.at("admin.kubeconfig"),
+                           "--namespace", chart.NAMESPACE, "-o", "json", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60, check=False, env=SANITIZER_ENV)
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["good"] == (done.returncode == 0), done
+    return found["checks"]
+
+
+def results(rows, name):
+    return [(r["result"], r["found"]) for r in rows if r["check"].startswith(name)]
+
+
+def deployment(name, namespace, account, image="docker.io/envoyproxy/gateway:v1.9.0", **labels):
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace, "labels": labels},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": {
+                "metadata": {"labels": {"app": name}}, "spec": {"serviceAccountName": account, "containers": [{"name": name, "image": image}]}}}}
+
+
+def set_ready(stack, name, namespace, n):
+    stack.cluster.merge(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status", {"status": {"replicas": n, "readyReplicas": n}})
+
+
+def test_check_tells_what_lacks(stack):
+    rows = check(stack, code=1)
+    assert results(rows, "API server")[0][0] == "ok"
+    assert [r for r, _ in results(rows, "CustomResourceDefinition")] == ["ok"] * 4, rows
+    assert results(rows, "Deployment of the operator") == [("wrong", f"{chart.NAMESPACE}/tailscale-gateway-operator: 0 of 2 replicas are ready")]
+    assert results(rows, "Rights of the operator") == [
+        ("ok", f"system:serviceaccount:{chart.NAMESPACE}:tailscale-gateway-operator may all that is needed")]
+    assert results(rows, "Deployment of the extension")[0][0] == "wrong"
+    assert results(rows, "Leader") == [("wrong", "there is no Lease")]
+    assert ("wrong", "there is no Deployment envoy-gateway") in results(rows, "Envoy Gateway")
+    assert ("wrong", "there is no ConfigMap envoy-gateway-config") in results(rows, "Envoy Gateway's configuration")
+    assert results(rows, "Rights of Envoy Gateway")[0][0] == "ok"
+    assert results(rows, "Hooks") == [("warning", "there is no TailscaleGatewayBinding")]
+    assert all(r["change"] for r in rows if r["result"] == "wrong"), rows
+
+
+def gateway_config():
+    """As the chart prints it."""
+    return [d for d in chart.manifests("envoy-gateway") if d["kind"] == "ConfigMap"][0]["data"]["envoy-gateway.yaml"]
+
+
+def test_check_is_content(stack):
+    cluster = stack.cluster
+    labels = {"app.kubernetes.io/name": "tailscale-gateway", "app.kubernetes.io/component": "extension"}
+    cluster.apply(
+        deployment("tailscale-gateway-extension", chart.NAMESPACE, chart.account("extension"), **labels),
+        deployment("envoy-gateway", chart.GATEWAY_NAMESPACE, "envoy-gateway"),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "envoy-gateway-config", "namespace": chart.GATEWAY_NAMESPACE},
+         "data": {"envoy-gateway.yaml": "provider: {type: Kubernetes}\n" + gateway_config()}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "tailscale-gateway-extension", "namespace": chart.NAMESPACE},
+         "spec": {"ports": [{"port": 5005}]}},
+        {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "tailscale-gateway", "namespace": chart.NAMESPACE},
+         "spec": {"holderIdentity": "op-1"}},
+        {"apiVersion": f"{GROUP}/v1alpha1", "kind": POLICY_KIND["kind"], "metadata": {
+            "name": "gw", "namespace": "team-a", "annotations": {"served.gateway.tailscale.com/e-1": "aa"}},
+         "spec": {"targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}], "revision": "aa", "attempt": 0}})
+    accepted = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "lastTransitionTime": "2026-11-23T04:00:00Z"}
+    cluster.merge(f"/apis/{GROUP}/v1alpha1/namespaces/team-a/tailscalegatewaybindings/gw/status", {"status": {"ancestors": [{
+        "ancestorRef": {"name": "gw"}, "controllerName": "gateway.envoyproxy.io/gatewayclass-controller", "conditions": [accepted]}]}})
+    for name, namespace in (("tailscale-gateway-operator", chart.NAMESPACE), ("tailscale-gateway-extension", chart.NAMESPACE),
+                            ("envoy-gateway", chart.GATEWAY_NAMESPACE)):
+        set_ready(stack, name, namespace, 2)
+    rows = check(stack, code=0)
+    assert {r["result"] for r in rows} == {"ok"}, rows
+    assert results(rows, "Hooks") == [("ok", "team-a/gw: revision aa was served")]
+    assert results(rows, "Envoy Gateway's version") == [("ok", "1.9")]
+
+
+def test_check_names_each_fault(stack):
+    """One fault after the other, each told and then mended."""
+    cluster = stack.cluster
+    binding = f"/apis/{GROUP}/v1alpha1/namespaces/team-a/tailscalegatewaybindings/gw"
+    cluster.merge(binding, {"spec": {"revision": "bb"}})
+    assert results(check(stack, code=1), "Hooks") == [("wrong", "team-a/gw: no replica has been asked for revision bb")]
+    cluster.merge(binding, {"spec": {"revision": "aa"}})
+    config = f"/api/v1/namespaces/{chart.GATEWAY_NAMESPACE}/configmaps/envoy-gateway-config"
+    cluster.merge(config, {"data": {"envoy-gateway.yaml": gateway_config().replace("failOpen: false", "failOpen: true")}})
+    rows = check(stack, code=1)
+    assert ("wrong", "failOpen is true: an error takes every host of ours from Envoy") in results(rows, "Envoy Gateway's configuration")
+    cluster.merge(config, {"data": {"envoy-gateway.yaml": gateway_config()}})
+    role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/tailscale-gateway-envoy-gateway"
+    rules = cluster.get(role)["rules"]
+    cluster.merge(role, {"rules": rules[:1]})
+    assert results(check(stack, code=1), "Rights of Envoy Gateway")[0] == (
+        "wrong", f"system:serviceaccount:{chart.GATEWAY_NAMESPACE}:envoy-gateway may not update tailscalegatewaybindings/status of {GROUP}")
+    cluster.merge(role, {"rules": rules})
+    crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tailscaleendpoints.gateway.tailscale.com"
+    cluster.merge(crd, {"metadata": {"labels": {"app.kubernetes.io/part-of": None}}})
+    assert ("wrong", "it is somebody else's, of the same name") in results(check(stack, code=1), "CustomResourceDefinition tailscaleendpoints")
+    cluster.merge(crd, {"metadata": {"labels": {"app.kubernetes.io/part-of": "tailscale-gateway"}}})
+    check(stack, code=0)
+
+
+def test_check_with_too_few_rights(stack):
+    """What may not be looked at is not said to be good."""
+    nobody = stack.cluster.kubeconfig_for("nobody")
+    rows = check(stack, "--kubeconfig", nobody, code=1)
+    assert results(rows, "API server")[0][0] == "ok"
+    assert {r["result"] for r in rows if r["check"] != "API server"} == {"unknown"}, rows
+
+
+def test_check_without_an_api_server(stack):
+    stack.cluster.kill()
+    rows = check(stack, code=1)
+    assert [r["result"] for r in rows] == ["unknown"], rows
