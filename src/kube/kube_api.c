@@ -162,9 +162,9 @@ static bool pick_token(KubeApi *a, const Secret **ret, Err *err)
         const KubeConfig *c = a->in.config;
         Span age = mono_since(loop_now(a->in.loop), a->token_read);
 
-        if (c->needs_exec)
+        if (c->plugin != NULL)
                 return err_set(err, ERR_DENIED, "NoCredential",
-                               "%s: credential plugins are not started", c->origin);
+                               "%s: the credential plugin was not started", c->origin);
         if (c->token_file == NULL) {
                 *ret = c->token;
                 return true;

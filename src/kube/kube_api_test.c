@@ -284,7 +284,7 @@ static void plugins_are_no_credential(void **state)
 {
         Fixture *f = *state;
 
-        start(f, "{exec: {command: x}}", 0, 0);
+        start(f, "{exec: {apiVersion: client.authentication.k8s.io/v1, command: x}}", 0, 0);
         finish(f, (KubeCallInput){0});
         assert_string_equal(f->err.reason, "NoCredential");
         assert_int_equal(f->w.server.n_requests, 0);

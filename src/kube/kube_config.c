@@ -268,19 +268,131 @@ static bool read_cluster(Reader *r, const Section *s)
         return true;
 }
 
+/* --- a credential plugin --- */
+
+/* "NAME=value" of a member of env, or an argument; NULL: a fault, told. */
+static const char *read_word(Reader *r, const Section *s, const Tree *node, bool is_env)
+{
+        Str name = tree_get_str(node, STR("name")), value = tree_get_str(node, STR("value"));
+
+        if (!is_env && node->type == TREE_STRING &&
+            memchr(node->text.p, '\0', node->text.n) == NULL)
+                return arena_str(&r->config->arena, node->text).p;
+        if (is_env && name.n > 0 && str_find(name, '=') < 0 && str_is_printable_utf8(name) &&
+            memchr(value.p != NULL ? value.p : "", '\0', value.n) == NULL)
+                return arena_printf(&r->config->arena, "%.*s=%.*s", STR_FMT(name), STR_FMT(value))
+                        .p;
+        section_fault(r, s, node, is_env ? "env" : "args",
+                      is_env ? "expected objects with name and value" : "expected texts");
+        return NULL;
+}
+
+static bool read_words(Reader *r, const Section *s, const char *field, const char *const **ret)
+{
+        const Tree *list = member(s->node, field);
+        size_t n = list != NULL ? list->n : 0, i = 0;
+        const char **words;
+
+        if (list != NULL && list->type != TREE_ARRAY)
+                return section_fault(r, s, list, field, "expected a list");
+        if (n > KUBE_PLUGIN_WORDS_MAX)
+                return section_fault(r, s, list, field, "more than 256 of them");
+        words = arena_new_array(&r->config->arena, n + 1, sizeof(*words));
+        TREE_FOREACH (node, list) {
+                words[i] = read_word(r, s, node, strcmp(field, "env") == 0);
+                if (words[i++] == NULL)
+                        return false;
+        }
+        *ret = words;
+        return true;
+}
+
+static bool read_talk(Reader *r, const Section *s, KubePlugin *plugin)
+{
+        static const Str modes[] = {[KUBE_PLUGIN_MAY_TALK] = STR_INIT("IfAvailable"),
+                                    [KUBE_PLUGIN_NEVER_TALKS] = STR_INIT("Never"),
+                                    [KUBE_PLUGIN_MUST_TALK] = STR_INIT("Always")};
+        Str mode = modes[KUBE_PLUGIN_MAY_TALK];
+
+        if (!read_text(r, s, "interactiveMode", &mode))
+                return false;
+        for (size_t i = 0; i < LENGTH_OF(modes); i++) {
+                plugin->talk = (KubePluginTalk)i;
+                if (str_eq(mode, modes[i]))
+                        return true;
+        }
+        return section_fault(r, s, member(s->node, "interactiveMode"), "interactiveMode",
+                             "expected Never, IfAvailable or Always");
+}
+
+static bool read_version(Reader *r, const Section *s, KubePlugin *plugin)
+{
+        static const Str known[] = {STR_INIT("client.authentication.k8s.io/v1"),
+                                    STR_INIT("client.authentication.k8s.io/v1beta1")};
+        const StrList versions = {known, LENGTH_OF(known)};
+        const Tree *node = member(s->node, "apiVersion");
+        Str version = {0};
+
+        if (!read_text(r, s, "apiVersion", &version))
+                return false;
+        if (!strlist_has(versions, version))
+                return section_fault(r, s, node != NULL ? node : s->node, "apiVersion",
+                                     "expected client.authentication.k8s.io/v1 or …/v1beta1");
+        plugin->version = arena_str(&r->config->arena, version).p;
+        return true;
+}
+
+/* One that is a path is relative to the file; a name is looked for in PATH. */
+static bool read_command(Reader *r, const Section *s, KubePlugin *plugin)
+{
+        const Tree *node = member(s->node, "command");
+        Str command = {0};
+
+        if (!read_text(r, s, "command", &command))
+                return false;
+        if (command.n == 0)
+                return section_fault(r, s, node != NULL ? node : s->node, "command", "is missing");
+        if (str_find(command, '/') >= 0)
+                return read_path(r, s, "command", &plugin->command);
+        plugin->command = arena_str(&r->config->arena, command).p;
+        return true;
+}
+
+static bool read_plugin(Reader *r, const Section *s)
+{
+        KubePlugin *plugin = ARENA_NEW(&r->config->arena, KubePlugin);
+        const Tree *hint = member(s->node, "installHint");
+
+        if (!read_version(r, s, plugin) || !read_command(r, s, plugin) ||
+            !read_words(r, s, "args", &plugin->args) || !read_words(r, s, "env", &plugin->env) ||
+            !read_talk(r, s, plugin) ||
+            !read_flag(r, s, "provideClusterInfo", &plugin->wants_cluster))
+                return false;
+        if (tree_str(hint).n > 0)
+                plugin->install_hint = arena_str(&r->config->arena, str_trim(tree_str(hint))).p;
+        r->config->plugin = plugin;
+        return true;
+}
+
 static bool read_exec(Reader *r, const Section *s, bool allow_exec)
 {
         const Tree *exec = member(s->node, "exec");
+        Section plugin = {.doc = s->doc, .node = exec};
 
         if (exec == NULL)
                 return true;
-        r->config->needs_exec = true;
-        return allow_exec ||
-               err_set(r->err, ERR_INVALID, "ExecRefused",
-                       "%s:%u:%u: %s.exec: a credential plugin is not started by what runs for "
-                       "long; use a token, a tokenFile or a client certificate",
-                       s->doc->path, exec->at.line, exec->at.column, s->field);
+        if (!allow_exec)
+                return err_set(r->err, ERR_INVALID, "ExecRefused",
+                               "%s:%u:%u: %s.exec: a credential plugin is not started by what runs "
+                               "for long; use a token, a tokenFile or a client certificate",
+                               s->doc->path, exec->at.line, exec->at.column, s->field);
+        if (exec->type != TREE_OBJECT)
+                return section_fault(r, s, exec, "exec", "expected an object");
+        snprintf(plugin.field, sizeof(plugin.field), "%.100s.exec", s->field);
+        return read_plugin(r, &plugin);
 }
+
+/* --- a user --- */
 
 static bool read_certificate(Reader *r, const Section *s)
 {
@@ -612,7 +724,7 @@ bool kube_config_eq(const KubeConfig *a, const KubeConfig *b)
                is_same(a->cert_file, b->cert_file) && str_eq(a->cert_pem, b->cert_pem) &&
                is_same(a->key_file, b->key_file) && secret_eq(a->key_pem, b->key_pem) &&
                is_same(a->token_file, b->token_file) && secret_eq(a->token, b->token) &&
-               a->needs_exec == b->needs_exec;
+               (a->plugin == NULL) == (b->plugin == NULL);
 }
 
 KubeConfig *kube_config_free(KubeConfig *c)

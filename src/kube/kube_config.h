@@ -3,8 +3,8 @@
 /*
  * KubeConfig: where the API server is and who we are there: from the environment of a pod, or from
  * kubeconfig files as kubectl reads them (several are merged: what an earlier file says wins; paths
- * in a file are relative to it). What we cannot do is refused by name, never passed over: a
- * credential plugin, a proxy, impersonation, a password.
+ * in a file are relative to it). What we cannot do is refused by name, never passed over: a proxy,
+ * impersonation, a password.
  */
 
 #include "base/arena.h"
@@ -17,11 +17,30 @@ enum {
         KUBE_CONFIG_FILES_MAX = 16, /* in KUBECONFIG */
         KUBE_SERVER_MAX = 1024,     /* of the URL; leaves room for a path in the client's 4 KiB */
         KUBE_PATH_MAX = 4096,
-        KUBE_PEM_MAX = 256 << 10, /* a bundle of some hundred certificates */
+        KUBE_PEM_MAX = 256 << 10,    /* a bundle of some hundred certificates */
+        KUBE_PLUGIN_WORDS_MAX = 256, /* arguments, and variables, of a credential plugin */
 };
 
 /* Where a pod finds what its ServiceAccount is. */
 #define KUBE_CLUSTER_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
+
+/* May a credential plugin ask people? */
+typedef enum KubePluginTalk {
+        KUBE_PLUGIN_MAY_TALK, /* where there is a terminal */
+        KUBE_PLUGIN_NEVER_TALKS,
+        KUBE_PLUGIN_MUST_TALK,
+} KubePluginTalk;
+
+/* A program that says who we are (kube_exec.h). */
+typedef struct KubePlugin {
+        const char *version;      /* "client.authentication.k8s.io/v1", or …/v1beta1 */
+        const char *command;      /* a name that is looked for in PATH, or a path */
+        const char *const *args;  /* without the command; ends in NULL */
+        const char *const *env;   /* "NAME=value", beside our own environment; ends in NULL */
+        const char *install_hint; /* for people, may have several lines. May be NULL */
+        KubePluginTalk talk;
+        bool wants_cluster; /* it is told about the server */
+} KubePlugin;
 
 /* All of it is owned, and set once. Empty or NULL: not there. */
 typedef struct KubeConfig {
@@ -37,9 +56,10 @@ typedef struct KubeConfig {
         Secret *key_pem;
         const char *token_file; /* wins over `token` */
         Secret *token;
-        bool insecure;   /* the server's certificate is not looked at */
-        bool needs_exec; /* the credential comes from a plugin; only where it was allowed */
-        Arena arena;     /* of the texts */
+        bool insecure;            /* the server's certificate is not looked at */
+        const KubePlugin *plugin; /* the credential comes from it, and did not yet; only where that
+                                     was allowed */
+        Arena arena;              /* of the texts */
 } KubeConfig;
 
 /* A kubeconfig file; both borrowed. */
@@ -49,7 +69,7 @@ typedef struct KubeConfigFile {
 } KubeConfigFile;
 
 /* Pure: of files in their order, at least one. `context`: its name; NULL: the current one.
- * `allow_exec`: a credential plugin is noted in needs_exec; else it is ERR_INVALID "ExecRefused":
+ * `allow_exec`: a credential plugin is noted in `plugin`; else it is ERR_INVALID "ExecRefused":
  * who runs for long starts no programs. Else ERR_INVALID "InvalidKubeconfig" with
  * "file:line:column: field: what"; no text holds a credential. */
 KubeConfig *kube_config_read(const KubeConfigFile *files, size_t n, const char *context,

@@ -72,7 +72,8 @@ static void all_fields_are_read(void **state)
         holds_secret(c->key_pem, PEM);
         holds_secret(c->token, "abc");
         assert_string_equal(c->token_file, "/etc/kube/token");
-        assert_false(c->insecure || c->needs_exec);
+        assert_false(c->insecure);
+        assert_null(c->plugin);
         kube_config_free(c);
 }
 
@@ -185,7 +186,8 @@ static void faults_say_where(void **state)
 static void plugins_are_refused_by_what_runs_for_long(void **state)
 {
         static const char text[] =
-                CONTEXT CLUSTER USER "    exec: {command: aws, args: [eks, get-token]}\n";
+                CONTEXT CLUSTER USER "    exec: {apiVersion: client.authentication.k8s.io/v1,"
+                                     " command: aws, args: [eks, get-token]}\n";
         Err err = {0};
         KubeConfig *c = read_one(text, NULL, false, &err);
 
@@ -197,8 +199,72 @@ static void plugins_are_refused_by_what_runs_for_long(void **state)
                           "started by what runs for long; use a token, a tokenFile or a client "
                           "certificate");
         c = read_one(text, NULL, true, &err);
-        assert_true(c->needs_exec);
+        assert_non_null(c);
+        assert_string_equal(c->plugin->version, "client.authentication.k8s.io/v1");
+        assert_string_equal(c->plugin->command, "aws");
+        assert_string_equal(c->plugin->args[0], "eks");
+        assert_string_equal(c->plugin->args[1], "get-token");
+        assert_null(c->plugin->args[2]);
+        assert_null(c->plugin->env[0]);
+        assert_null(c->plugin->install_hint);
+        assert_int_equal(c->plugin->talk, KUBE_PLUGIN_MAY_TALK);
         kube_config_free(c);
+        c = read_one(CONTEXT CLUSTER USER "    exec:\n"
+                                          "      apiVersion: client.authentication.k8s.io/v1beta1\n"
+                                          "      command: ../bin/get-token\n"
+                                          "      env: [{name: A, value: b=c}, {name: D}]\n"
+                                          "      installHint: |\n"
+                                          "        make it\n"
+                                          "        so\n"
+                                          "      interactiveMode: Never\n"
+                                          "      provideClusterInfo: true\n",
+                     NULL, true, &err);
+        assert_non_null(c);
+        assert_string_equal(c->plugin->command, "/etc/kube/../bin/get-token");
+        assert_string_equal(c->plugin->env[0], "A=b=c");
+        assert_string_equal(c->plugin->env[1], "D=");
+        assert_string_equal(c->plugin->install_hint, "make it\nso");
+        assert_int_equal(c->plugin->talk, KUBE_PLUGIN_NEVER_TALKS);
+        assert_true(c->plugin->wants_cluster);
+        kube_config_free(c);
+}
+
+static void faults_of_a_plugin_say_where(void **state)
+{
+        static const struct {
+                const char *exec, *text;
+        } cases[] = {
+                {"x", "/etc/kube/config:14:11: users[0].user.exec: expected an object"},
+                {"{command: x}", "/etc/kube/config:14:11: users[0].user.exec.apiVersion: expected "
+                                 "client.authentication.k8s.io/v1 or …/v1beta1"},
+                {"{apiVersion: client.authentication.k8s.io/v1alpha1, command: x}",
+                 "/etc/kube/config:14:24: users[0].user.exec.apiVersion: expected "
+                 "client.authentication.k8s.io/v1 or …/v1beta1"},
+                {"{apiVersion: client.authentication.k8s.io/v1}",
+                 "/etc/kube/config:14:11: users[0].user.exec.command: is missing"},
+                {"{apiVersion: client.authentication.k8s.io/v1, command: x, args: x}",
+                 "/etc/kube/config:14:75: users[0].user.exec.args: expected a list"},
+                {"{apiVersion: client.authentication.k8s.io/v1, command: x, args: [{}]}",
+                 "/etc/kube/config:14:76: users[0].user.exec.args: expected texts"},
+                {"{apiVersion: client.authentication.k8s.io/v1, command: x, env: [x]}",
+                 "/etc/kube/config:14:75: users[0].user.exec.env: expected objects with name and "
+                 "value"},
+                {"{apiVersion: client.authentication.k8s.io/v1, command: x, interactiveMode: x}",
+                 "/etc/kube/config:14:86: users[0].user.exec.interactiveMode: expected Never, "
+                 "IfAvailable or Always"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                char text[2048];
+                Err err = {0};
+
+                snprintf(text, sizeof(text), "%s%s%s    exec: %s\n", CONTEXT, CLUSTER, USER,
+                         cases[i].exec);
+                assert_null(read_one(text, NULL, true, &err));
+                assert_string_equal(err.text, cases[i].text);
+                assert_string_equal(err.reason, "InvalidKubeconfig");
+        }
 }
 
 static void every_field_makes_another(void **state)
@@ -309,6 +375,7 @@ int main(void)
                 cmocka_unit_test(earlier_files_win),
                 cmocka_unit_test(faults_say_where),
                 cmocka_unit_test(plugins_are_refused_by_what_runs_for_long),
+                cmocka_unit_test(faults_of_a_plugin_say_where),
                 cmocka_unit_test(every_field_makes_another),
                 cmocka_unit_test(pods_are_known_by_their_environment),
                 cmocka_unit_test(files_are_found_in_their_order),
