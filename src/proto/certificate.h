@@ -19,8 +19,10 @@ enum {
 };
 
 typedef struct Certificate {
-        Str der;   /* all of it */
-        Digest id; /* of `der` */
+        Str der;                /* all of it */
+        Digest id;              /* of `der` */
+        Digest public_key;      /* of its SubjectPublicKeyInfo */
+        Digest subject, issuer; /* of the names */
         Wall not_before, not_after;
         bool is_ca;                  /* basicConstraints, and it may sign certificates */
         bool for_server, for_client; /* extended key usage; both where it says nothing */
