@@ -7,14 +7,17 @@
 
 #include "admin/admin.h"
 #include "base/mem.h"
+#include "control/managed_plan.h"
 #include "execute/kube_objects.h"
 #include "kube/kube_lease.h"
+#include "kube/kube_refresh.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum {
+        MANAGED_ARGS_MAX = 4 * CONFIG_LIST_MAX,
         IDENTITY_MAX = 253,
         CHANCE_HEX = 8,
 };
@@ -25,10 +28,13 @@ enum {
 struct Cluster {
         ClusterInput in;
         KubeApi *api;
+        KubeRefresh *refresh;
         KubeEvents *events;
         KubeObjects *objects; /* NULL: no more */
         KubeLease *lease;     /* NULL: this shape does not compete, or not yet */
         const char *ns;
+        ManagedSettings managed;
+        Arena arena; /* of its texts */
         char replica[IDENTITY_MAX + 1];
         char identity[IDENTITY_MAX + CHANCE_HEX + 2]; /* of this process, with chance in it */
         bool leads;                                   /* as told last */
@@ -106,16 +112,68 @@ static bool take_identity(Cluster *c, Err *err)
         return true;
 }
 
-static KubeConfig *load_config(const Config *config, Err *err)
+/* Strings are borrowed from configuration and environment. */
+static KubeConfigInput whereabouts(const Config *config)
 {
-        KubeConfigInput in = {
+        return (KubeConfigInput){
                 .path = config->kubeconfig,
                 .paths = getenv("KUBECONFIG"),
                 .host = getenv("KUBERNETES_SERVICE_HOST"),
                 .port = getenv("KUBERNETES_SERVICE_PORT"),
                 .home = getenv("HOME"),
         };
-        return kube_config_load(&in, err);
+}
+
+static void tell_server(const Cluster *c, const KubeConfig *config)
+{
+        log_info(c->in.log, "API server", LOG_CSTR("server", config->server),
+                 LOG_CSTR("origin", config->origin), LOG_CSTR("namespace", config->ns));
+}
+
+static void on_refreshed(KubeRefresh *r)
+{
+        const Cluster *c = kube_refresh_owner(r);
+        tell_server(c, kube_api_config(c->api));
+}
+
+static void on_refresh_failed(KubeRefresh *r, const Err *err)
+{
+        const Cluster *c = kube_refresh_owner(r);
+        log_warn(c->in.log, "what says where the API server is cannot be read, it stays as it was",
+                 LOG_CSTR("error", err->text));
+}
+
+/* ---- the extension server that is kept ---- */
+
+static void add_flag(Cluster *c, Str *args, const char *name, Str value)
+{
+        args[c->managed.args.n++] = arena_printf(&c->arena, "--%s=%.*s", name, STR_FMT(value));
+}
+
+static void add_flags(Cluster *c, Str *args, const char *name, const ConfigList *values)
+{
+        for (size_t i = 0; i < values->n; i++)
+                add_flag(c, args, name, values->at[i]);
+}
+
+/* Its replicas must be permitted what we are: they judge by it, and are to answer as we would. */
+static void take_settings(Cluster *c)
+{
+        const Config *config = c->in.config;
+        Str *args = arena_new_array(&c->arena, MANAGED_ARGS_MAX, sizeof *args);
+        const char *image = config->extension_image;
+        const char *account = config->extension_service_account;
+        c->managed = (ManagedSettings){
+                .namespace = str_of(c->ns),
+                .image = str_of(image != NULL ? image : ""),
+                .service_account = str_of(account != NULL ? account : ""),
+        };
+        add_flags(c, args, "watch-namespaces", &config->watch_namespaces);
+        add_flags(c, args, "allowed-cidrs", &config->allowed_cidrs);
+        add_flags(c, args, "allowed-proxies", &config->allowed_proxies);
+        add_flag(c, args, "log-level", log_level_name(config->log_level));
+        add_flag(c, args, "log-format", config->log_json ? STR("json") : STR("text"));
+        c->managed.args.at = args;
 }
 
 /* ---- start and end ---- */
@@ -157,23 +215,34 @@ static void open_writers(Cluster *c)
 
 Cluster *cluster_open(const ClusterInput *in, Err *err)
 {
-        KubeConfig *config = load_config(in->config, err);
+        KubeConfigInput where = whereabouts(in->config);
+        KubeConfig *config = kube_config_load(&where, err);
         if (config == NULL)
                 return NULL;
         Cluster *c = mem_new(sizeof *c);
         c->in = *in;
+        arena_init(&c->arena, 0);
         if (!take_identity(c, err)) {
                 kube_config_free(config);
+                arena_done(&c->arena);
                 return mem_free(c);
         }
-        log_info(in->log, "API server", LOG_CSTR("server", config->server),
-                 LOG_CSTR("origin", config->origin), LOG_CSTR("namespace", config->ns));
+        tell_server(c, config);
         c->api = kube_api_open(&(KubeApiInput){
                 .loop = in->loop,
                 .http = in->http,
                 .config = config,
         });
-        c->ns = in->config->namespace != NULL ? in->config->namespace : kube_api_config(c->api)->ns;
+        c->refresh = kube_refresh_open(&(KubeRefreshInput){
+                .api = c->api,
+                .config = &where,
+                .on_updated = on_refreshed,
+                .on_failed = on_refresh_failed,
+                .owner = c,
+        });
+        const char *ns = in->config->namespace;
+        c->ns = arena_str(&c->arena, str_of(ns != NULL ? ns : kube_api_config(c->api)->ns)).p;
+        take_settings(c);
         open_writers(c);
         return c;
 }
@@ -191,6 +260,11 @@ void cluster_begin(Cluster *c)
                 .seed = c->in.seed + 3,
                 .owner = c,
         });
+}
+
+void cluster_reread(Cluster *c)
+{
+        kube_refresh_now(c->refresh);
 }
 
 KubeApi *cluster_api(const Cluster *c)
@@ -220,6 +294,7 @@ void cluster_plan_input(Cluster *c, PlanInput *in)
                     (cluster_leads(c) ? PLAN_OPERATOR : 0U);
         in->observed = kube_objects_observed(c->objects);
         in->outside = kube_objects_outside(c->objects);
+        in->managed = c->managed.image.n > 0 ? &c->managed : NULL;
         in->wall = loop_wall(c->in.loop);
         in->replica = str_of(c->replica);
 }
@@ -267,6 +342,8 @@ Cluster *cluster_close(Cluster *c)
         c->objects = kube_objects_close(c->objects);
         c->events = kube_events_close(c->events);
         c->lease = kube_lease_close(c->lease);
+        c->refresh = kube_refresh_close(c->refresh);
         c->api = kube_api_close(c->api);
+        arena_done(&c->arena);
         return mem_free(c);
 }

@@ -36,6 +36,8 @@ typedef struct Cluster Cluster;
 Cluster *cluster_open(const ClusterInput *in, Err *err) MUST_USE;
 /* Competes for the Lease from now on, in a shape that writes. */
 void cluster_begin(Cluster *c);
+/* Reads anew where the API server is, and who we are there. */
+void cluster_reread(Cluster *c);
 KubeApi *cluster_api(const Cluster *c);
 /* Our own namespace. */
 Str cluster_namespace(const Cluster *c);

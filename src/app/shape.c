@@ -381,6 +381,8 @@ Shape *shape_open(const ShapeInput *in, Err *err)
 
 void shape_reread(Shape *s)
 {
+        if (s->cluster != NULL)
+                cluster_reread(s->cluster);
         hub_reread(s->hub);
 }
 

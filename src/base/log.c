@@ -198,6 +198,11 @@ void log_write(Log *log, LogLevel level, const char *msg, const LogField *fields
         log->write(log->ctx, (Str){line.b, line.n});
 }
 
+Str log_level_name(LogLevel level)
+{
+        return level_names[level];
+}
+
 bool log_level_parse(Str s, LogLevel *ret)
 {
         for (size_t i = 0; i < LENGTH_OF(level_names); i++) {

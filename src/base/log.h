@@ -65,3 +65,5 @@ void log_write(Log *log, LogLevel level, const char *msg, const LogField *fields
 
 /* "error", "warn", "info", "debug"; false if none of them. */
 bool log_level_parse(Str s, LogLevel *ret);
+/* The same the other way round. */
+Str log_level_name(LogLevel level);
