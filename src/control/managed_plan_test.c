@@ -62,11 +62,13 @@ static void plan(Case *c)
 
 static const PlanObject *object(const Case *c, ObservedKind kind)
 {
+        static const PlanObject none;
+
         for (size_t i = 0; i < c->plan.n_objects; i++)
                 if (c->plan.objects[i].kind == kind)
                         return &c->plan.objects[i];
         fail_msg("no object of kind %d", (int)kind);
-        return NULL;
+        return &none;
 }
 
 static Str body(const Case *c, ObservedKind kind)

@@ -107,22 +107,31 @@ static Mono now_of(const KubeEvents *e)
 
 /* --- how much noise --- */
 
+static void forget_oldest(KubeEvents *e)
+{
+        Link *oldest = list_first(&e->noises);
+        Noise *n;
+
+        INSIST(oldest != NULL);
+        n = CONTAINER_OF(oldest, Noise, link);
+        map_remove(&e->noise_by_object, digest_str(&n->object));
+        link_remove(&n->link);
+        mem_free(n);
+}
+
 static Noise *noise_of(KubeEvents *e, const Digest *object)
 {
         Noise *n = map_get(&e->noise_by_object, digest_str(object));
 
-        if (n == NULL) {
-                if (e->noise_by_object.n == KUBE_EVENTS_OBJECTS_MAX) {
-                        n = CONTAINER_OF(list_first(&e->noises), Noise, link);
-                        map_remove(&e->noise_by_object, digest_str(&n->object));
-                        link_remove(&n->link);
-                        mem_free(n);
-                }
+        if (n != NULL) {
+                link_remove(&n->link);
+        } else {
+                if (e->noise_by_object.n == KUBE_EVENTS_OBJECTS_MAX)
+                        forget_oldest(e);
                 n = mem_new(sizeof(*n));
                 n->object = *object;
                 map_put(&e->noise_by_object, digest_str(&n->object), n);
         }
-        link_remove(&n->link);
         list_add(&e->noises, &n->link);
         return n;
 }

@@ -132,21 +132,14 @@ const char *quantity_format(int64_t milli, bool is_bytes, char buf[QUANTITY_TEXT
 {
         static const char *const decimal[] = {"m", "", "k", "M", "G", "T", "P", "E"};
         static const char *const binary[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
-        int64_t whole = milli / 1000 + (milli % 1000 > 0);
-        size_t i = 0;
+        bool is_whole = is_bytes || milli % 1000 == 0;
+        int64_t n = is_whole ? milli / 1000 + (milli % 1000 > 0) : milli;
+        bool is_binary = is_bytes && n % 1024 == 0;
+        int64_t step = is_binary ? 1024 : 1000;
+        size_t i = is_binary || !is_whole ? 0 : 1;
 
-        if (is_bytes && whole % 1024 == 0 && whole > 0) {
-                for (; whole % 1024 == 0; i++)
-                        whole /= 1024;
-                snprintf(buf, QUANTITY_TEXT, "%" PRId64 "%s", whole, binary[i]);
-                return buf;
-        }
-        if (is_bytes && milli % 1000 != 0)
-                milli = whole * 1000;
-        for (; milli != 0 && milli % 1000 == 0; i++)
-                milli /= 1000;
-        if (milli == 0)
-                i = 1;
-        snprintf(buf, QUANTITY_TEXT, "%" PRId64 "%s", milli, decimal[i]);
+        for (; n != 0 && n % step == 0; i++)
+                n /= step;
+        snprintf(buf, QUANTITY_TEXT, "%" PRId64 "%s", n, is_binary ? binary[i] : decimal[i]);
         return buf;
 }
