@@ -69,6 +69,7 @@ struct KubeWatch {
         bool streams;  /* the call under way is a list so far */
         bool in_pages; /* the server offers no streamed list */
         bool synced;
+        bool forgets; /* what is being told */
         bool expired; /* an ERROR event said so */
         bool refused; /* … something else that time does not mend */
         bool closing;
@@ -130,8 +131,13 @@ static bool put(KubeWatch *w, const KubeObjectId *id, const Tree *object, Err *e
         e->round = w->round;
         is_same = str_eq(str_of(e->version), id->version);
         snprintf(e->version, sizeof(e->version), "%.*s", STR_FMT(id->version));
+        w->forgets = false;
         if (!is_same && !w->closing)
                 w->in.events.put(w, e->key, object);
+        if (w->forgets) {
+                map_remove(&w->entries, e->key);
+                mem_free(e);
+        }
         return !w->closing || err_set(err, ERR_CONFLICT, "Closed", "closed meanwhile");
 }
 
@@ -708,6 +714,11 @@ KubeWatch *kube_watch_close(KubeWatch *w)
 void *kube_watch_owner(const KubeWatch *w)
 {
         return w->in.owner;
+}
+
+void kube_watch_forget(KubeWatch *w)
+{
+        w->forgets = true;
 }
 
 bool kube_watch_is_synced(const KubeWatch *w)

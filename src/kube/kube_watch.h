@@ -73,6 +73,9 @@ KubeWatch *kube_watch_open(const KubeWatchInput *in) MUST_USE;
 /* Allowed inside its events; nothing is told after. NULL is welcome; returns NULL. */
 KubeWatch *kube_watch_close(KubeWatch *w);
 void *kube_watch_owner(const KubeWatch *w);
+/* Only inside `put`: the object is nothing to its owner, and the watch need not keep its key
+ * either. It is told again when it changes, and with a list; that it went is not told. */
+void kube_watch_forget(KubeWatch *w);
 bool kube_watch_is_synced(const KubeWatch *w);
 /* When the server last said something that was understood; 0: never. */
 Mono kube_watch_seen(const KubeWatch *w);

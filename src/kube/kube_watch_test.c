@@ -33,6 +33,7 @@ typedef struct Fixture {
         KubeWatch *watch;
         Buf told; /* "+ns/a=1 -ns/a * !Reason " */
         CloseIn close_in;
+        bool forgets; /* whatever it is told */
         size_t n_told, n_synced, n_failed;
 } Fixture;
 
@@ -66,6 +67,8 @@ static void on_put(KubeWatch *w, Str key, const Tree *object)
 {
         const Tree *meta = tree_get(object, STR("metadata"));
 
+        if (((Fixture *)kube_watch_owner(w))->forgets)
+                kube_watch_forget(w);
         told(kube_watch_owner(w), CLOSE_IN_PUT, "+%.*s=%.*s%s ", STR_FMT(key),
              STR_FMT(tree_get_str(meta, STR("resourceVersion"))),
              tree_get(object, STR("status")) == NULL ? "" : "s");
@@ -211,6 +214,28 @@ static void lists_come_in_pages_and_then_events(void **state)
         was_told(f, "+ns/c=11s +ns/a=12s -ns/b ");
         assert_int_equal(kube_watch_objects(f->watch), 2);
         assert_int_equal(kube_watch_counts(f->watch).events, 3);
+}
+
+static void what_is_forgotten_takes_no_place_and_never_went(void **state)
+{
+        Fixture *f = *state;
+
+        f->forgets = true;
+        reach_watch(f);
+        was_told(f, "+ns/a=1 +ns/b=2 * ");
+        assert_int_equal(kube_watch_objects(f->watch), 0);
+        f->forgets = false;
+        push(f, EVENT("DELETED", META("a", "u1", "11")) EVENT("MODIFIED", META("b", "u2", "12")));
+        turn_until(f, &f->n_told, 4);
+        was_told(f, "+ns/b=12s ");
+        assert_int_equal(kube_watch_objects(f->watch), 1);
+        /* Also where the watch is closed at once. */
+        f->forgets = true;
+        f->close_in = CLOSE_IN_PUT;
+        push(f, EVENT("MODIFIED", META("b", "u2", "13")));
+        turn_until(f, &f->n_told, 5);
+        assert_null(f->watch);
+        was_told(f, "+ns/b=13s ");
 }
 
 static void a_watch_goes_on_where_it_was(void **state)
@@ -667,6 +692,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(lists_come_in_pages_and_then_events),
+                TEST(what_is_forgotten_takes_no_place_and_never_went),
                 TEST(a_watch_goes_on_where_it_was),
                 TEST(an_expired_watch_lists_again),
                 TEST(an_expired_page_lists_in_one_piece),

@@ -25,7 +25,7 @@ bool secret_spec_same(const void *a, const void *b)
 
         /* All four are compared, whichever differs. */
         return (api_key & client_id & client_secret & webhook_secret) &&
-               object_meta_same(&x->meta, &y->meta);
+               object_meta_same(&x->meta, &y->meta) && str_eq(x->denied, y->denied);
 }
 
 void secret_spec_drop(Leaf *leaf)

@@ -13,6 +13,7 @@ typedef struct SecretSpec {
         Secret *client_id;
         Secret *client_secret;
         Secret *webhook_secret;
+        Str denied; /* why it may not be read: nothing is known of its values; empty: it was read */
 } SecretSpec;
 
 int secret_spec_order(const void *a, const void *b);

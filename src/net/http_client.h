@@ -18,8 +18,9 @@
 
 enum {
         /* Connections open at once; what is beyond waits within its own deadline. 256 tailnets may
-         * each have a stream of events, which keeps one for ever. */
-        HTTP_CLIENT_CONNECTIONS_MAX = 256 + 64,
+         * each have a stream of events, which keeps one for ever; so has each watch of an API
+         * server: of seven kinds in 64 namespaces, and of a Secret for each tailnet. */
+        HTTP_CLIENT_CONNECTIONS_MAX = 256 + 64 + 7 * 64 + 256,
         /* All header lines of one answer, 1xx included: a hundred times what is honest. */
         HTTP_CLIENT_HEADERS_MAX = 64 << 10,
         /* Kept of the body of an answer that is not 2xx; enough for its message. */

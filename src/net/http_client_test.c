@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "net/script_server.h"
 
@@ -718,6 +719,12 @@ static void many_at_once(void **state)
         };
         Fixture *f = *state;
         HttpRequest *r[MANY];
+        struct rlimit files;
+
+        /* Both ends are ours. */
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+        files.rlim_cur = files.rlim_max;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
         char url[64];
 
         script_server_set(&f->server, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",

@@ -14,6 +14,10 @@ static bool of_secret(const TailnetSpec *spec, const SecretSpec *s, TailnetCrede
 {
         if (s == NULL)
                 return missing(spec, "is not there", err);
+        if (s->denied.n > 0)
+                return err_set(err, ERR_DENIED, "SecretDenied", "Secret %.*s/%.*s: %.*s",
+                               STR_FMT(spec->meta.key.namespace), STR_FMT(spec->secret_name),
+                               STR_FMT(s->denied));
         bool has_id = s->client_id != NULL, has_secret = s->client_secret != NULL;
         if (s->api_key == NULL && has_id != has_secret)
                 return missing(spec,

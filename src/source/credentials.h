@@ -11,9 +11,10 @@ typedef struct Credentials {
         Secret *from_env;         /* owned; may be NULL */
 } Credentials;
 
-/* ERR_MISSING "CredentialMissing" where what the spec names is not there, or is a Secret without
- * the keys that are expected: the text names them. A spec that names nothing has none, and that is
- * for the source to judge. `secret` may be NULL. */
+/* ERR_DENIED "SecretDenied" where the Secret may not be read; ERR_MISSING "CredentialMissing" where
+ * what the spec names is not there, or is a Secret without the keys that are expected: the text
+ * names them. A spec that names nothing has none, and that is for the source to judge. `secret` may
+ * be NULL. */
 bool credentials_of(const TailnetSpec *spec, const SecretSpec *secret, Credentials *ret,
                     Err *err) MUST_USE;
 void credentials_done(Credentials *c);

@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "model/secret_spec.h"
 
 enum {
         PATH_BYTES_MAX = 1024, /* kinds, namespace and name are bounded */
@@ -60,6 +61,11 @@ static unsigned drop(KubeFeed *f, KubeKept *k)
 }
 
 /* --- what is told --- */
+
+ObjectKey kube_feed_key(const KubeFeed *f)
+{
+        return (ObjectKey){f->in.namespace, f->in.name};
+}
 
 static ObjectKey split(Str key)
 {
@@ -152,6 +158,7 @@ static void on_put(KubeWatch *w, Str key, const Tree *object)
                 KubeKept *k = map_get(&f->kept, key);
                 leaf_unref(read.leaf);
                 changed |= k != NULL ? drop(f, k) : 0;
+                kube_watch_forget(w);
         }
         arena_done(&arena);
         f->in.fn(f, changed);
@@ -232,8 +239,22 @@ static void explain(const KubeFeed *f, const Err *why, Err *ret)
                            kind->name, group);
 }
 
+/* What is kept of one that is read by name and may not be: with a round that is none, so that it
+ * goes with the first list. */
+static unsigned keep_denied(KubeFeed *f)
+{
+        char text[OBJECT_KEY_TEXT];
+        KubeKept *k = kept_of(f, object_key_text(kube_feed_key(f), text));
+        SecretSpec *s = leaf_new(sizeof *s, 256, secret_spec_drop);
+        s->meta.key.namespace = leaf_str(&s->leaf, f->in.namespace);
+        s->meta.key.name = leaf_str(&s->leaf, f->in.name);
+        s->denied = leaf_str(&s->leaf, str_of(f->err.text));
+        return put_leaf(f, k, s);
+}
+
 static void on_failed(KubeWatch *w, const Err *err)
 {
+        unsigned changed = KUBE_FEED_STATE;
         KubeFeed *f = kube_watch_owner(w);
         bool is_news = is_lasting(err) && strcmp(f->err.reason, err->reason) != 0;
         explain(f, err, &f->err);
@@ -245,15 +266,12 @@ static void on_failed(KubeWatch *w, const Err *err)
                                    : "objects cannot be read, we wait for them",
                          LOG_CSTR("kind", f->in.kind->name), LOG_STR("namespace", f->in.namespace),
                          LOG_CSTR("reason", f->err.reason), LOG_CSTR("error", f->err.text));
-        f->in.fn(f, KUBE_FEED_STATE);
+        if (f->in.kind->role == KUBE_NAMED && err->kind == ERR_DENIED && !f->synced)
+                changed |= keep_denied(f);
+        f->in.fn(f, changed);
 }
 
 /* --- the whole --- */
-
-ObjectKey kube_feed_key(const KubeFeed *f)
-{
-        return (ObjectKey){f->in.namespace, f->in.name};
-}
 
 static char *path_of(const KubeFeedInput *in)
 {

@@ -45,7 +45,7 @@ struct KubeSource {
         bool is_away; /* the log says that the server does not answer */
         Table *tables[MANIFEST_KINDS];
         Table *observed, *faults;
-        KubeWatchCounts counts[KUBE_KINDS]; /* as they were last asked for */
+        KubeWatchCounts *counts; /* of each kind, as they were last asked for; owned */
 };
 
 /* --- feeds --- */
@@ -304,16 +304,10 @@ void kube_source_want_secrets(KubeSource *k, bool want)
         post_send(&k->tell);
 }
 
-bool kube_source_knows_secret(const KubeSource *k, ObjectKey key, Err *ret_err)
+bool kube_source_knows_secret(const KubeSource *k, ObjectKey key)
 {
         const KubeFeed *f = secret_feed(k, key);
-        if (f == NULL || kube_feed_is_synced(f))
-                return f != NULL;
-        if (kube_feed_err(f)->kind != ERR_DENIED)
-                return false;
-        if (ret_err != NULL)
-                *ret_err = *kube_feed_err(f);
-        return true;
+        return f != NULL && (kube_feed_is_synced(f) || kube_feed_err(f)->kind == ERR_DENIED);
 }
 
 /* --- Tables --- */
@@ -521,10 +515,16 @@ static void on_tell(Post *p)
 KubeSource *kube_source_open(const KubeSourceInput *in)
 {
         KubeSource *k = mem_new(sizeof *k);
-        INSIST(in->namespaces.n <= KUBE_SOURCE_NAMESPACES_MAX);
         k->in = *in;
+        if (k->in.namespaces.n > KUBE_SOURCE_NAMESPACES_MAX) {
+                log_error(in->log, "too many namespaces are named, the last are not read",
+                          LOG_INT("named", in->namespaces.n),
+                          LOG_INT("max", KUBE_SOURCE_NAMESPACES_MAX));
+                k->in.namespaces.n = KUBE_SOURCE_NAMESPACES_MAX;
+        }
+        k->counts = mem_new_array(KUBE_KINDS, sizeof *k->counts);
         arena_init(&k->names, 0);
-        k->in.namespaces = arena_strlist(&k->names, in->namespaces);
+        k->in.namespaces = arena_strlist(&k->names, k->in.namespaces);
         k->in.own_namespace = arena_str(&k->names, in->own_namespace);
         kube_interest_init(&k->interest);
         timer_init(&k->again, in->loop, on_again);
@@ -570,10 +570,11 @@ const Table *kube_source_faults(const KubeSource *k)
 
 size_t kube_source_n_counts(const KubeSource *k)
 {
-        return LENGTH_OF(k->counts);
+        (void)k;
+        return KUBE_KINDS;
 }
 
-const KubeWatchCounts *kube_source_counts(KubeSource *k, size_t i, const char **ret_labels)
+const KubeWatchCounts *kube_source_counts(const KubeSource *k, size_t i, const char **ret_labels)
 {
         const Feeds *f = &k->feeds[i];
         *ret_labels = kube_kinds[i].labels;
@@ -601,5 +602,6 @@ KubeSource *kube_source_close(KubeSource *k)
         table_unref(k->faults);
         kube_interest_done(&k->interest);
         arena_done(&k->names);
+        mem_free(k->counts);
         return mem_free(k);
 }

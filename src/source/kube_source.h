@@ -36,8 +36,8 @@ typedef struct KubeSourceInput {
         Loop *loop;
         Log *log;
         KubeApi *api;       /* borrowed */
-        StrList namespaces; /* that namespaced kinds are read in, at most
-                               KUBE_SOURCE_NAMESPACES_MAX; none: all. Copied */
+        StrList namespaces; /* that namespaced kinds are read in; what is beyond
+                               KUBE_SOURCE_NAMESPACES_MAX is not; none: all. Copied */
         Str own_namespace;  /* where managed objects are; empty: none are looked at. Copied */
         KubeFact *fact;     /* borrowed; written to */
         uint64_t seed;      /* of chance */
@@ -61,15 +61,14 @@ const Table *kube_source_faults(const KubeSource *k);
  * namespaces; at first they are not. What is no longer wanted is forgotten at once. */
 void kube_source_want_secrets(KubeSource *k, bool want);
 /* Is it known whether there is a Secret of that key? Not before its watch has answered. Where the
- * answer is a refusal, *ret_err (may be NULL) says so: then it is not there as far as anybody can
- * tell. */
-bool kube_source_knows_secret(const KubeSource *k, ObjectKey key, Err *ret_err);
+ * answer is a refusal, the Table has one that says so (`denied`). */
+bool kube_source_knows_secret(const KubeSource *k, ObjectKey key);
 
 /* What became of the watches, one for each kind below kube_source_n_counts: for kube_watch_metrics,
  * with these labels (a literal). NULL: none of that kind is open. Valid until the close; anew where
  * it is asked again. */
 size_t kube_source_n_counts(const KubeSource *k);
-const KubeWatchCounts *kube_source_counts(KubeSource *k, size_t i, const char **ret_labels);
+const KubeWatchCounts *kube_source_counts(const KubeSource *k, size_t i, const char **ret_labels);
 
 /* Allowed in the KubeSourceFn. NULL is welcome. Returns NULL. */
 KubeSource *kube_source_close(KubeSource *k);

@@ -420,7 +420,7 @@ static void without_grpc_routes_we_go_on(void **state)
 static bool knows_oauth(const Fixture *f)
 {
         ObjectKey key = {STR("team-a"), STR("oauth")};
-        return kube_source_knows_secret(f->source, key, NULL);
+        return kube_source_knows_secret(f->source, key);
 }
 
 static void secrets_are_read_by_name_while_they_are_wanted(void **state)
@@ -445,10 +445,8 @@ static void secrets_are_read_by_name_while_they_are_wanted(void **state)
         Secret *one = secret_new(STR("one"));
         assert_true(secret_eq(s->api_key, one));
         /* It is known that there is none. */
-        assert_true(kube_source_knows_secret(f->source, (ObjectKey){STR("team-b"), STR("absent")},
-                                             NULL));
-        assert_false(kube_source_knows_secret(f->source, (ObjectKey){STR("team-a"), STR("other")},
-                                              NULL));
+        assert_true(kube_source_knows_secret(f->source, (ObjectKey){STR("team-b"), STR("absent")}));
+        assert_false(kube_source_knows_secret(f->source, (ObjectKey){STR("team-a"), STR("other")}));
         assert_false(was_asked(f, SECRETS));
         assert_false(was_asked(f, "/api/v1/namespaces/team-a/secrets"));
         /* Rotated. */
@@ -462,28 +460,38 @@ static void secrets_are_read_by_name_while_they_are_wanted(void **state)
         /* Another is named; then none is wanted. */
         put_tailnet(f, "team-b", "corp", "oauth");
         settle(f);
-        assert_false(kube_source_knows_secret(f->source, (ObjectKey){STR("team-b"), STR("absent")},
-                                              NULL));
+        assert_false(
+                kube_source_knows_secret(f->source, (ObjectKey){STR("team-b"), STR("absent")}));
         kube_source_want_secrets(f->source, false);
         settle(f);
         assert_int_equal(table_n(table(f, MANIFEST_SECRET)), 0);
         assert_false(knows_oauth(f));
 }
 
-static void a_secret_that_may_not_be_read_is_told(void **state)
+static bool has_plain_secret(const Fixture *f)
+{
+        const Table *t = table(f, MANIFEST_SECRET);
+        return table_n(t) == 1 && ((const SecretSpec *)t->at[0])->denied.n == 0;
+}
+
+static void a_secret_that_may_not_be_read_says_so(void **state)
 {
         Fixture *f = *state;
-        Err err = {0};
         put_tailnet(f, "team-a", "corp", "oauth");
         f->api.refuse_path = "secrets";
         f->api.refuse_answer = KUBE_SAYS("403 Forbidden", "no");
         open_source(f);
         kube_source_want_secrets(f->source, true);
         wait_for(f, knows_oauth);
-        assert_true(kube_source_knows_secret(f->source, (ObjectKey){STR("team-a"), STR("oauth")},
-                                             &err));
-        assert_int_equal(err.kind, ERR_DENIED);
-        assert_true(str_find_str(str_of(err.text), STR("secrets in team-a")) >= 0);
+        settle(f);
+        assert_int_equal(table_n(table(f, MANIFEST_SECRET)), 1);
+        const SecretSpec *s = table(f, MANIFEST_SECRET)->at[0];
+        assert_true(str_eq(s->meta.key.name, STR("oauth")));
+        assert_true(str_find_str(s->denied, STR("secrets in team-a")) >= 0);
+        assert_null(s->api_key);
+        test_api_put(&f->api, SECRETS, "team-a", "oauth", "", ",\"data\":{\"api_key\":\"b25l\"}");
+        f->api.refuse_path = NULL;
+        wait_for(f, has_plain_secret);
 }
 
 /* ---- ours and theirs ---- */
@@ -631,7 +639,7 @@ int main(void)
                 TEST(what_may_not_be_read_names_the_verbs),
                 TEST(without_grpc_routes_we_go_on),
                 TEST(secrets_are_read_by_name_while_they_are_wanted),
-                TEST(a_secret_that_may_not_be_read_is_told),
+                TEST(a_secret_that_may_not_be_read_says_so),
                 TEST(endpoints_are_ours_where_a_gateway_owns_them),
                 TEST(what_is_being_deleted_is_gone),
                 TEST(managed_objects_are_observed_in_our_namespace),

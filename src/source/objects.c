@@ -140,7 +140,7 @@ bool objects_secret(const Objects *o, const TailnetSpec *t, const SecretSpec **r
         *ret = NULL;
         if (t->secret_name.n == 0)
                 return true;
-        if (o->kube != NULL && !kube_source_knows_secret(o->kube, key, NULL))
+        if (o->kube != NULL && !kube_source_knows_secret(o->kube, key))
                 return false;
         *ret = table_find(objects_ours(o, MANIFEST_SECRET), &key, secret_spec_find);
         return true;
