@@ -5,7 +5,8 @@
     tools/docs.py [ROOT]
 
 Fails on: a page of docs/ that is longer than 150 lines (but where a program made it) or not in docs/README.md, a relative
-link that leads nowhere, and a metric that src/ names in full and docs/metrics.md does not.
+link that leads nowhere, a metric that src/ names in full and docs/metrics.md does not, and a reason of a condition that
+the code's list and docs/conditions.md do not both have.
 """
 
 import os
@@ -18,6 +19,7 @@ PAGE_LINES = 150
 MADE = "<!-- Made by `"  # first words of a page that a program prints: it is to be looked things up in, not to be read
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
 METRIC = re.compile(r'"(tailscale_gateway_[a-z_]*[a-z])"')
+CONDITION = re.compile(r'\{"(\w+)", "(\w+)"\}')
 
 
 def check_links(root, page, text, problems):
@@ -40,6 +42,19 @@ def check_metrics(root, problems):
             problems.append(f"{path}: {name} is not in docs/metrics.md")
 
 
+def check_conditions(root, problems):
+    """The reasons in the list of the code are those of the page's tables, by type."""
+    source, page = os.path.join(root, "src/model/condition.c"), os.path.join(root, "docs/conditions.md")
+    if not os.path.exists(source) or not os.path.exists(page):
+        return
+    listed, told, kind = set(CONDITION.findall(csource.read(source))), set(), ""
+    for row in re.findall(r"^\| *(`\w+`)? *\| *((?:`\w+`(?:, )?)+) *\|", csource.read(page), flags=re.M):
+        kind = row[0].strip("`") or kind
+        told |= {(kind, reason) for reason in re.findall(r"\w+", row[1])}
+    problems += [f"docs/conditions.md: {kind} {reason} is not told of" for kind, reason in sorted(listed - told)]
+    problems += [f"docs/conditions.md: {kind} {reason} is not in src/model/condition.c" for kind, reason in sorted(told - listed)]
+
+
 def check(root):
     """All problems of the tree at `root`, one line each."""
     problems = []
@@ -55,6 +70,7 @@ def check(root):
         if f"]({page.removeprefix('docs/')})" not in index:
             problems.append(f"{page}: is not in docs/README.md")
     check_metrics(root, problems)
+    check_conditions(root, problems)
     return problems
 
 

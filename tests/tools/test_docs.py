@@ -41,6 +41,14 @@ class Docs(unittest.TestCase):
         self.planted({"docs/loop.md": "[x](gone.md)\n"}, "docs/loop.md: the link to gone.md")
         self.planted({"src/a/b.c": '"tailscale_gateway_new_total"\n'}, "src/a/b.c: tailscale_gateway_new_total")
 
+    def test_conditions(self):
+        index = {"docs/README.md": CLEAN["docs/README.md"] + "[conditions](conditions.md)\n"}
+        code = {"src/model/condition.c": '{"Synced", "Good"}, {"Synced", "Bad"}, {"Held", "Good"}'}
+        page = "| condition | reason | means |\n|---|---|---|\n| `Synced` | `Good`, `Bad` | x |\n| `Held` | `Good` | y |\n"
+        self.assertEqual(self.problems({**index, **code, "docs/conditions.md": page}), [])
+        self.planted({**index, **code, "docs/conditions.md": page.replace(", `Bad`", "")}, "Synced Bad is not told of")
+        self.planted({**index, **code, "docs/conditions.md": page + "| | `New` | z |\n"}, "Held New is not in src/model/condition.c")
+
 
 if __name__ == "__main__":
     unittest.main()
