@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "control/object_body.h"
+#include "model/cert_secret.h"
 #include "model/label_value.h"
 #include "model/quantity.h"
 #include "proto/json.h"
@@ -21,8 +22,7 @@
 #define TLS_DIR "/etc/tailscale-gateway/tls"
 
 enum {
-        BODY_MAX = 256 << 10, /* the flags are the operator's own */
-        DIGEST_SHOWN = 16,    /* bytes of it */
+        DIGEST_SHOWN = 16, /* bytes of it */
 };
 
 /* What is asked for where nobody says: of a thousand endpoints a replica holds below 16 MiB. */
@@ -255,7 +255,8 @@ static void put_volumes(JsonWriter *w)
         key_text(w, "name", "tls");
         begin(w, "secret");
         key_number(w, "defaultMode", 0440);
-        key_text(w, "secretName", MANAGED_TLS_SECRET);
+        /* Replicas read the files again when they change. */
+        json_key_str(w, STR("secretName"), cert_secret_name(CERT_SECRET_SERVER));
         json_object_end(w);
         json_object_end(w);
         json_array_end(w);
@@ -347,7 +348,6 @@ static void put_object(Buf *out, const ManagedKind *k, const Wished *wished, Str
         k->put_spec(&w, wished);
         json_object_end(&w);
         json_object_end(&w);
-        INSIST(!out->failed);
 }
 
 /* --- is it as wished? --- */
@@ -429,12 +429,14 @@ static void plan_kind(const PlanInput *in, const ManagedKind *k, const Wished *w
         Digest digest;
         Str applied;
 
-        buf_init(&body, BODY_MAX);
+        buf_init(&body, OBJECT_BODY_MAX);
         put_object(&body, k, wished, (Str){0});
         digest = digest_of(buf_str(&body));
         applied = str_of(digest_hex(&digest, DIGEST_SHOWN, hex));
         put_object(&body, k, wished, applied);
-        if (is_as_wished(observed_at(in->observed, k->kind, key), applied, buf_str(&body)))
+        /* With more flags than an API server takes there is nothing that could stand there. */
+        if (body.failed ||
+            is_as_wished(observed_at(in->observed, k->kind, key), applied, buf_str(&body)))
                 return;
         plan_add_object(p, &(PlanObject){
                                    .verb = PLAN_APPLY,

@@ -11,9 +11,6 @@
 
 /* Of all three objects; the host that Envoy Gateway calls is "<it>.<namespace>.svc". */
 #define MANAGED_NAME "tailscale-gateway-extension"
-/* The Secret, in the same namespace, that a replica shows and believes by: tls.crt, tls.key, and in
- * ca.crt of whom Envoy Gateway's client certificate is. Replicas read it again when it changes. */
-#define MANAGED_TLS_SECRET "tailscale-gateway-extension-tls"
 
 enum {
         MANAGED_PORT = 5005, /* of the hooks */
