@@ -416,7 +416,7 @@ static bool is_as_wished(const Observed *o, Str applied, Str body)
         arena_init(&arena, 0);
         is = json_read(&arena, o->spec, NULL, NULL);
         wished = tree_get(json_read(&arena, body, NULL, NULL), STR("spec"));
-        yes = covers(is, wished);
+        yes = wished != NULL && covers(is, wished);
         arena_done(&arena);
         return yes;
 }
