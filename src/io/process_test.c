@@ -145,11 +145,13 @@ static void its_time_is_bounded(void **state)
 static void who_it_left_behind_is_not_waited_for(void **state)
 {
         Fixture *f = *state;
+        uint64_t pid;
 
         begin(f, "sh", "-c", "sleep 1000 & echo $!");
         finish(f);
         assert_int_equal(f->err.kind, ERR_NONE);
-        assert_int_equal(kill((pid_t)atoi(f->out), SIGKILL), 0);
+        assert_true(str_to_u64(str_trim(str_of(f->out)), INT32_MAX, &pid));
+        assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
 }
 
 static void a_close_kills(void **state)
