@@ -107,6 +107,15 @@ static void put_tailnet(const StatusWrite *w, const TailnetStatus *s, Wall last_
         doc_end(&d);
 }
 
+/* Who has just begun to lead has asked nobody yet: what the one before found stands until then. */
+static bool is_silent(const TailnetStatus *s, const Observed *o)
+{
+        const ConditionSeen *synced = observed_condition(o, STR("Synced"));
+        bool is_asked = s->presence != NULL && s->presence->polls > 0;
+        return !is_asked && synced != NULL && !str_eq(synced->reason, STR("Invalid")) &&
+               synced->observed_generation == s->spec->meta.generation;
+}
+
 static void plan_tailnet(const PlanInput *in, Plan *p, const Observed *o)
 {
         static const char *const types[] = {"Accepted", "Authenticated", "Synced", "Stale"};
@@ -121,6 +130,8 @@ static void plan_tailnet(const PlanInput *in, Plan *p, const Observed *o)
                 return;
         if (spec != NULL) {
                 s = tailnet_status_of(in->world, in->facts, spec);
+                if (fault == NULL && is_silent(&s, o))
+                        return;
                 tailnet_status_conditions(&s, in->wall, conditions);
                 overlay_fault(fault, &conditions[0]);
                 fresh = s.presence != NULL ? s.presence->last_sync : fresh;

@@ -143,6 +143,7 @@ static void a_status_is_written_on_change_and_every_ten_minutes(void **state)
         TestCluster *c = *state;
         cluster_stands_tailnet(c);
         source(c)->last_sync = c->in.wall;
+        source(c)->polls = 1;
         sync_state(c, SYNC_DONE);
         assert_non_null(status(c, OBSERVED_TAILNET));
         cluster_perform(c);
@@ -197,6 +198,28 @@ static void a_source_that_fails_is_told_and_stale_after_a_day(void **state)
         assert_condition(o, "Stale", "True", "NoGoodAnswer");
         assert_condition(o, "Synced", "False", "Stale");
         assert_true(event(c, "Stale")->is_warning);
+}
+
+/* Another operator has become the leader and has not asked anybody yet. */
+static void a_new_leader_takes_back_nothing_before_it_has_asked(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_tailnet(c);
+        source(c)->last_sync = c->in.wall;
+        source(c)->polls = 1;
+        sync_state(c, SYNC_DONE);
+        assert_non_null(status(c, OBSERVED_TAILNET));
+        cluster_perform(c);
+        *source(c) = (SourceFact){.name = "api"};
+        cluster_replace(&c->world->tailnet_states, table_new(NULL, 0, tailnet_state_order));
+        later(c, 3600);
+        assert_null(status(c, OBSERVED_TAILNET));
+        source(c)->polls = 1;
+        sync_state(c, SYNC_STALE);
+        assert_condition(status(c, OBSERVED_TAILNET), "Synced", "False", "Failing");
+        source(c)->polls = 0;
+        ((TailnetSpec *)(uintptr_t)c->world->tailnets->at[0])->meta.generation++;
+        assert_condition(status(c, OBSERVED_TAILNET), "Synced", "Unknown", "Failing");
 }
 
 /* A reason that is in no list (a server's own word) is "Other", and the message tells. */
@@ -418,6 +441,7 @@ int main(void)
                 TEST(a_tailnet_says_what_was_found),
                 TEST(a_status_is_written_on_change_and_every_ten_minutes),
                 TEST(a_source_that_fails_is_told_and_stale_after_a_day),
+                TEST(a_new_leader_takes_back_nothing_before_it_has_asked),
                 TEST(reasons_are_of_a_closed_list),
                 TEST(what_the_administrator_forbids_is_not_accepted),
                 TEST(a_gateway_says_what_is_programmed),

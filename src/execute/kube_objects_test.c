@@ -169,6 +169,10 @@ static int setup(void **state)
                          STR("{\"metadata\":{\"namespace\":\"demo\",\"name\":\"corp\"}}")),
                "new");
         facts_init(&f->facts);
+        SourceFact *source = &facts_tailnet(&f->facts, tailnet)->sources[SOURCE_PRIMARY];
+        source->name = "api";
+        source->polls = 1;
+        source->last_sync = loop_wall(f->server.w.loop);
         make_world(f, "api");
         make_report(f, REVISION);
         f->roles = PLAN_OPERATOR;
