@@ -204,6 +204,7 @@ static void on_over(Post *p)
 
         timer_clear(&l->next);
         timer_clear(&l->giving_up);
+        kube_api_hook_remove(&l->hook);
         l->call = kube_call_close(l->call);
         l->inside++;
         if (l->in.events.on_released != NULL)

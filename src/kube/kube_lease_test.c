@@ -335,6 +335,11 @@ static void a_release_is_bounded(void **state)
         was_told(f, "");
         test_clock_advance(&f->w.time, SPAN_S(KUBE_LEASE_RELEASE_S));
         was_told(f, "released ");
+        /* It is over, also elsewhere. */
+        script_server_set(&f->w.server, OURS("9"), SCRIPT_CLOSE);
+        kube_api_update(f->w.api, kube_world_config(f->w.server.port, "{token: xyz}"));
+        kube_api_update(f->w.api, kube_world_config(1, "{token: xyz}"));
+        kube_turns(&f->w, 20);
         test_clock_advance(&f->w.time, SPAN_S(60));
         kube_turns(&f->w, 20);
         was_told(f, "");

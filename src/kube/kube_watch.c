@@ -753,6 +753,8 @@ KubeWatchCounts kube_watch_counts(const KubeWatch *w)
 
 static const MetricDesc metrics[] = {
         ROW(PREFIX "watch_lists_total", METRIC_COUNTER, lists, "Lists of a kind that came whole."),
+        ROW(PREFIX "watch_lists_streamed_total", METRIC_COUNTER, streamed,
+            "Lists of a kind that came whole, and not in pages."),
         ROW(PREFIX "watch_watches_total", METRIC_COUNTER, watches,
             "Watches of a kind that were asked for."),
         ROW(PREFIX "watch_events_total", METRIC_COUNTER, events,
