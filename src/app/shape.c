@@ -311,7 +311,9 @@ static void open_hub(Shape *s)
         if (s->cluster != NULL) {
                 in.kube = cluster_api(s->cluster);
                 in.namespaces = s->policy->watch_namespaces;
-                in.own_namespace = cluster_namespace(s->cluster);
+                /* What is managed is the operator's to know; a replica's role does not give it. */
+                if (s->config->shape != SHAPE_EXTENSION)
+                        in.own_namespace = cluster_namespace(s->cluster);
                 in.on_observed = on_observed;
         } else {
                 in.resources = s->config->resources;

@@ -340,6 +340,7 @@ static bool has_socket(StrList allowed, Str path)
 
 bool policy_admits_proxy(const Policy *p, const struct ProxyAddr *proxy, Err *err)
 {
+        bool is_v6 = str_find(proxy->ip, ':') >= 0;
         IpAddr a;
 
         if (is_open(p))
@@ -351,8 +352,9 @@ bool policy_admits_proxy(const Policy *p, const struct ProxyAddr *proxy, Err *er
                                STR_FMT(proxy->path));
         return (ip_parse(proxy->ip, &a) && has(&p->allowed_proxies, &a)) ||
                err_set(err, ERR_DENIED, "ProxyRefused",
-                       "proxy %.*s, port %u, is not within the operator's --allowed-proxies",
-                       STR_FMT(proxy->ip), (unsigned)proxy->port);
+                       "proxy %s%.*s%s:%u is not within the operator's --allowed-proxies",
+                       is_v6 ? "[" : "", STR_FMT(proxy->ip), is_v6 ? "]" : "",
+                       (unsigned)proxy->port);
 }
 
 /* ---- sources ---- */

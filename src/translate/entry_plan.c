@@ -25,6 +25,15 @@ static void refuse_shared(Arena *a, const Proxies *proxies, ObjectKey tailnet, E
         }
 }
 
+/* A name that stands for what is refused is named, too. */
+static Str gap_text(Arena *a, const ProxyGaps *gaps)
+{
+        ProxyAddr literal;
+        bool is_name = !proxy_parse(gaps->refused, &literal);
+        return arena_printf(a, "proxyAddresses: %.*s%s%s", is_name ? (int)gaps->refused.n : 0,
+                            gaps->refused.p, is_name ? ": " : "", gaps->err.text);
+}
+
 static void refuse_without_proxy(Arena *a, const ProxyGaps *gaps, EntryPlan *p)
 {
         if (gaps->refused.n > 0)
@@ -62,8 +71,7 @@ static void find_proxies(Arena *a, const Proxies *proxies, EntryPlan *p)
         p->n_proxies = proxies_find(proxies, given, found, &gaps);
         p->proxies = found;
         if (gaps.refused.n > 0)
-                p->gap = arena_printf(a, "proxyAddresses: %.*s: %s", STR_FMT(gaps.refused),
-                                      gaps.err.text);
+                p->gap = gap_text(a, &gaps);
         if (p->n_proxies == 0)
                 refuse_without_proxy(a, &gaps, p);
         refuse_shared(a, proxies, key, p);
