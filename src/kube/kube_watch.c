@@ -319,6 +319,10 @@ static void fail(KubeWatch *w, const Err *err, Span at_least)
 static void note_expired(KubeWatch *w)
 {
         w->counts.expired++;
+        /* A streamed list has nothing that can expire; a server that says so is not at ease with
+         * it. */
+        if (w->streams)
+                w->cut_lists = KUBE_WATCH_TRIES;
         list_again(w);
         go_on_in(w, kube_delay_jitter(&w->chance, SPAN_S(KUBE_RELIST_JITTER_S)));
 }
