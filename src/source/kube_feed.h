@@ -48,8 +48,11 @@ typedef struct KubeFeedInput {
         void *owner;
 } KubeFeedInput;
 
+/* Begins to list; nothing is told before the return. Never NULL. */
 KubeFeed *kube_feed_open(const KubeFeedInput *in) MUST_USE;
+/* As its input had them. */
 void *kube_feed_owner(const KubeFeed *f);
+/* One of kube_kinds. */
 const KubeKind *kube_feed_kind(const KubeFeed *f);
 /* The namespace and the name that are read; either may be empty. */
 ObjectKey kube_feed_key(const KubeFeed *f);

@@ -45,7 +45,9 @@ typedef struct KubeSourceInput {
         void *owner;
 } KubeSourceInput;
 
+/* Begins to list; nothing is told before the return. Never NULL. */
 KubeSource *kube_source_open(const KubeSourceInput *in) MUST_USE;
+/* As its input had it. */
 void *kube_source_owner(const KubeSource *k);
 /* Has every kind been listed once? It stays so. */
 bool kube_source_is_read(const KubeSource *k);

@@ -75,7 +75,11 @@ static inline void test_api_fill(TestApi *a, TestCollection *c)
 static inline void test_api_begin_watch(TestApi *a, TestCollection *c, Str request)
 {
         ptrdiff_t at = str_find_str(request, STR("resourceVersion="));
-        unsigned since = at >= 0 ? (unsigned)atoi(request.p + at + strlen("resourceVersion=")) : 0;
+        uint64_t since = 0;
+        Str rest =
+                at >= 0 ? str_sub(request, (size_t)at + strlen("resourceVersion="), 20) : (Str){0};
+        Str digits = str_sub(rest, 0, strspn(rest.n > 0 ? rest.p : "", "0123456789"));
+        IGNORE(str_to_u64(digits, UINT64_MAX, &since), "0 where there is none");
         buf_reset(&c->events);
         buf_printf(&c->events, "HTTP/1.1 200 OK\r\n\r\n");
         for (size_t i = 0; i < a->n_objects; i++) {
@@ -158,15 +162,13 @@ static inline ScriptPath *test_api_find(ScriptServer *s, Str request)
 
 static inline void test_api_tell(TestApi *a, const TestObject *o, const char *type)
 {
-        char *line = NULL;
-        int n = asprintf(&line, "{\"type\":\"%s\",\"object\":%s}\n", type, o->json);
-        INSIST(n > 0);
+        Buf line CLEANUP(buf_done);
+        buf_init(&line, 1 << 20);
+        buf_printf(&line, "{\"type\":\"%s\",\"object\":%s}\n", type, o->json);
         for (size_t i = 0; i < a->n_collections; i++) {
                 if (test_api_fits(&a->collections[i], o))
-                        script_server_push(&a->w.server, &a->collections[i].watch,
-                                           str_make(line, (size_t)n));
+                        script_server_push(&a->w.server, &a->collections[i].watch, buf_str(&line));
         }
-        free(line);
 }
 
 static inline TestObject *test_api_object(TestApi *a, const char *path, const char *ns,
@@ -193,16 +195,20 @@ static inline void test_api_put(TestApi *a, const char *path, const char *ns, co
 {
         TestObject *o = test_api_object(a, path, ns, name);
         char *old = o->json;
+        Buf json;
         o->version = ++a->version;
         if (old == NULL)
                 o->uid = a->version;
-        INSIST(asprintf(&o->json,
-                        "{\"metadata\":{\"name\":\"%s\",%s%s%s\"uid\":\"u%u\","
-                        "\"resourceVersion\":\"%u\",\"generation\":%u%s}%s}",
-                        name, ns[0] != '\0' ? "\"namespace\":\"" : "", ns,
-                        ns[0] != '\0' ? "\"," : "", o->uid, o->version, o->version, meta,
-                        body) > 0);
-        free(old);
+        buf_init(&json, 1 << 20);
+        buf_printf(
+                &json,
+                "{\"metadata\":{\"name\":\"%s\",%s%s%s\"uid\":\"u%u\",\"resourceVersion\":\"%u\","
+                "\"generation\":%u%s}%s}",
+                name, ns[0] != '\0' ? "\"namespace\":\"" : "", ns, ns[0] != '\0' ? "\"," : "",
+                o->uid, o->version, o->version, meta, body);
+        o->json = buf_take(&json, NULL);
+        INSIST(o->json != NULL);
+        mem_free(old);
         test_api_tell(a, o, old == NULL ? "ADDED" : "MODIFIED");
 }
 
@@ -212,8 +218,7 @@ static inline void test_api_remove(TestApi *a, const char *path, const char *ns,
         INSIST(o->json != NULL);
         a->version++;
         test_api_tell(a, o, "DELETED");
-        free(o->json);
-        o->json = NULL;
+        o->json = mem_free(o->json);
 }
 
 static inline void test_api_init(TestApi *a)
@@ -227,7 +232,7 @@ static inline void test_api_done(TestApi *a)
 {
         kube_world_done(&a->w);
         for (size_t i = 0; i < a->n_objects; i++)
-                free(a->objects[i].json);
+                mem_free(a->objects[i].json);
         for (size_t i = 0; i < a->n_collections; i++) {
                 buf_done(&a->collections[i].answer);
                 buf_done(&a->collections[i].events);

@@ -27,7 +27,9 @@ typedef struct ObjectsInput {
         void *owner;
 } ObjectsInput;
 
+/* Directories are read at once; of an API server nothing is known yet. Never NULL. */
 Objects *objects_open(const ObjectsInput *in) MUST_USE;
+/* As its input had it. */
 void *objects_owner(const Objects *o);
 /* Was all of it read once? */
 bool objects_are_read(const Objects *o);
