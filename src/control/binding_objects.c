@@ -192,7 +192,7 @@ static Str served_of(const HookFact *f)
 static bool can_answer(const PlanInput *in, const Observed *o, const HookFact *f)
 {
         const GatewayReport *g = table_find(in->report->gateways, &o->key, gateway_report_find);
-        if (f->error[0] != '\0')
+        if (f != NULL && f->error[0] != '\0')
                 return true;
         return g != NULL ? str_eq(str_of(g->revision), o->revision)
                          : str_eq(o->revision, STR(PLAN_REVISION_EMPTY));
@@ -210,6 +210,35 @@ static bool owes_attempt(const PlanInput *in, const Observed *o, const HookFact 
                 return !str_eq(served_of(f), o->revision) && can_answer(in, o, f);
         return unknown != NULL && unknown->owes_attempt &&
                written_of(in, o->key)->attempt_at.ns == 0;
+}
+
+static bool is_said_by_any(const Observed *o)
+{
+        for (size_t i = 0; i < o->n_served; i++) {
+                if (str_eq(o->served[i].revision, o->revision))
+                        return true;
+        }
+        return false;
+}
+
+/*
+ * Has nobody said for long that what stands there was served? Whoever answered Envoy Gateway
+ * otherwise may be gone, and what it owed with it. Each replica raises the attempt once for a
+ * revision, at a moment of its own, so that as a rule one does.
+ */
+static bool is_forgotten(const PlanInput *in, Plan *p, const Observed *o, const HookFact *f)
+{
+        const BindingWritten *w = written_of(in, o->key);
+        if (w->since.ns == 0 || is_said_by_any(o) || !can_answer(in, o, f) ||
+            (w->attempt_at.ns != 0 && !mono_before(w->attempt_at, w->since)))
+                return false;
+        Digest own = digest_of(in->replica);
+        Mono due = mono_add(w->since, SPAN_MS(PLAN_BINDING_FORGOTTEN_MS +
+                                              own.b[0] * PLAN_BINDING_FORGOTTEN_MS / 256));
+        if (!mono_before(in->now, due))
+                return true;
+        plan_again(p, due);
+        return false;
 }
 
 static void raise_attempt(const PlanInput *in, Plan *p, const Observed *o)
@@ -251,7 +280,7 @@ static void plan_replica(const PlanInput *in, Plan *p)
                         continue;
                 const HookFact *f = facts_find_hook(in->facts, o->key);
                 Str served = served_of(f);
-                if (owes_attempt(in, o, f))
+                if (owes_attempt(in, o, f) || is_forgotten(in, p, o, f))
                         raise_attempt(in, p, o);
                 if (replica.n > 0 && served.n > 0 && str_eq(served, o->revision) &&
                     !has_said(o, replica, served))

@@ -363,6 +363,37 @@ static void a_call_of_an_unknown_gateway_raises_each_once(void **state)
         assert_int_equal(c->plan.n_objects, 0);
 }
 
+/* Who answered otherwise may be gone, and with it what it owed. */
+static void what_nobody_served_is_asked_for_once(void **state)
+{
+        TestCluster *c = *state;
+        c->in.roles = PLAN_REPLICA;
+        cluster_wish(c, "r1");
+        stands(c, "r1", 2, "", "");
+        c->written.since = (Mono){SPAN_S(100).ns};
+        c->in.now = (Mono){SPAN_S(119).ns};
+        cluster_plan(c);
+        assert_int_equal(c->plan.n_objects, 0);
+        assert_true(c->plan.again.ns >= SPAN_S(120).ns && c->plan.again.ns <= SPAN_S(140).ns);
+        c->in.now = c->plan.again;
+        cluster_plan(c);
+        assert_true(cluster_says(only(c, PLAN_APPLY), "\"attempt\":3"));
+        c->written.attempt_at = c->in.now;
+        c->in.now = (Mono){SPAN_S(1000).ns};
+        cluster_plan(c);
+        assert_int_equal(c->plan.n_objects, 0);
+        c->written.attempt_at = (Mono){SPAN_S(99).ns};
+        cluster_plan(c);
+        assert_int_equal(c->plan.n_objects, 1);
+        stands(c, "r1", 2, SERVED("another", "r1"), "");
+        cluster_plan(c);
+        assert_int_equal(c->plan.n_objects, 0);
+        cluster_wish(c, "r2");
+        stands(c, "r1", 2, "", "");
+        cluster_plan(c);
+        assert_int_equal(c->plan.n_objects, 0);
+}
+
 /* ---- both, and neither ---- */
 
 static void each_role_plans_its_own(void **state)
@@ -404,6 +435,7 @@ int main(void)
                 TEST(nothing_is_owed_that_cannot_be_answered_yet),
                 TEST(the_empty_contribution_is_served_by_an_answer_without_anything),
                 TEST(a_call_of_an_unknown_gateway_raises_each_once),
+                TEST(what_nobody_served_is_asked_for_once),
                 TEST(each_role_plans_its_own),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,9 @@ enum {
         /* In Kubernetes, of a Binding that is to go: for so long it waits until somebody has
          * served the empty contribution. Envoy Gateway may be gone for good. */
         PLAN_BINDING_UNANSWERED_S = 600,
+        /* In Kubernetes, of a Binding whose revision nobody said to have served: a replica raises
+         * the attempt after this, up to as long again. */
+        PLAN_BINDING_FORGOTTEN_MS = 20000,
         /* What a replica said that it served is taken away when another one has served what is
          * wanted and this is so old: it is gone, or Envoy Gateway asks it no more. */
         PLAN_SERVED_KEPT_S = 600,

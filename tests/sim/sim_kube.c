@@ -9,7 +9,8 @@
  *  3. What users wrote is never changed.
  *  4. When all is well again, TailscaleEndpoints are exactly what is true, each Binding names a
  *     revision that the extension server has, and every process would answer the same.
- *  5. Then nothing is written but the Lease.
+ *  5. Then what is wanted has been served, and nothing is written but the Lease, and every ten
+ *     minutes when a tailnet was synced last.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "base/mem.h"
 #include "io/testing.h"
 #include "played_api.h"
+#include "played_eg.h"
 #include "proto/json.h"
 #include "tailnet/tailnet_kind.h"
 
@@ -28,7 +30,8 @@ enum {
         OPERATORS = 2,
         SHAPES = OPERATORS + 1,
         DEVICES = 8,
-        STEP_MS = 250,
+        STEP_MS = 500,
+        CALM_STEP_MS = 1000,
         TURNS_MAX = 400, /* of one step; more would be a loop that never rests */
         QUIET_TURNS = 3, /* in which nothing happened: the step is over */
         ACTS_MIN = 6,
@@ -38,7 +41,10 @@ enum {
         CALM_S = 240,
         QUIET_S = 60,
         EPOCH_S = 1000,
+        ARGS_MAX = 16,
+        HEARTBEATS_MAX = 2, /* in QUIET_S: one of each object that has one */
         STORY_MAX = 256 << 10,
+        DETAIL_MAX = 256,
 };
 
 #define GROUP   "/apis/gateway.tailscale.com/v1alpha1"
@@ -66,12 +72,15 @@ typedef struct Play {
         TestDir dir;
         PlayedApi api;
         Process processes[SHAPES];
+        PlayedEg *eg;
         uint64_t chance;
         PlayedTruth truth;
+        bool seen[DEVICES];   /* in TailscaleEndpoints, since it joined and nobody deleted any */
+        unsigned heartbeats;  /* in quiet: lastSync, every ten minutes */
         bool writes_expected; /* false: all but the Lease is a violation */
         unsigned long long starts;
         const char *violation;
-        char detail[256];
+        char detail[DETAIL_MAX];
         Buf story;
 } Play;
 
@@ -100,7 +109,7 @@ static void violate(Play *p, const char *what, const char *detail)
         if (p->violation != NULL)
                 return;
         p->violation = what;
-        snprintf(p->detail, sizeof(p->detail), "%s", detail);
+        snprintf(p->detail, sizeof(p->detail), "%.*s", DETAIL_MAX - 1, detail);
         tell_story(p, "VIOLATION: %s: %s", what, detail);
 }
 
@@ -203,7 +212,13 @@ static void on_write(void *owner, const PlayedCall *c)
                 violate(p, "an extension server writes more than Bindings", text);
         if (!is_replica && !holds_lease(p, c->client))
                 violate(p, "an operator writes without the Lease", text);
-        if (!p->writes_expected && c->status <= 201)
+        bool is_users = is_of(c, "tailscaletailnets") || is_of(c, "tailscalegateways");
+        if ((is_users && !str_eq(c->target.sub, STR("status"))) || is_of(c, "gateways") ||
+            is_of(c, "namespaces"))
+                violate(p, "what a user wrote is written to", text);
+        bool tells_time = str_eq(c->target.sub, STR("status")) && !is_of(c, "tailscalegateways");
+        if (!p->writes_expected && c->status <= 201 &&
+            (!tells_time || ++p->heartbeats > HEARTBEATS_MAX))
                 violate(p, "a write when all is as wished", text);
 }
 
@@ -256,18 +271,28 @@ static void on_drained(void *owner)
         (void)owner;
 }
 
+static void socket_of(const Play *p, unsigned i, char ret[TEST_PATH])
+{
+        INSIST(snprintf(ret, TEST_PATH, "unix://%s/%s", p->dir.path, p->processes[i].client) <
+               TEST_PATH);
+}
+
 static void start(Play *p, unsigned i)
 {
         Process *x = &p->processes[i];
         Err err = {0};
-        char socket[TEST_PATH];
-        char *argv[] = {
-                "--kubeconfig",        x->kubeconfig, "--namespace",      "tsgw",
-                "--identity",          x->client,     "--admin-address=", "--metrics-address=",
-                "--extension-address", socket};
-        int argc = (int)LENGTH_OF(argv) - (i < OPERATORS ? 2 : 0);
+        char socket[TEST_PATH], line[1024], *argv[ARGS_MAX], *rest = NULL;
+        int argc = 0;
 
-        snprintf(socket, sizeof(socket), "unix://%s/%s", p->dir.path, x->client);
+        socket_of(p, i, socket);
+        snprintf(line, sizeof(line),
+                 "--kubeconfig %s --namespace tsgw --identity %s --admin-address= "
+                 "--metrics-address= %s%s",
+                 x->kubeconfig, x->client,
+                 i < OPERATORS ? "" : "--extension-address=", i < OPERATORS ? "" : socket);
+        for (char *word = strtok_r(line, " ", &rest); word != NULL && argc < ARGS_MAX;
+             word = strtok_r(NULL, " ", &rest))
+                argv[argc++] = word;
         INSIST(config_read(&x->config, i < OPERATORS ? SHAPE_OPERATOR : SHAPE_EXTENSION, argc, argv,
                            &err));
         x->log = (Log){.level = LOG_ERROR};
@@ -321,12 +346,9 @@ static void write_kubeconfig(Play *p, Process *x)
 
 /* ---- time ---- */
 
-static unsigned count_of(const Play *p, bool *ret_there)
+static void find_devices(const Play *p, bool *ret_there)
 {
-        unsigned n = 0;
-
-        for (unsigned i = 0; i < DEVICES; i++)
-                ret_there[i] = false;
+        memset(ret_there, 0, DEVICES * sizeof(bool));
         LIST_FOREACH (PlayedObject, o, &p->api.store.objects, link) {
                 if (strcmp(o->plural, "tailscaleendpoints") != 0)
                         continue;
@@ -334,33 +356,47 @@ static unsigned count_of(const Play *p, bool *ret_there)
                         char name[32];
 
                         snprintf(name, sizeof(name), "\"name\":\"api-%u\"", i);
-                        if (strstr(o->json, name) != NULL) {
+                        if (strstr(o->json, name) != NULL)
                                 ret_there[i] = true;
-                                n++;
-                        }
                 }
         }
-        return n;
 }
 
-static void step(Play *p)
+/* Nothing that is there goes away. */
+static void check_kept(Play *p)
+{
+        bool there[DEVICES];
+        char text[32];
+
+        find_devices(p, there);
+        for (unsigned i = 0; i < DEVICES; i++) {
+                snprintf(text, sizeof(text), "api-%u", i);
+                if (p->truth.there[i] && p->seen[i] && !there[i])
+                        violate(p, "a device that is there lost its endpoint", text);
+                p->seen[i] = there[i] && p->truth.there[i];
+        }
+}
+
+static void step(Play *p, Span time)
 {
         unsigned quiet = 0;
 
-        test_clock_advance(&p->time, SPAN_MS(STEP_MS));
+        test_clock_advance(&p->time, time);
         for (unsigned i = 0; i < TURNS_MAX && quiet < QUIET_TURNS; i++) {
                 uint64_t before = p->api.activity;
 
                 played_api_tell(&p->api);
                 loop_turn(p->loop, SPAN_MS(0));
-                quiet = p->api.activity == before ? quiet + 1 : 0;
+                bool asked = played_eg_turn(p->eg);
+                quiet = p->api.activity == before && !asked ? quiet + 1 : 0;
         }
+        check_kept(p);
 }
 
-static void pass(Play *p, Span time)
+static void pass(Play *p, Span time, int64_t step_ms)
 {
-        for (int64_t left = time.ns; left > 0 && p->violation == NULL; left -= SPAN_MS(STEP_MS).ns)
-                step(p);
+        for (int64_t left = time.ns; left > 0 && p->violation == NULL; left -= SPAN_MS(step_ms).ns)
+                step(p, SPAN_MS(step_ms));
 }
 
 /* ---- a schedule ---- */
@@ -376,7 +412,7 @@ static void calm(Play *p)
                         start(p, i);
         }
         tell_story(p, "calm");
-        pass(p, SPAN_S(CALM_S));
+        pass(p, SPAN_S(CALM_S), CALM_STEP_MS);
 }
 
 static void check_true(Play *p)
@@ -384,7 +420,7 @@ static void check_true(Play *p)
         bool there[DEVICES];
         char text[64];
 
-        IGNORE(count_of(p, there), "each is looked at");
+        find_devices(p, there);
         for (unsigned i = 0; i < DEVICES; i++) {
                 snprintf(text, sizeof(text), "api-%u is %sthere", i, there[i] ? "" : "not ");
                 if (there[i] != p->truth.there[i])
@@ -415,7 +451,7 @@ static void act(Play *p)
         static const PlayedApiFaults bad = {20, 20, 30, 30, 10, 200};
         unsigned i = dice(p, SHAPES), d = dice(p, DEVICES);
 
-        switch (dice(p, 11)) {
+        switch (dice(p, 12)) {
         case 0:
                 p->truth.there[d] = true;
                 tell_story(p, "api-%u joins", d);
@@ -460,7 +496,12 @@ static void act(Play *p)
                 p->truth.well = !p->truth.well;
                 tell_story(p, "the control server %s", p->truth.well ? "answers" : "fails");
                 break;
+        case 10:
+                p->truth.there[d] = false;
+                tell_story(p, "api-%u leaves", d);
+                break;
         default:
+                memset(p->seen, 0, sizeof(p->seen));
                 LIST_FOREACH (PlayedObject, o, &p->api.store.objects, link) {
                         char path[512];
 
@@ -473,15 +514,26 @@ static void act(Play *p)
                         break;
                 }
         }
-        pass(p, SPAN_MS(1 + dice(p, ACT_MAX_S * 1000)));
+        pass(p, SPAN_MS(1 + dice(p, ACT_MAX_S * 1000)), STEP_MS);
+}
+
+/* What is wanted was served, and who looks at the TailscaleGateway is told so. */
+static void check_served(Play *p)
+{
+        static const char programmed[] = "\"type\":\"Programmed\",\"status\":\"True\"";
+        const char *gateway = played_api_get(&p->api, OURS("tailscalegateways/corp"));
+
+        if (gateway == NULL || strstr(gateway, programmed) == NULL)
+                violate(p, "it is not Programmed", gateway != NULL ? gateway : "");
 }
 
 /* From when all is well and settled: nothing moves. */
 static void check_quiet(Play *p)
 {
         p->writes_expected = false;
+        p->heartbeats = 0;
         tell_story(p, "quiet");
-        pass(p, SPAN_S(QUIET_S));
+        pass(p, SPAN_S(QUIET_S), CALM_STEP_MS);
         p->writes_expected = true;
 }
 
@@ -494,13 +546,15 @@ static void play(Play *p)
                 p->truth.there[i] = dice(p, 2) == 0;
         for (unsigned i = 0; i < SHAPES; i++)
                 start(p, i);
-        pass(p, SPAN_S(20));
+        pass(p, SPAN_S(20), STEP_MS);
         for (unsigned i = 0; i < n && p->violation == NULL; i++)
                 act(p);
         if (p->violation == NULL)
                 calm(p);
         if (p->violation == NULL)
                 check_true(p);
+        if (p->violation == NULL)
+                check_served(p);
         if (p->violation == NULL)
                 check_quiet(p);
 }
@@ -527,11 +581,20 @@ static bool play_seed(uint64_t seed, bool verbose)
                 p->api.clients[i] = p->processes[i].client;
                 write_kubeconfig(p, &p->processes[i]);
         }
+        Err err = {0};
+        PlayedEgInput eg = {.loop = p->loop,
+                            .api = &p->api,
+                            .binding = GROUP "/namespaces/tsgw/tailscalegatewaybindings/eg"};
+        char socket[TEST_PATH];
+        socket_of(p, OPERATORS, socket);
+        INSIST(address_parse(str_of(socket), &eg.server, &err));
+        p->eg = played_eg_new(&eg);
         play(p);
         bool good = p->violation == NULL;
         if (!good || verbose)
                 printf("seed %llu: %s %s\n%.*s\n", (unsigned long long)seed,
                        good ? "good" : p->violation, p->detail, STR_FMT(buf_str(&p->story)));
+        p->eg = played_eg_free(p->eg);
         for (unsigned i = 0; i < SHAPES; i++)
                 stop(&p->processes[i]);
         played_api_close(&p->api);
