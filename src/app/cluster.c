@@ -6,6 +6,7 @@
 #include "app/cluster.h"
 
 #include "admin/admin.h"
+#include "app/cert_keeper.h"
 #include "base/mem.h"
 #include "control/managed_plan.h"
 #include "execute/kube_objects.h"
@@ -32,6 +33,7 @@ struct Cluster {
         KubeEvents *events;
         KubeObjects *objects; /* NULL: no more */
         KubeLease *lease;     /* NULL: this shape does not compete, or not yet */
+        CertKeeper *certs;    /* NULL: no extension server is kept, or no more */
         const char *ns;
         ManagedSettings managed;
         Arena arena; /* of its texts */
@@ -48,6 +50,8 @@ static void tell_lead(Cluster *c, bool leads)
                 return;
         c->leads = leads;
         log_info(c->in.log, leads ? "leading" : "not leading", LOG_CSTR("identity", c->identity));
+        if (leads && c->certs != NULL)
+                cert_keeper_look(c->certs);
         c->in.on_lead(c->in.owner, leads);
 }
 
@@ -90,6 +94,11 @@ static Span may_write(void *owner, PlanRole role)
         if (role == PLAN_REPLICA)
                 return SPAN_S(KUBE_WRITE_DEADLINE_S);
         return cluster_leads(c) ? kube_lease_left(c->lease) : (Span){0};
+}
+
+static Span may_write_certs(void *owner)
+{
+        return may_write(owner, PLAN_OPERATOR);
 }
 
 /* ---- who we are ---- */
@@ -260,6 +269,19 @@ void cluster_begin(Cluster *c)
                 .seed = c->in.seed + 3,
                 .owner = c,
         });
+        if (c->managed.image.n == 0)
+                return;
+        c->certs = cert_keeper_open(&(CertKeeperInput){
+                .loop = c->in.loop,
+                .log = c->in.log,
+                .api = c->api,
+                .own_namespace = str_of(c->ns),
+                .eg_namespace = str_of(c->in.config->gateway_namespace),
+                .service = STR(MANAGED_NAME),
+                .seed = c->in.seed + 4,
+                .may_write = may_write_certs,
+                .owner = c,
+        });
 }
 
 void cluster_reread(Cluster *c)
@@ -311,6 +333,7 @@ bool cluster_is_writing(const Cluster *c)
 
 void cluster_release(Cluster *c)
 {
+        c->certs = cert_keeper_close(c->certs);
         c->objects = kube_objects_close(c->objects);
         if (c->lease != NULL)
                 kube_lease_release(c->lease);
@@ -330,6 +353,8 @@ void cluster_view(const Cluster *c, AdminView *v)
                                             "verb=\"delete\""};
         if (c->lease != NULL)
                 add(v, &kube_lease_metrics, kube_lease_counts(c->lease), "");
+        if (c->certs != NULL)
+                cert_keeper_view(c->certs, v);
         add(v, &kube_events_metrics, kube_events_counts(c->events), "");
         for (size_t i = 0; c->objects != NULL && i < LENGTH_OF(verbs); i++)
                 add(v, &kube_write_metrics, &kube_objects_counts(c->objects)->verbs[i], verbs[i]);
@@ -339,6 +364,7 @@ Cluster *cluster_close(Cluster *c)
 {
         if (c == NULL)
                 return NULL;
+        c->certs = cert_keeper_close(c->certs);
         c->objects = kube_objects_close(c->objects);
         c->events = kube_events_close(c->events);
         c->lease = kube_lease_close(c->lease);
