@@ -14,6 +14,14 @@ struct KubeAsk {
         KubeApi *api;
         Arena *arena; /* of the question that is under way */
         CheckFound *found;
+        KubeCall *call;
+        bool again; /* it said: later */
+        Timer pause;
+};
+
+enum {
+        TRIES = 5,
+        PAUSE_MS = 500, /* a server that has just started says 429 for a moment */
 };
 
 static void on_done(KubeCall *c, const KubeResult *result)
@@ -25,28 +33,44 @@ static void on_done(KubeCall *c, const KubeResult *result)
         *f = (CheckFound){.err = result->err};
         if (result->err.kind == ERR_NONE)
                 f->object = json_read_within(a->arena, result->body, &limits, NULL, &f->err);
+        a->again = result->status == 429;
         loop_stop(a->loop);
+}
+
+static void on_pause(Timer *t)
+{
+        loop_stop(CONTAINER_OF(t, KubeAsk, pause)->loop);
+}
+
+static void ask_once(KubeAsk *a, const char *path, Str body)
+{
+        a->call = kube_call_open(a->api,
+                                 &(KubeCallInput){
+                                         .method = body.n > 0 ? "POST" : NULL,
+                                         .path = path,
+                                         .content_type = body.n > 0 ? "application/json" : NULL,
+                                         .body = body,
+                                         .deadline = SPAN_S(KUBE_ASK_SECONDS),
+                                         .max_bytes = KUBE_ASK_BYTES_MAX,
+                                         .on_done = on_done,
+                                         .owner = a,
+                                 });
+        loop_run(a->loop);
+        a->call = kube_call_close(a->call);
 }
 
 void kube_ask(KubeAsk *a, Str path, Str body, Arena *arena, CheckFound *ret)
 {
-        KubeCall *call;
+        Str kept = arena_str(arena, path);
 
         a->arena = arena;
         a->found = ret;
-        call = kube_call_open(a->api,
-                              &(KubeCallInput){
-                                      .method = body.n > 0 ? "POST" : NULL,
-                                      .path = arena_str(arena, path).p,
-                                      .content_type = body.n > 0 ? "application/json" : NULL,
-                                      .body = body,
-                                      .deadline = SPAN_S(KUBE_ASK_SECONDS),
-                                      .max_bytes = KUBE_ASK_BYTES_MAX,
-                                      .on_done = on_done,
-                                      .owner = a,
-                              });
-        loop_run(a->loop);
-        kube_call_close(call);
+        ask_once(a, kept.p, body);
+        for (unsigned i = 1; i < TRIES && a->again; i++) {
+                timer_set_in(&a->pause, SPAN_MS(PAUSE_MS));
+                loop_run(a->loop);
+                ask_once(a, kept.p, body);
+        }
 }
 
 KubeAsk *kube_ask_open(const char *kubeconfig, const char *context, Err *err)
@@ -67,6 +91,7 @@ KubeAsk *kube_ask_open(const char *kubeconfig, const char *context, Err *err)
         IGNORE(signal(SIGPIPE, SIG_IGN), "cannot fail for a signal that exists");
         a = mem_new(sizeof(*a));
         a->loop = loop_new(NULL);
+        timer_init(&a->pause, a->loop, on_pause);
         a->http = http_client_new(a->loop, NULL);
         a->api = kube_api_open(&(KubeApiInput){.loop = a->loop, .http = a->http, .config = config});
         return a;

@@ -18,8 +18,9 @@ typedef struct KubeAsk KubeAsk;
  * there is none, or it is wrong. */
 KubeAsk *kube_ask_open(const char *kubeconfig, const char *context, Err *err) MUST_USE;
 const KubeConfig *kube_ask_config(const KubeAsk *a);
-/* GETs "/api/v1/…", or POSTs `body` (JSON; empty: none). What comes is put into `arena`. Where it
- * does not, ret->object is NULL, and ERR_MISSING says that there is none. */
+/* GETs "/api/v1/…", or POSTs `body` (JSON; empty: none), again where the server says "later" (429).
+ * What comes is put into `arena`. Where it does not, ret->object is NULL, and ERR_MISSING says that
+ * there is none. */
 void kube_ask(KubeAsk *a, Str path, Str body, Arena *arena, CheckFound *ret);
 /* NULL is welcome. Returns NULL. */
 KubeAsk *kube_ask_close(KubeAsk *a);
