@@ -20,6 +20,7 @@ enum {
 
 typedef struct KubeKnown KubeKnown;
 
+/* Nothing is known yet. Never NULL. */
 KubeKnown *kube_known_new(void) MUST_USE;
 /* NULL is welcome. Returns NULL. */
 KubeKnown *kube_known_free(KubeKnown *k);

@@ -7,10 +7,10 @@
  * Header only, because test code is in no library.
  */
 
+#include "execute/test_merge.h"
 #include "kube/kube_test_world.h"
 #include "model/observed.h"
 #include "proto/json.h"
-#include "proto/json_writer.h"
 
 enum {
         API_OBJECTS_MAX = 32,
@@ -57,74 +57,6 @@ typedef struct ApiServer {
         size_t fault_at;                 /* the number of the request that meets it */
         ApiFault fault;
 } ApiServer;
-
-/* ---- JSON ---- */
-
-static inline void api_put(JsonWriter *w, const Tree *t);
-
-static inline void api_put_members(JsonWriter *w, const Tree *t)
-{
-        TREE_FOREACH (m, t) {
-                json_key(w, m->key);
-                api_put(w, m);
-        }
-}
-
-static inline void api_put(JsonWriter *w, const Tree *t)
-{
-        switch (t->type) {
-        case TREE_NULL:
-                json_null(w);
-                break;
-        case TREE_BOOL:
-                json_bool(w, t->boolean);
-                break;
-        case TREE_NUMBER:
-                json_raw(w, t->text);
-                break;
-        case TREE_STRING:
-                json_str(w, t->text);
-                break;
-        case TREE_ARRAY:
-                json_array_begin(w);
-                TREE_FOREACH (e, t)
-                        api_put(w, e);
-                json_array_end(w);
-                break;
-        case TREE_OBJECT:
-                json_object_begin(w);
-                api_put_members(w, t);
-                json_object_end(w);
-                break;
-        }
-}
-
-/* Members of all, objects merged, of all else the last one. */
-static inline void api_merge(JsonWriter *w, const Tree *const *trees, size_t n)
-{
-        json_object_begin(w);
-        for (size_t i = 0; i < n; i++) {
-                TREE_FOREACH (m, trees[i]) {
-                        const Tree *same[API_MANAGERS_MAX + 1];
-                        size_t n_same = 0;
-                        bool is_first = true;
-                        for (size_t j = 0; j < n; j++) {
-                                const Tree *t = tree_get(trees[j], m->key);
-                                is_first = is_first && (j >= i || t == NULL);
-                                if (t != NULL)
-                                        same[n_same++] = t;
-                        }
-                        if (!is_first)
-                                continue;
-                        json_key(w, m->key);
-                        if (m->type == TREE_OBJECT)
-                                api_merge(w, same, n_same);
-                        else
-                                api_put(w, same[n_same - 1]);
-                }
-        }
-        json_object_end(w);
-}
 
 /* ---- objects ---- */
 

@@ -22,6 +22,7 @@ typedef struct TailnetStatus {
         Wall next_key_expiry;       /* of the devices that any TailscaleGateway takes; 0: none */
 } TailnetStatus;
 
+/* Borrows from all three. */
 TailnetStatus tailnet_status_of(const World *w, const Facts *f, const TailnetSpec *t);
 /* Has the source that says which devices are there failed for TAILNET_STALE_HOURS? */
 bool tailnet_status_is_stale(const TailnetStatus *s, Wall now);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "execute/kube_known.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "proto/json.h"
+
+#include <stdio.h>
+
+#define NAME "\"namespace\":\"ns\",\"name\":\"x\""
+
+static const PlanObject binding = {.verb = PLAN_APPLY,
+                                   .kind = OBSERVED_BINDING,
+                                   .key = {STR_INIT("ns"), STR_INIT("x")},
+                                   .moves_revision = true};
+static const Mono start = {INT64_C(100000000000)};
+
+static Mono after(int64_t seconds)
+{
+        return mono_add(start, SPAN_S(seconds));
+}
+
+static const Observed *seen(const char *uid, const char *version, const char *revision)
+{
+        char text[512];
+        Arena arena;
+        snprintf(text, sizeof text,
+                 "{\"metadata\":{" NAME ",\"uid\":\"%s\",\"resourceVersion\":\"%s\"},"
+                 "\"spec\":{\"revision\":\"%s\"}}",
+                 uid, version, revision);
+        arena_init(&arena, 0);
+        const Observed *o =
+                observed_new(OBSERVED_BINDING, json_read(&arena, str_of(text), NULL, NULL));
+        arena_done(&arena);
+        return o;
+}
+
+/* The watches show this, or nothing where it is NULL. */
+static void tell(KubeKnown *k, const Observed *o, Mono now)
+{
+        const void *leaves[] = {o};
+        const Table *t = table_new(leaves, o != NULL ? 1 : 0, observed_order);
+        kube_known_tell(k, t, now);
+        table_unref(t);
+}
+
+static void assert_stands(KubeKnown *k, const char *revision, Mono now)
+{
+        const Observed *o = observed_at(kube_known_table(k, now), OBSERVED_BINDING, binding.key);
+        if (revision == NULL) {
+                assert_null(o);
+                assert_int_equal(kube_known_outside(k, now)->n_bindings, 0);
+                return;
+        }
+        assert_non_null(o);
+        assert_true(str_eq(o->revision, str_of(revision)));
+        assert_int_equal(kube_known_outside(k, now)->n_bindings, 1);
+        assert_true(str_eq(kube_known_outside(k, now)->bindings[0].revision, str_of(revision)));
+}
+
+static int setup(void **state)
+{
+        *state = kube_known_new();
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        kube_known_free(*state);
+        return 0;
+}
+
+static void an_answer_holds_until_the_watch_shows_it(void **state)
+{
+        KubeKnown *k = *state;
+        assert_stands(k, NULL, start);
+        tell(k, seen("u", "9", "r1"), start);
+        assert_stands(k, "r1", start);
+        kube_known_wrote(k, &binding, seen("u", "11", "r2"), start);
+        assert_stands(k, "r2", start);
+        /* Somebody else's change, before ours: older, although it is news. */
+        tell(k, seen("u", "10", "other"), after(1));
+        assert_stands(k, "r2", after(1));
+        tell(k, seen("u", "11", "r2"), after(2));
+        assert_stands(k, "r2", after(2));
+        assert_int_equal(kube_known_next(k).ns, 0);
+        /* From now on the watch knows better, whatever it shows. */
+        tell(k, seen("u", "12", "r3"), after(3));
+        assert_stands(k, "r3", after(3));
+        tell(k, NULL, after(4));
+        assert_stands(k, NULL, after(4));
+}
+
+static void a_new_object_is_there_before_the_watch_shows_it(void **state)
+{
+        KubeKnown *k = *state;
+        tell(k, NULL, start);
+        kube_known_wrote(k, &binding, seen("u", "11", "r1"), start);
+        assert_stands(k, "r1", start);
+        tell(k, NULL, after(1));
+        assert_stands(k, "r1", after(1));
+        assert_int_equal(kube_known_next(k).ns, after(KUBE_KNOWN_SHOWN_S).ns);
+        assert_false(kube_known_expire(k, after(KUBE_KNOWN_SHOWN_S - 1)));
+        assert_true(kube_known_expire(k, after(KUBE_KNOWN_SHOWN_S)));
+        assert_stands(k, NULL, after(KUBE_KNOWN_SHOWN_S));
+        assert_int_equal(kube_known_next(k).ns, 0);
+}
+
+static void what_we_deleted_is_gone_until_another_is_shown(void **state)
+{
+        KubeKnown *k = *state;
+        PlanObject delete = binding;
+        delete.verb = PLAN_DELETE;
+        delete.uid = STR("u1");
+        tell(k, seen("u1", "9", "r1"), start);
+        kube_known_gone(k, &delete, start);
+        assert_stands(k, NULL, start);
+        tell(k, seen("u1", "10", "r1"), after(1));
+        assert_stands(k, NULL, after(1));
+        tell(k, seen("u2", "12", "r2"), after(2));
+        assert_stands(k, "r2", after(2));
+        /* It was not there for us to delete. */
+        tell(k, NULL, after(3));
+        kube_known_gone(k, &delete, after(3));
+        assert_int_equal(kube_known_next(k).ns, 0);
+        /* The watch insists: then it is there. */
+        tell(k, seen("u1", "20", "r3"), after(4));
+        kube_known_gone(k, &delete, after(4));
+        assert_stands(k, NULL, after(5));
+        assert_true(kube_known_expire(k, after(4 + KUBE_KNOWN_SHOWN_S)));
+        assert_stands(k, "r3", after(4 + KUBE_KNOWN_SHOWN_S));
+}
+
+static void what_is_in_doubt_is_as_the_watch_says(void **state)
+{
+        KubeKnown *k = *state;
+        tell(k, seen("u", "9", "r1"), start);
+        kube_known_doubt(k, &binding);
+        kube_known_wrote(k, &binding, seen("u", "11", "r2"), start);
+        kube_known_doubt(k, &binding);
+        assert_stands(k, "r1", start);
+}
+
+/* Versions that are no numbers cannot be compared. */
+static void strange_versions_are_never_newer(void **state)
+{
+        static const char *const strange[] = {"", "x", "12x", "007", "-12"};
+        KubeKnown *k = *state;
+        for (size_t i = 0; i < LENGTH_OF(strange); i++) {
+                tell(k, seen("u", "9", "r1"), start);
+                kube_known_wrote(k, &binding, seen("u", strange[i], "r2"), start);
+                assert_stands(k, "r1", start);
+        }
+        tell(k, seen("u", "99", "r1"), start);
+        kube_known_wrote(k, &binding, seen("u", "100", "r2"), start);
+        assert_stands(k, "r2", start);
+}
+
+static void the_same_is_tried_once_for_each_version(void **state)
+{
+        KubeKnown *k = *state;
+        PlanObject o = binding;
+        o.expected = digest_of(STR("wished"));
+        assert_false(kube_known_is_tried(k, &o, start));
+        kube_known_wrote(k, &o, seen("u", "11", "r2"), start);
+        assert_true(kube_known_is_tried(k, &o, start));
+        tell(k, seen("u", "11", "r2"), start);
+        assert_true(kube_known_is_tried(k, &o, after(3600)));
+        PlanObject other = o;
+        other.expected = digest_of(STR("wished otherwise"));
+        assert_false(kube_known_is_tried(k, &other, start));
+        other = o;
+        other.verb = PLAN_APPLY_STATUS;
+        assert_false(kube_known_is_tried(k, &other, start));
+        other.verb = PLAN_DELETE;
+        assert_false(kube_known_is_tried(k, &other, start));
+        tell(k, seen("u", "12", "r2"), start);
+        assert_false(kube_known_is_tried(k, &o, start));
+}
+
+static void times_of_a_binding_are_of_our_own_writes(void **state)
+{
+        KubeKnown *k = *state;
+        PlanObject attempt = binding;
+        attempt.moves_revision = false;
+        attempt.raises_attempt = true;
+        tell(k, seen("u", "9", "r1"), start);
+        const BindingWritten *b = kube_known_outside(k, start)->bindings;
+        assert_int_equal(b->at.ns, 0);
+        assert_int_equal(b->since.ns, start.ns);
+        kube_known_wrote(k, &binding, seen("u", "10", "r2"), after(5));
+        b = kube_known_outside(k, after(5))->bindings;
+        assert_int_equal(b->at.ns, after(5).ns);
+        assert_int_equal(b->since.ns, after(5).ns);
+        assert_int_equal(b->attempt_at.ns, 0);
+        kube_known_wrote(k, &attempt, seen("u", "11", "r2"), after(7));
+        tell(k, seen("u", "11", "r2"), after(8));
+        b = kube_known_outside(k, after(8))->bindings;
+        assert_int_equal(b->at.ns, after(5).ns);
+        assert_int_equal(b->attempt_at.ns, after(7).ns);
+        assert_int_equal(b->since.ns, after(5).ns);
+}
+
+static void what_failed_rests_and_is_counted(void **state)
+{
+        KubeKnown *k = *state;
+        tell(k, NULL, start);
+        assert_int_equal(kube_known_failed(k, &binding), 1);
+        kube_known_rest(k, &binding, after(2));
+        assert_true(kube_known_is_resting(k, &binding, after(1)));
+        assert_false(kube_known_is_resting(k, &binding, after(2)));
+        assert_int_equal(kube_known_next(k).ns, after(2).ns);
+        assert_true(kube_known_expire(k, after(2)));
+        assert_int_equal(kube_known_next(k).ns, 0);
+        /* News of others do not make it forget. */
+        tell(k, seen("u", "1", "r"), after(3));
+        tell(k, NULL, after(4));
+        assert_int_equal(kube_known_failed(k, &binding), 2);
+        kube_known_wrote(k, &binding, seen("u", "11", "r2"), after(5));
+        assert_int_equal(kube_known_failed(k, &binding), 1);
+        /* After a long time it does: nobody wishes it any more. */
+        kube_known_doubt(k, &binding);
+        kube_known_rest(k, &binding, after(6));
+        assert_true(kube_known_expire(k, after(6)));
+        tell(k, seen("u", "20", "r"), after(7));
+        tell(k, NULL, after(3600));
+        assert_int_equal(kube_known_failed(k, &binding), 1);
+}
+
+static void so_many_are_remembered_and_no_more(void **state)
+{
+        KubeKnown *k = *state;
+        char name[32];
+        for (unsigned i = 0; i < KUBE_KNOWN_MAX + 10; i++) {
+                PlanObject o = binding;
+                snprintf(name, sizeof name, "x%u", i);
+                o.key.name = str_of(name);
+                kube_known_rest(k, &o, after(60));
+                assert_int_equal(kube_known_is_resting(k, &o, start), i < KUBE_KNOWN_MAX);
+        }
+        kube_known_wrote(k, &binding, seen("u", "11", "r2"), start);
+        assert_stands(k, NULL, start);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(an_answer_holds_until_the_watch_shows_it),
+                TEST(a_new_object_is_there_before_the_watch_shows_it),
+                TEST(what_we_deleted_is_gone_until_another_is_shown),
+                TEST(what_is_in_doubt_is_as_the_watch_says),
+                TEST(strange_versions_are_never_newer),
+                TEST(the_same_is_tried_once_for_each_version),
+                TEST(times_of_a_binding_are_of_our_own_writes),
+                TEST(what_failed_rests_and_is_counted),
+                TEST(so_many_are_remembered_and_no_more),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
