@@ -241,24 +241,32 @@ static void explain(const Running *r, const Err *why)
                 err_set(r->err, why->kind, why->reason, "the credential plugin %s", why->text);
 }
 
-static void on_done(Process *p, const ProcessResult *result)
+bool kube_exec_take(KubeConfig *c, Str written, Wall now, Err *err)
 {
         const JsonLimits limits = {KUBE_EXEC_BYTES_MAX, NODES_MAX};
-        Running *r = process_owner(p);
+        const Running r = {.config = c, .now = now, .err = err};
         const Tree *doc;
         Arena arena;
+        bool ok;
 
-        r->done = true;
-        if (result->err.kind != ERR_NONE) {
-                explain(r, &result->err);
-                return;
-        }
         arena_init(&arena, 0);
         /* What a parser says may hold bytes of the text. */
-        doc = json_read_within(&arena, result->out, &limits, NULL, NULL);
-        r->ok = read_credential(r, doc);
+        doc = json_read_within(&arena, written, &limits, NULL, NULL);
+        ok = read_credential(&r, doc);
         wipe(doc);
         arena_done(&arena);
+        return ok;
+}
+
+static void on_done(Process *p, const ProcessResult *result)
+{
+        Running *r = process_owner(p);
+
+        r->done = true;
+        if (result->err.kind != ERR_NONE)
+                explain(r, &result->err);
+        else
+                r->ok = kube_exec_take(r->config, result->out, r->now, r->err);
 }
 
 /* --- the whole --- */

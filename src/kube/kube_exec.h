@@ -27,3 +27,5 @@ typedef struct KubeExecInput {
  * version that was asked for, or without one); ERR_DENIED "CredentialExpired"; ERR_TRANSIENT
  * "Timeout"; ERR_LIMIT. No text holds what it wrote. */
 bool kube_exec_run(KubeConfig *c, const KubeExecInput *in, Err *err) MUST_USE;
+/* The last part of it, pure: of what the plugin wrote. */
+bool kube_exec_take(KubeConfig *c, Str written, Wall now, Err *err) MUST_USE;
