@@ -352,10 +352,18 @@ static bool on_metadata(void *ctx, const Tree *meta, Err *err)
         return true;
 }
 
+/* What was read of a Secret stays in no buffer of ours. */
+static void wipe(const KubeWatch *w, const Buf *b)
+{
+        if (w->in.is_secret && b->p != NULL)
+                explicit_bzero(b->p, b->room);
+}
+
 static bool read_list(KubeWatch *w, Err *err)
 {
         bool ok = json_stream_feed(w->list, buf_str(&w->bytes), err);
 
+        wipe(w, &w->bytes);
         buf_reset(&w->bytes);
         return ok;
 }
@@ -484,6 +492,9 @@ static bool take(KubeWatch *w, const KubeEvent *event, Err *err)
 /* A list that is streamed may need much at once, and the watch behind it little. */
 static void forget_bytes(KubeWatch *w)
 {
+        wipe(w, &w->bytes);
+        if (w->lines.given || w->lines.part.n == 0)
+                wipe(w, &w->lines.part);
         buf_reset(&w->bytes);
         if (w->bytes.room > KUBE_WATCH_ROOM)
                 buf_done(&w->bytes);

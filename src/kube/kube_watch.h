@@ -55,7 +55,8 @@ typedef struct KubeWatchInput {
         StrList keep; /* members of each object that are built from a page, at most KUBE_KEEP_MAX,
                          beside metadata; none: all. Borrowed until the close */
         KubeWatchEvents events;
-        uint64_t seed; /* of chance */
+        bool is_secret; /* what came is wiped when it was read; the Tree is the owner's to wipe */
+        uint64_t seed;  /* of chance */
         void *owner;
 } KubeWatchInput;
 

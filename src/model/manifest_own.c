@@ -279,7 +279,7 @@ void *manifest_read_endpoints(const ManifestDoc *doc)
 
 void *manifest_read_binding(const ManifestDoc *doc)
 {
-        BindingSpec *s = leaf_new(sizeof(*s), decode_room(doc->root) + doc->file.n, NULL);
+        BindingSpec *s = leaf_new(sizeof(*s), manifest_room(doc), NULL);
 
         return read_object(doc, &binding_spec_schema, &s->meta, s) ? s : leaf_unref(s);
 }

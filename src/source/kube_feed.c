@@ -24,7 +24,8 @@ struct KubeFeed {
         Map kept;             /* of KubeKept, owned */
         uint64_t round;       /* of the watch */
         bool synced;          /* this round */
-        Err err;              /* kind ERR_NONE: it does not fail */
+        Err err;              /* of the last failure; kind ERR_NONE: none since it was listed */
+        Mono failed;          /* when that was */
         KubeWatchCounts past; /* of watches before this one */
 };
 
@@ -258,6 +259,7 @@ static void on_failed(KubeWatch *w, const Err *err)
         KubeFeed *f = kube_watch_owner(w);
         bool is_news = is_lasting(err) && strcmp(f->err.reason, err->reason) != 0;
         explain(f, err, &f->err);
+        f->failed = loop_now(kube_api_loop(f->in.api));
         if (kube_feed_is_missed(f))
                 f->synced = true;
         if (is_news)
@@ -302,6 +304,7 @@ static void begin(KubeFeed *f)
                 .path = f->path,
                 .keep = f->in.kind->keep,
                 .events = {on_put, on_gone, on_synced, on_failed},
+                .is_secret = f->in.kind->is_secret,
                 .seed = f->in.seed + f->round,
                 .owner = f,
         });
@@ -373,15 +376,22 @@ void kube_feed_sift(KubeFeed *f)
                 f->in.fn(f, changed);
 }
 
+/* A watch that goes on after a failure says nothing of it but what it hears. */
+static bool is_failing(const KubeFeed *f)
+{
+        return f->err.kind != ERR_NONE && !mono_before(f->failed, kube_watch_seen(f->watch));
+}
+
 const Err *kube_feed_err(const KubeFeed *f)
 {
-        return &f->err;
+        static const Err none = {0};
+        return is_failing(f) ? &f->err : &none;
 }
 
 bool kube_feed_is_missed(const KubeFeed *f)
 {
-        return (f->err.kind == ERR_MISSING && f->in.kind->may_be_absent) ||
-               (f->err.kind == ERR_DENIED && f->in.may_be_denied);
+        return is_failing(f) && ((f->err.kind == ERR_MISSING && f->in.kind->may_be_absent) ||
+                                 (f->err.kind == ERR_DENIED && f->in.may_be_denied));
 }
 
 KubeWatchCounts kube_feed_counts(const KubeFeed *f)

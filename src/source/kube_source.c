@@ -24,6 +24,10 @@
 
 _Static_assert((int)KUBE_KINDS <= (int)KUBE_KINDS_MAX, "each kind has its Fact");
 
+enum {
+        LOOK_S = 5,
+};
+
 typedef struct Feeds {
         KubeFeed **at; /* owned; of credentials sorted by key */
         size_t n;
@@ -40,6 +44,7 @@ struct KubeSource {
         uint64_t opened;         /* feeds, for their seeds */
         Mono began;              /* the foreign feeds did, last */
         Timer again;
+        Timer look; /* while something fails: whether it still does */
         Post tell;
         bool wants_secrets;
         bool is_away; /* the log says that the server does not answer */
@@ -169,6 +174,11 @@ static void begin_foreign(KubeSource *k)
                         for (size_t i = 0; i < k->feeds[kind].n; i++)
                                 kube_feed_again(k->feeds[kind].at[i]);
         }
+}
+
+static void on_look(Timer *t)
+{
+        post_send(&CONTAINER_OF(t, KubeSource, look)->tell);
 }
 
 static void on_again(Timer *t)
@@ -477,6 +487,10 @@ static bool tell_facts(KubeSource *k)
                                   &fact->kinds[fact->n_kinds++]);
         }
         tell_away(k);
+        for (size_t i = 0; i < fact->n_kinds; i++) {
+                if (fact->kinds[i].err != ERR_NONE && !timer_is_set(&k->look))
+                        timer_set_in(&k->look, SPAN_S(LOOK_S));
+        }
         fact->read_once |= is_read(k);
         return fact->read_once && !before;
 }
@@ -528,6 +542,7 @@ KubeSource *kube_source_open(const KubeSourceInput *in)
         k->in.own_namespace = arena_str(&k->names, in->own_namespace);
         kube_interest_init(&k->interest);
         timer_init(&k->again, in->loop, on_again);
+        timer_init(&k->look, in->loop, on_look);
         post_init(&k->tell, in->loop, on_tell);
         for (ManifestKind kind = 0; kind < MANIFEST_KINDS; kind++)
                 k->tables[kind] = table_new(NULL, 0, kube_kinds_order(kind));
@@ -593,6 +608,7 @@ KubeSource *kube_source_close(KubeSource *k)
         if (k == NULL)
                 return NULL;
         timer_clear(&k->again);
+        timer_clear(&k->look);
         post_cancel(&k->tell);
         for (size_t kind = 0; kind < KUBE_KINDS; kind++)
                 close_feeds(&k->feeds[kind]);

@@ -592,6 +592,7 @@ static void a_server_that_is_away_changes_nothing(void **state)
         assert_non_null(gateway(f, "gw"));
         assert_true(is_read(f));
         assert_int_equal(table_n(table(f, MANIFEST_EG_GATEWAY)), 1);
+        assert_int_equal(fact(f, "TailscaleGateway")->err, ERR_TRANSIENT);
         f->api.refuse_path = NULL;
         test_api_put(
                 &f->api, GATEWAYS, "team-a", "gw", "",
@@ -601,6 +602,9 @@ static void a_server_that_is_away_changes_nothing(void **state)
         for (int i = 0; i < 40; i++)
                 settle(f);
         assert_int_equal(gateway(f, "gw")->priority, 7);
+        for (int n = 0; n < 4; n++)
+                settle(f);
+        assert_int_equal(fact(f, "TailscaleGateway")->err, ERR_NONE);
 }
 
 static void closed_at_any_moment(void **state)
