@@ -7,6 +7,7 @@ asks the peer for no dynamic table, and so needs none.
 
 import select
 import socket
+import ssl
 import struct
 import time
 
@@ -144,6 +145,17 @@ def connect_unix(s, path, timeout):
             time.sleep(0.01)
 
 
+class TlsAddress(str):
+    """tcp://host:port, spoken with under TLS: `context` is the client's side, which offers what it offers by ALPN."""
+
+    context: ssl.SSLContext
+
+    def __new__(cls, address, context):
+        self = super().__new__(cls, address)
+        self.context = context
+        return self
+
+
 class Raw:
     """One connection. Nothing is sent or answered unless a method says so."""
 
@@ -158,6 +170,21 @@ class Raw:
             host, port = rest.rsplit(":", 1)
             self.socket = socket.create_connection((host, int(port)), timeout)
         self.buffer = b""
+        self.is_tls = isinstance(address, TlsAddress)
+        if self.is_tls:
+            self._shake_hands(address.context)
+
+    def _shake_hands(self, context):
+        plain = self.socket
+        try:
+            self.socket = context.wrap_socket(plain, server_hostname="localhost")
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLError) as e:
+            plain.close()
+            raise Closed from e
+
+    def finish(self):
+        """Sends no more, without a farewell; still reads."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def __enter__(self):
         return self
@@ -168,7 +195,7 @@ class Raw:
     def send(self, *parts):
         try:
             self.socket.sendall(b"".join(parts))
-        except (BrokenPipeError, ConnectionResetError) as e:
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError) as e:
             raise Closed from e
 
     def start(self, window=None, header_table=0, connection_window=None):
@@ -197,11 +224,12 @@ class Raw:
         left = deadline - time.monotonic()
         ready = select.poll()  # select.select ends at descriptor 1,023
         ready.register(self.socket, select.POLLIN)
-        if left <= 0 or not ready.poll(left * 1000):
+        is_here = self.is_tls and self.socket.pending() > 0
+        if left <= 0 or not (is_here or ready.poll(left * 1000)):
             raise TimeoutError("no frame in time")
         try:
             more = self.socket.recv(1 << 16)
-        except ConnectionResetError as e:
+        except (ConnectionResetError, ssl.SSLError) as e:
             raise Closed from e
         if not more:
             raise Closed

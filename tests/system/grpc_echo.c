@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gRPC server by itself, for tests that attack it from outside: grpc_echo ADDRESS…
+ * The gRPC server by itself, for tests that attack it from outside:
+ * grpc_echo [--tls CERTIFICATE KEY CLIENT-CA] ADDRESS…
  *
  * Prints one line per listener ("listening ADDRESS") and then answers
  *   /test.Echo/Echo                 with its request
@@ -67,15 +68,18 @@ static void on_term(SignalSource *s, int signo)
         grpc_server_drain(CONTAINER_OF(s, Echo, term)->server, SPAN_S(5));
 }
 
-static int run(Echo *e, const Address *at, size_t n)
+static int run(Echo *e, const GrpcTls *tls, const Address *at, size_t n)
 {
         static const GrpcMethod methods[] = {
                 {"/test.Echo/Echo", on_echo, NULL},
                 {"/test.Echo/Park", on_park, NULL},
                 {"/grpc.health.v1.Health/Check", on_check, NULL},
         };
-        const GrpcServerOptions options = {
-                .addresses = at, .n_addresses = n, .on_drained = on_drained, .owner = e};
+        const GrpcServerOptions options = {.addresses = at,
+                                           .n_addresses = n,
+                                           .tls = tls,
+                                           .on_drained = on_drained,
+                                           .owner = e};
         Err err;
 
         e->server = grpc_server_open(e->loop, NULL, &options, methods, LENGTH_OF(methods), &err);
@@ -98,19 +102,23 @@ int main(int argc, char **argv)
         Address at[ADDRESSES_MAX];
         size_t n = 0;
         Err err;
+        bool has_tls = argc > 4 && strcmp(argv[1], "--tls") == 0;
+        const GrpcTls tls = {has_tls ? argv[2] : NULL, has_tls ? argv[3] : NULL,
+                             has_tls ? argv[4] : NULL};
 
-        for (int i = 1; i < argc && n < ADDRESSES_MAX; i++) {
+        IGNORE(signal(SIGPIPE, SIG_IGN), "as the program does");
+        for (int i = has_tls ? 5 : 1; i < argc && n < ADDRESSES_MAX; i++) {
                 if (!address_parse(str_of(argv[i]), &at[n++], &err)) {
                         fprintf(stderr, "%s\n", err.text);
                         return 2;
                 }
         }
         if (n == 0) {
-                fprintf(stderr, "usage: grpc_echo ADDRESS…\n");
+                fprintf(stderr, "usage: grpc_echo [--tls CERTIFICATE KEY CLIENT-CA] ADDRESS…\n");
                 return 2;
         }
         Echo e = {.loop = loop_new(NULL)};
-        int code = run(&e, at, n);
+        int code = run(&e, has_tls ? &tls : NULL, at, n);
         loop_free(e.loop);
         return code;
 }
