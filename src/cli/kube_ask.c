@@ -3,10 +3,12 @@
 
 #include "base/mem.h"
 #include "kube/kube_api.h"
+#include "kube/kube_exec.h"
 #include "proto/json.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct KubeAsk {
         Loop *loop;
@@ -73,6 +75,15 @@ void kube_ask(KubeAsk *a, Str path, Str body, Arena *arena, CheckFound *ret)
         }
 }
 
+/* A command is started by a person, and so may start what their kubeconfig names. */
+static bool ask_plugin(KubeConfig *config, Err *err)
+{
+        const KubeExecInput in = {.env = (const char *const *)environ,
+                                  .has_terminal = isatty(STDIN_FILENO) == 1};
+
+        return config->plugin == NULL || kube_exec_run(config, &in, err);
+}
+
 KubeAsk *kube_ask_open(const char *kubeconfig, const char *context, Err *err)
 {
         const KubeConfigInput in = {
@@ -82,18 +93,20 @@ KubeAsk *kube_ask_open(const char *kubeconfig, const char *context, Err *err)
                 .port = getenv("KUBERNETES_SERVICE_PORT"),
                 .home = getenv("HOME"),
                 .context = context,
+                .allow_exec = true,
         };
-        KubeConfig *config = kube_config_load(&in, err);
+        CLEANUP(kube_config_cleanup) KubeConfig *config = kube_config_load(&in, err);
         KubeAsk *a;
 
-        if (config == NULL)
+        if (config == NULL || !ask_plugin(config, err))
                 return NULL;
         IGNORE(signal(SIGPIPE, SIG_IGN), "cannot fail for a signal that exists");
         a = mem_new(sizeof(*a));
         a->loop = loop_new(NULL);
         timer_init(&a->pause, a->loop, on_pause);
         a->http = http_client_new(a->loop, NULL);
-        a->api = kube_api_open(&(KubeApiInput){.loop = a->loop, .http = a->http, .config = config});
+        a->api = kube_api_open(
+                &(KubeApiInput){.loop = a->loop, .http = a->http, .config = TAKE(config)});
         return a;
 }
 

@@ -249,7 +249,7 @@ const Policy *policy_new(const PolicyInput *in, Err *err)
 {
         CLEANUP(leaf_cleanup) Policy *p = leaf_new(sizeof(*p), 0, NULL);
         CLEANUP(mem_cleanup) Str *at = mem_new_array(POLICY_ITEMS_MAX, sizeof(*at));
-        size_t n;
+        size_t n = 0;
 
         p->in_kubernetes = in->in_kubernetes;
         p->allow_insecure_api = in->allow_insecure_api;
