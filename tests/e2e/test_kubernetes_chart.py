@@ -180,6 +180,12 @@ def gateway_config():
     return [d for d in chart.manifests("envoy-gateway") if d["kind"] == "ConfigMap"][0]["data"]["envoy-gateway.yaml"]
 
 
+def test_the_program_prints_the_same_configuration():
+    done = subprocess.run([program(), "render", "--envoy-gateway-config"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          check=True, env=SANITIZER_ENV)
+    assert yaml.safe_load(done.stdout)["extensionManager"] == yaml.safe_load(gateway_config())["extensionManager"]
+
+
 def test_check_is_content(stack):
     cluster = stack.cluster
     labels = {"app.kubernetes.io/name": "tailscale-gateway", "app.kubernetes.io/component": "extension"}
