@@ -312,6 +312,7 @@ static bool read_talk(Reader *r, const Section *s, KubePlugin *plugin)
         static const Str modes[] = {[KUBE_PLUGIN_MAY_TALK] = STR_INIT("IfAvailable"),
                                     [KUBE_PLUGIN_NEVER_TALKS] = STR_INIT("Never"),
                                     [KUBE_PLUGIN_MUST_TALK] = STR_INIT("Always")};
+        const Tree *node = member(s->node, "interactiveMode");
         Str mode = modes[KUBE_PLUGIN_MAY_TALK];
 
         if (!read_text(r, s, "interactiveMode", &mode))
@@ -321,7 +322,7 @@ static bool read_talk(Reader *r, const Section *s, KubePlugin *plugin)
                 if (str_eq(mode, modes[i]))
                         return true;
         }
-        return section_fault(r, s, member(s->node, "interactiveMode"), "interactiveMode",
+        return section_fault(r, s, node != NULL ? node : s->node, "interactiveMode",
                              "expected Never, IfAvailable or Always");
 }
 
