@@ -200,9 +200,10 @@ static bool note_seen(Hub *h)
 {
         bool news = false;
         for (size_t k = 0; k < LENGTH_OF(h->seen); k++) {
-                const Table *t = k == MANIFEST_KINDS       ? objects_found_endpoints(h->objects)
-                                 : k == MANIFEST_ENDPOINTS ? objects_static_endpoints(h->objects)
-                                                           : objects_ours(h->objects, k);
+                const Table *t = k == MANIFEST_KINDS ? objects_found_endpoints(h->objects)
+                                 : k == MANIFEST_ENDPOINTS
+                                         ? objects_static_endpoints(h->objects)
+                                         : objects_ours(h->objects, (ManifestKind)k);
                 bool counts = k != MANIFEST_BINDING && (k != MANIFEST_KINDS || !h->leads);
                 news |= counts && t != h->seen[k];
                 table_unref(h->seen[k]);

@@ -93,7 +93,9 @@ static void read_manifests(Wished *w)
         }
         for (size_t k = 0; k < MANIFEST_KINDS; k++)
                 w->tables[k] = manifest_table(&set, (ManifestKind)k, NULL);
-        GatewaySpec *g = (GatewaySpec *)(uintptr_t)table_at(w->tables[MANIFEST_GATEWAY], 0);
+        const Table *gateways = w->tables[MANIFEST_GATEWAY];
+        INSIST(table_n(gateways) == 1 && gateways != NULL);
+        GatewaySpec *g = (GatewaySpec *)(uintptr_t)gateways->at[0];
         g->meta.uid = STR(UID);
 }
 
@@ -293,7 +295,7 @@ int main(int argc, char **argv)
         uint64_t to = argc > 2 ? strtoull(argv[2], NULL, 10) : 100, bad = 0;
         for (uint64_t seed = from; seed <= to; seed++)
                 bad += !play(seed);
-        printf("%llu seeds, %llu of them differ\n", (unsigned long long)(to - from + 1),
-               (unsigned long long)bad);
+        uint64_t n = to - from + 1;
+        printf("%llu seeds, %llu of them differ\n", (unsigned long long)n, (unsigned long long)bad);
         return bad > 0;
 }
