@@ -47,6 +47,7 @@ enum {
         CHECK_RIGHTS_SETS,
 };
 
+/* What that set is: *ret_n of them, in the order in which they are to be asked. */
 const CheckRight *check_cluster_rights(unsigned set, size_t *ret_n);
 /* The answers of SubjectAccessReviews for the rights of a set, in their order. */
 void check_cluster_allowed(CheckRows *rows, unsigned set, Str who, const CheckFound *reviews);

@@ -5,4 +5,5 @@
 #include "cli/check_rows.h"
 #include "proto/tree.h"
 
+/* `state` is the root of /state. */
 void check_state(CheckRows *rows, const Tree *state);
