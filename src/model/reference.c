@@ -35,7 +35,7 @@ static void put_names(Buf *out, const EnumName *names)
 
 static void put_range(Buf *out, const Field *f)
 {
-        if (f->max == INT64_MAX)
+        if (f->max >= INT32_MAX)
                 buf_printf(out, "number from %lld", (long long)f->min);
         else
                 buf_printf(out, "number, %lld to %lld", (long long)f->min, (long long)f->max);
