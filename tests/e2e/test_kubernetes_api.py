@@ -257,7 +257,7 @@ class Election:
     def check(self):
         """Each write is by the one who held the Lease then; returns how many changes of holder there were."""
         holder, changes, writes = None, 0, 0
-        for r in sorted(self.cluster.audit(self.mark), key=lambda r: r.entry["stageTimestamp"]):
+        for r in sorted(self.cluster.audit(self.mark), key=lambda r: r.time):
             if r.name != self.label and not (r.resource == "leases" and r.verb == "create"):
                 continue
             if r.resource == "leases" and r.verb in ("create", "update") and r.code in (200, 201) and r.body["metadata"]["name"] == self.label:

@@ -6,6 +6,7 @@ every request is on record (`audit`), so a test can say who did what and what no
 """
 
 import base64
+import datetime
 import http.client
 import json
 import os
@@ -38,6 +39,11 @@ AUDIT_POLICY = {
         {"level": "Metadata"}]}
 
 
+def wall():
+    """Now, as the audit log writes it."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 class TlsConnection(Connection):
     def __init__(self, ns, host, port, timeout, context):
         super().__init__(ns, host, port, timeout)
@@ -54,10 +60,12 @@ class Request:
     def __init__(self, entry):
         ref = entry.get("objectRef") or {}
         self.entry, self.user, self.verb, self.uri = entry, entry["user"].get("username", ""), entry["verb"], entry["requestURI"]
-        self.groups, self.stage = entry["user"].get("groups", []), entry["stage"]
+        self.groups, self.stage, self.time = entry["user"].get("groups", []), entry["stage"], entry["stageTimestamp"]
         self.agent = entry.get("userAgent", "")
         self.group, self.resource, self.subresource = ref.get("apiGroup", ""), ref.get("resource", ""), ref.get("subresource", "")
         self.namespace, self.name = ref.get("namespace", ""), ref.get("name", "")
+        # Of a ServiceAccount's token: which of them.
+        self.credential = (entry["user"].get("extra", {}).get("authentication.kubernetes.io/credential-id") or [""])[0].removeprefix("JTI=")
         self.code = (entry.get("responseStatus") or {}).get("code", 0)
         self.body = entry.get("requestObject")
 
@@ -94,6 +102,7 @@ class Cluster:
             "--use-service-account-credentials=false", f"--controllers={','.join(CONTROLLERS)}", "--bind-address=127.0.0.1",
             f"--secure-port={CONTROLLERS_PORT}"], log_dir, ns=ns)
         self.context = self.certificates.client()
+        self.starts = []  # [(from, until it was ready)]: until then it refuses whom it does not know yet
 
     def at(self, *names):
         return os.path.join(self.home, *names)
@@ -118,8 +127,12 @@ class Cluster:
 
     def begin_start(self):
         self.etcd.start()
-        self.apiserver.start()
+        self._start()
         return self
+
+    def _start(self):
+        self.starts.append([wall(), ""])
+        self.apiserver.start()
 
     def end_start(self):
         self.wait_ready()
@@ -140,6 +153,8 @@ class Cluster:
 
     def wait_ready(self, seconds=START_SECONDS):
         eventually(lambda: self.etcd.check() and self.apiserver.check() and self.ready(), seconds, "the API server is ready", every=0.1)
+        if self.starts and not self.starts[-1][1]:
+            self.starts[-1][1] = wall()
 
     def kill(self):
         """The API server alone; etcd and what is in it stay. SIGTERM would wait a minute for open watches."""
@@ -150,7 +165,7 @@ class Cluster:
         self.kill()
         if compacted:
             self.compact()
-        self.apiserver.start()
+        self._start()
         if wait:
             self.wait_ready()
 
@@ -208,8 +223,8 @@ class Cluster:
         assert answer.status == 201, answer
         return answer.json()["status"]["token"]
 
-    def token_file(self, name, namespace="default", seconds=3600):
-        path = self.at(f"{namespace}-{name}.token")
+    def token_file(self, name, namespace="default", seconds=3600, file=None):
+        path = self.at(f"{file or f'{namespace}-{name}'}.token")
         hidden = path + ".part"
         with open(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
             f.write(self.token_for(name, namespace, seconds))
@@ -219,7 +234,7 @@ class Cluster:
     def kubeconfig_of_account(self, name, namespace="default", server=None, file=None):
         """Of a ServiceAccount, with its token in a file; the account is made where it is absent."""
         self.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}})
-        return self.kubeconfig(file or f"{namespace}-{name}", {"tokenFile": self.token_file(name, namespace)}, server)
+        return self.kubeconfig(file or f"{namespace}-{name}", {"tokenFile": self.token_file(name, namespace, file=file)}, server)
 
     # Calls
 
@@ -292,6 +307,11 @@ class Cluster:
                 if (user is None or user in r.user) and (verbs is None or r.verb in verbs) and (stage is None or r.stage == stage):
                     found.append(r)
         return found
+
+    def denied(self, since=0, user=None):
+        """What was refused for who asked; not while the API server started, when it had not read its roles yet."""
+        return [r for r in self.audit(since, user, stage=None) if r.code in (401, 403)
+                and not any(begun <= r.time and (not ready or r.time <= ready) for begun, ready in self.starts)]
 
     def writes(self, since=0, user=None):
         return self.audit(since, user, ("create", "update", "patch", "delete", "deletecollection"))

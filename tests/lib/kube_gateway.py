@@ -20,9 +20,6 @@ ACCOUNT = "envoy-gateway"
 HEALTH_PORT, METRICS_PORT = 8081, 19001
 CONTROLLER_METRICS_PORT = 8080  # nothing else in its namespace may have it
 POLICY_KIND = {"group": "gateway.tailscale.com", "version": "v1alpha1", "kind": "TailscaleGatewayBinding"}
-POLICY_RULES = [
-    {"apiGroups": ["gateway.tailscale.com"], "resources": ["tailscalegatewaybindings"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["gateway.tailscale.com"], "resources": ["tailscalegatewaybindings/status"], "verbs": ["update"]}]
 # Parts of the chart that the values of a test would leave out.
 UNUSED_RULES = re.compile(r"topologyinjector|controllernamespace|tokenreview|\.infra\.")
 # A root directory that is the machine's but for /certs, where Envoy Gateway expects its certificates, and /etc/hosts.
@@ -82,11 +79,12 @@ def role_documents(wide, own):
 
 class KubeEnvoyGateway:
     """One for a namespace of the network, since its ports are fixed. `service` is where the extension server is
-    (`{"fqdn": {"hostname": …, "port": …}, "tls": {…}}`) or None; `hosts`: name -> addresses, for such host names."""
+    (`{"fqdn": {"hostname": …, "port": …}, "tls": {…}}`) or None; the roles for our policy kind are our chart's.
+    `hosts`: name -> addresses, for such host names."""
 
-    def __init__(self, cluster, workdir, log_dir, service=None, hosts=None, policy_rules=True):
+    def __init__(self, cluster, workdir, log_dir, service=None, hosts=None):
         self.cluster, self.ns, self.home = cluster, cluster.ns, os.path.join(workdir, "eg")
-        self.policy_rules, self.service = policy_rules, service
+        self.service = service
         for d in ("certs", "envoy", "root"):
             os.makedirs(self.at(d))
         with open(self.at("hosts"), "w", encoding="ascii") as f:
@@ -121,7 +119,7 @@ class KubeEnvoyGateway:
         """Namespace, account, roles, and the certificates, which Envoy Gateway's own command makes."""
         wide, own = chart_rules()
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        self.cluster.apply(namespace, *role_documents(wide + (POLICY_RULES if self.service and self.policy_rules else []), own))
+        self.cluster.apply(namespace, *role_documents(wide, own))
         self.cluster.kubeconfig_of_account(ACCOUNT, NAMESPACE)
         done = subprocess.run(["nsenter", f"--net={self.ns.path}", peers.get("envoy-gateway"), "certgen", "--disable-topology-injector"],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,

@@ -1,27 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our program in the shapes that talk with an API server: each replica on a machine of its own, as a pod is."""
 
+import base64
 import http.client
+import json
 import os
 import socket
 import struct
 import threading
 
+from .chart import NAMESPACE, account
 from .process import Process, eventually
 from .stack import SANITIZER_ENV, program
 from .web import listening, request
 
-NAMESPACE = "tailscale-gateway-system"
 EXTENSION_PORT, ADMIN_PORT, METRICS_PORT = 5005, 19005, 19006
+EXTENSION_HOST = f"{account('extension')}.{NAMESPACE}.svc"
+# Envoy Gateway's side of mutual TLS, in its own namespace, and the replicas' side; the operator makes them.
+EG_CA, EG_CLIENT, SERVER_TLS = "tailscale-gateway-extension-ca", "tailscale-gateway-extension-client", "tailscale-gateway-extension-tls"
+
+
+def extension_service(tls=True):
+    """Where Envoy Gateway is told that the extension server is."""
+    return {"fqdn": {"hostname": EXTENSION_HOST, "port": EXTENSION_PORT},
+            **({"tls": {"certificateRef": {"name": EG_CA}, "clientCertificateRef": {"name": EG_CLIENT}}} if tls else {})}
 
 
 class Replica:
     """One process of a shape. `server`: an address for the API server other than its own."""
 
-    def __init__(self, stack, shape, name, account, *args, machine=None, server=None):
+    def __init__(self, stack, shape, name, service_account, *args, machine=None, server=None):
         self.stack, self.shape, self.name = stack, shape, name
-        self.ns = machine or stack.network.machine(name)
-        self.kubeconfig = stack.cluster.kubeconfig_of_account(account, NAMESPACE, server=server, file=name)
+        self.ns, self.mounts = machine or stack.network.machine(name), []
+        self.kubeconfig = stack.cluster.kubeconfig_of_account(service_account, NAMESPACE, server=server, file=name)
+        with open(stack.cluster.at(f"{name}.token"), encoding="ascii") as f:
+            payload = f.read().split(".")[1]
+        # By it the audit log tells replicas of one account apart.
+        self.credential = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
         self.process = Process(name, [
             program(), shape, "--kubeconfig", self.kubeconfig, "--namespace", NAMESPACE, "--identity", name,
             "--admin-address", f"tcp://127.0.0.1:{ADMIN_PORT}", "--metrics-address", f"tcp://127.0.0.1:{METRICS_PORT}",
@@ -62,6 +77,16 @@ class Replica:
     def serves(self):
         return listening(self.stack.network.hub, EXTENSION_PORT, self.address)
 
+    def kill(self):
+        self.process.kill()
+
+    def end(self):
+        """Stopped if it runs; whatever it said must be no report of a sanitizer."""
+        if self.process.running():
+            self.stop()
+        report = self.process.sanitizer_report()
+        assert report is None, report
+
     def stop(self):
         """As a cluster does: SIGTERM, a clean end, no report of a sanitizer."""
         code = self.process.stop()
@@ -95,6 +120,23 @@ class Mount:
             if not os.path.lexists(self.at(key)):
                 os.symlink(os.path.join("..data", key), self.at(key))
         return self
+
+
+def pod_of(stack, name, deployment, *more, machine=None, server=None):
+    """A replica of a Deployment as it stands at the API server: its arguments (and `more`), its account, its Secret as files."""
+    pod = deployment["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    args, mounts = container["args"][1:], []
+    for mount in container.get("volumeMounts", []):
+        volume = next(v for v in pod["volumes"] if v["name"] == mount["name"])
+        folder = Mount(stack.cluster, volume["secret"]["secretName"], NAMESPACE, os.path.join(stack.workdir, f"{name}-{mount['name']}")).write()
+        mounts.append(folder)
+        args = [a.replace(mount["mountPath"], folder.folder) for a in args]
+    # A flag of ours wins where it was given before; the addresses for a person's look are the harness's own.
+    kept = [a for a in args if not a.startswith(("--metrics-address", "--log-"))]
+    replica = Replica(stack, container["args"][0], name, pod["serviceAccountName"], *kept, *more, machine=machine, server=server)
+    replica.mounts = mounts
+    return replica
 
 
 class ServiceAddress:

@@ -17,6 +17,7 @@ class KubeStack(Stack):
     def __init__(self, label, workdir):
         super().__init__(label, workdir)
         self.cluster = None
+        self.replicas = []  # of our program, in the order of their making
 
     def begin_cluster(self):
         self.cluster = Cluster(self.network.hub, self.workdir, self.log_dir, address=self.network.HUB)
@@ -34,14 +35,14 @@ class KubeStack(Stack):
         return self.cluster
 
     def begin_tailnet(self, devices, proxies=1, **more):
-        return super().begin_tailnet(devices, proxies, **({} if self.tailnets else {"port": HEADSCALE_PORT}), **more)
+        return super().begin_tailnet(devices, proxies, **{"port": HEADSCALE_PORT + len(self.tailnets), **more})
 
     def make_kube_eg(self, **more):
         self.eg = KubeEnvoyGateway(self.cluster, self.workdir, self.log_dir, **more)
         return self.eg
 
     def processes(self):
-        return super().processes() + (self.cluster.processes() if self.cluster else [])
+        return [r.process for r in self.replicas] + super().processes() + (self.cluster.processes() if self.cluster else [])
 
     def logs(self):
         audit = ""
@@ -50,8 +51,17 @@ class KubeStack(Stack):
         return super().logs() + audit
 
     def close(self):
+        """A replica of ours that ends badly is an error of the module, as is a report of a sanitizer of one that was killed."""
+        problems = []
+        for r in self.replicas:
+            try:
+                r.end()
+            except AssertionError as e:
+                problems.append(e)
         try:
             super().close()
         finally:
             if self.cluster:
                 self.cluster.close()
+        if problems:
+            raise problems[0]
