@@ -253,6 +253,8 @@ static void a_state_is_judged(void **state)
         check_state(&f->rows, good);
         assert_string_equal(told(f), "ok: all were read\nok: n/t: Synced\nok: n/g, tailnet t\n"
                                      "ok: n/gw: revision aa was served\n");
+        check_state(&f->rows, tree_of(f, "{complete: true}"));
+        assert_string_equal(told(f), "ok: all were read\nwarning: there is none\n");
         check_state(&f->rows, bad);
         assert_string_equal(told(f), "wrong: resources: x.yaml:1\n"
                                      "wrong: not everything has been read yet\n"

@@ -106,10 +106,15 @@ static void check_entry(CheckRows *rows, const Tree *entry)
 
 void check_state(CheckRows *rows, const Tree *state)
 {
+        const Tree *entries = tree_get(state, STR("entries"));
+
         check_read(rows, state);
+        if (entries == NULL || entries->n == 0)
+                check_rows_add(rows, "TailscaleGateway", CHECK_WARNING,
+                               "make one: docs/resources.md", "there is none");
         TREE_FOREACH (t, tree_get(state, STR("tailnets")))
                 check_tailnet(rows, t);
-        TREE_FOREACH (e, tree_get(state, STR("entries")))
+        TREE_FOREACH (e, entries)
                 check_entry(rows, e);
         TREE_FOREACH (g, tree_get(state, STR("gateways")))
                 check_gateway(rows, g);
