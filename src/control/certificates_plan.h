@@ -82,6 +82,7 @@ typedef struct CertificatesPlan {
         Err fault; /* a Secret of one of our names is not ours: it is not touched */
 } CertificatesPlan;
 
+/* "Steady", … */
 const char *certificates_stage_name(CertificatesStage stage);
 
 /* Each plan is good for one look at the Secrets: what follows from its writes is planned when they

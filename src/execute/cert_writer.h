@@ -35,6 +35,7 @@ typedef struct CertWriterCounts {
 
 extern const MetricTable cert_writer_metrics; /* of CertWriterCounts */
 
+/* Writes nothing by itself. Never NULL. */
 CertWriter *cert_writer_open(const CertWriterInput *in) MUST_USE;
 /* Moves the plan out of `plan`, which is empty after; takes references of what `in`, that it was
  * made of, has seen. Not while one is performed, and not one with nothing to write. */

@@ -21,7 +21,9 @@ typedef struct CertSourceInput {
         void *owner;
 } CertSourceInput;
 
+/* Begins to read at once; nothing is told before the return. Never NULL. */
 CertSource *cert_source_open(const CertSourceInput *in) MUST_USE;
+/* As it was given. */
 void *cert_source_owner(const CertSource *s);
 /* Is it known of each whether it is there? It stays so. */
 bool cert_source_is_read(const CertSource *s);
