@@ -8,8 +8,8 @@
 
 enum {
         STATUS_CONDITIONS_MAX = 16,
-        STATUS_CONFLICTS_MAX = 16, /* the first ones; the rest is only counted */
-        STATUS_SCOPES_MAX = 64,
+        STATUS_CONFLICTS_MAX = 16,     /* the first ones; the rest is only counted */
+        STATUS_SCOPES_MAX = 256,       /* what is told of a credential has 511 bytes at most */
         CONDITION_MESSAGE_MAX = 32768, /* metav1.Condition */
         ANCESTORS_MAX = 16,            /* Gateway API's PolicyStatus */
 };
