@@ -304,6 +304,19 @@ static bool is_done(const PlanObject *object, const KubeWriteResult *r)
         return r->err.kind == ERR_NONE;
 }
 
+/* Has this batch written the object itself? Then its answer is newer than what the plan was made
+ * of, which may be about one that is gone: the watch had not shown that yet. */
+static bool is_written_here(const Batch *b, const Item *item)
+{
+        for (size_t i = 0; i < b->n; i++) {
+                const Item *other = &b->items[i];
+                if (other->state == ITEM_DONE && other->object.verb == PLAN_APPLY &&
+                    is_same_object(&other->object, &item->object))
+                        return true;
+        }
+        return false;
+}
+
 static void on_written(KubeWrite *w, const KubeWriteResult *r)
 {
         Item *item = kube_write_owner(w);
@@ -319,7 +332,7 @@ static void on_written(KubeWrite *w, const KubeWriteResult *r)
                 b->dropped = true;
                 settle(item, ITEM_FAILED);
         } else {
-                if (is_other(r))
+                if (is_other(r) && !is_written_here(b, item))
                         kube_known_doubt(o->known, &item->object);
                 rest(o, &item->object, r);
                 tell_failure(o, &item->object, &r->err);

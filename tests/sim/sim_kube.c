@@ -37,8 +37,9 @@ enum {
         ACTS_MIN = 6,
         ACTS_MORE = 10,
         ACT_MAX_S = 40,
-        /* A Lease that runs out, the longest backoff, a list again, and what is held off. */
-        CALM_S = 240,
+        /* A watch of which nothing comes is given up after 180 s; then a list again, the longest
+         * backoff, a Lease that runs out, what nobody served, and what is held off. */
+        CALM_S = 320,
         QUIET_S = 60,
         EPOCH_S = 1000,
         ARGS_MAX = 16,
