@@ -355,6 +355,7 @@ void cluster_view(const Cluster *c, AdminView *v)
                 add(v, &kube_lease_metrics, kube_lease_counts(c->lease), "");
         if (c->certs != NULL)
                 cert_keeper_view(c->certs, v);
+        add(v, &kube_api_metrics, kube_api_counts(c->api), "");
         add(v, &kube_events_metrics, kube_events_counts(c->events), "");
         for (size_t i = 0; c->objects != NULL && i < LENGTH_OF(verbs); i++)
                 add(v, &kube_write_metrics, &kube_objects_counts(c->objects)->verbs[i], verbs[i]);

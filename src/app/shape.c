@@ -198,6 +198,19 @@ static void on_drained(void *owner)
 
 /* ---- what others ask ---- */
 
+/* What stands at the API server, and what became of the watches of it. */
+static void view_source(const KubeSource *k, AdminView *v)
+{
+        v->observed = kube_source_observed(k);
+        for (size_t i = 0; i < kube_source_n_counts(k); i++) {
+                const char *labels;
+                const KubeWatchCounts *counts = kube_source_counts(k, i, &labels);
+                if (counts != NULL && v->n_metrics < ADMIN_METRICS_MAX)
+                        v->metrics[v->n_metrics++] =
+                                (AdminMetrics){&kube_watch_metrics, counts, labels};
+        }
+}
+
 static void on_view(void *owner, AdminView *v)
 {
         const Shape *s = owner;
@@ -211,8 +224,10 @@ static void on_view(void *owner, AdminView *v)
         if (s->extension != NULL)
                 v->metrics[v->n_metrics++] =
                         (AdminMetrics){&grpc_server_metrics, extension_counters(s->extension), ""};
-        if (s->cluster != NULL)
+        if (s->cluster != NULL) {
                 cluster_view(s->cluster, v);
+                view_source(hub_kube(s->hub), v);
+        }
 }
 
 static bool on_approve(void *owner, EntryKey entry, Str digest, Err *err)
