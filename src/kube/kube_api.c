@@ -29,6 +29,7 @@ struct KubeApi {
         Link calls;
         Link hooks; /* of KubeApiHook */
         uint64_t updates, moves;
+        bool doubts; /* the last call had no answer: a connection that is kept may be as dead */
         KubeApiCounts n;
         Secret *token; /* of the file; NULL: not read yet */
         Mono token_read;
@@ -231,6 +232,7 @@ static void on_done(HttpRequest *r, const HttpResult *http)
         Arena arena;
 
         count(c, http);
+        c->api->doubts = http->status == 0;
         if (http->err.kind == ERR_NONE && http->status == 401 && renew_token(c)) {
                 c->api->n.renewals++;
                 c->request = http_request_close(c->request);
@@ -316,6 +318,7 @@ static void ask(KubeCall *c)
                         .form = c->secret,
                         .tls = &a->tls,
                         .http1 = true,
+                        .fresh = a->doubts,
                         .deadline = deadline,
                         .max_bytes = c->in.max_bytes,
                         .max_refusal = KUBE_STATUS_BYTES_MAX,

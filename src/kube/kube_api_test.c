@@ -356,6 +356,37 @@ static void what_an_old_credential_was_refused_is_asked_once_more(void **state)
         assert_string_equal(f->err.text, "the answer holds our credential");
 }
 
+/* All connections that are kept went the same way: one that was dead for a call is not followed by
+ * the next that is. */
+static void after_silence_a_connection_is_made_anew(void **state)
+{
+        Fixture *f = *state;
+        static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+
+        start(f, "{token: abc}", 0, 0);
+        script_server_set(&f->w.server, answer, SCRIPT_KEEP);
+        begin(f, 0, (KubeCallInput){0});
+        begin(f, 1, (KubeCallInput){0});
+        kube_turn_until(&f->w, &f->n_done, 2);
+        finish(f, (KubeCallInput){0});
+        assert_int_equal(f->w.server.n_conns, 2);
+        script_server_set(&f->w.server, "", SCRIPT_STALL);
+        f->n_done = 0;
+        begin(f, 0, (KubeCallInput){0});
+        kube_turns(&f->w, 10);
+        test_clock_advance(&f->w.time, SPAN_S(30));
+        kube_turn_until(&f->w, &f->n_done, 1);
+        assert_string_equal(f->err.reason, "Timeout");
+        assert_int_equal(f->w.server.n_conns, 2);
+        script_server_set(&f->w.server, answer, SCRIPT_KEEP);
+        finish(f, (KubeCallInput){0});
+        assert_int_equal(f->status, 200);
+        assert_int_equal(f->w.server.n_conns, 3);
+        /* And that one is kept. */
+        finish(f, (KubeCallInput){0});
+        assert_int_equal(f->w.server.n_conns, 3);
+}
+
 typedef struct Hooked {
         KubeApiHook hook;
         unsigned n, n_moved;
@@ -424,6 +455,7 @@ int main(void)
                 TEST(closed_in_every_state),
                 TEST(an_update_leads_elsewhere),
                 TEST(what_an_old_credential_was_refused_is_asked_once_more),
+                TEST(after_silence_a_connection_is_made_anew),
                 TEST(updates_are_told_once_a_turn_until_the_hook_is_gone),
                 TEST(queries_are_escaped),
         };

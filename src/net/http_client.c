@@ -763,6 +763,8 @@ static bool set_options(HttpRequest *r, const HttpRequestInput *in)
                 ok = ok && set_tls(r, in);
         if (in->http1)
                 SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+        if (in->fresh)
+                SET(CURLOPT_FRESH_CONNECT, 1L);
         if (in->is_probe)
                 ok = ok && set_probe(r, in);
         if (in->tunnel != NULL)

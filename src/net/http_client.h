@@ -86,6 +86,7 @@ typedef struct HttpRequestInput {
         const HttpTls *tls;       /* read while opening. May be NULL */
         bool http1; /* HTTP/1.1 at most: then a connection that went dead is gone with its request,
                        and not kept for the next */
+        bool fresh; /* over a connection that is made now: those that are kept may be dead */
         const char *accept; /* media type; copied. May be NULL */
         const char *
                 unix_socket; /* path to connect to instead of the URL's host; copied. May be NULL */
