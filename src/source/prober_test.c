@@ -35,6 +35,7 @@ typedef struct Fixture {
         World *world;
         ProbeRules rules;
         ConnectMode mode;
+        const Policy *policy; /* of the World; may be NULL */
 } Fixture;
 
 static int setup(void **state)
@@ -114,6 +115,7 @@ static void probe_world(Fixture *f, unsigned n, Protocol protocol)
         table_unref(f->world->entries);
         f->world->gateways = one(g);
         f->world->entries = one(v);
+        f->world->policy = leaf_ref(f->policy);
         prober_update(f->prober, f->world);
 }
 
@@ -265,6 +267,13 @@ static void what_cannot_be_probed_says_why(void **state)
         f->proxies[0] = STR("nobody.example:3128");
         probe_world(f, 1, PROTOCOL_HTTP);
         assert_string_equal(fact(f, 0)->error, "there is no proxy");
+        f->policy = policy_new(&(PolicyInput){.in_kubernetes = true}, NULL);
+        f->proxies[0] = str_of(f->proxy_text);
+        probe_world(f, 1, PROTOCOL_HTTP);
+        assert_string_equal(fact(f, 0)->error, "its proxy is not within --allowed-proxies");
+        f->policy = leaf_unref(f->policy);
+        f->proxies[0] = STR("nobody.example:3128");
+        probe_world(f, 1, PROTOCOL_HTTP);
         pass(f, SPAN_S(60));
         assert_int_equal(ended(f), 0);
         /* As soon as there is a way it is taken. */
