@@ -70,6 +70,7 @@ static void make_world(Fixture *f, const char *service)
         v->gateway = gateway;
         v->tailnet = v->source = STR("corp");
         v->known = true;
+        v->next_key_expiry = (Wall){INT64_C(1800000000000) + service[0] * INT64_C(1000)};
         v->endpoints = one(endpoint(service), endpoint_order);
         f->world = leaf_unref(f->world);
         f->world = world_new_empty();
