@@ -204,7 +204,17 @@ static void sift_foreign(KubeSource *k)
         }
 }
 
-/* Opens, begins again and closes the foreign feeds as the TailscaleGateways that are there ask. */
+static bool are_foreign_synced(const KubeSource *k)
+{
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (is_foreign(kind) && !are_synced(&k->feeds[kind]))
+                        return false;
+        }
+        return true;
+}
+
+/* Opens, begins again and closes the foreign feeds as the TailscaleGateways that are there ask.
+ * Lists under way are let come to their end, however often somebody asks for more. */
 static void update_interest(KubeSource *k)
 {
         const Feeds *gateways = &k->feeds[KUBE_KIND_GATEWAY];
@@ -220,7 +230,7 @@ static void update_interest(KubeSource *k)
                 end_foreign(k);
         else if (k->interest.now > k->asked && k->asked == 0)
                 begin_foreign(k);
-        else if (k->interest.now > k->asked && !timer_is_set(&k->again))
+        else if (k->interest.now > k->asked && !timer_is_set(&k->again) && are_foreign_synced(k))
                 timer_set(&k->again, mono_add(k->began, SPAN_MS(KUBE_SOURCE_AGAIN_MS)));
 }
 
@@ -228,10 +238,8 @@ static void update_interest(KubeSource *k)
 static bool update_covered(KubeSource *k)
 {
         uint64_t before = k->covered;
-        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
-                if (is_foreign(kind) && !are_synced(&k->feeds[kind]))
-                        return false;
-        }
+        if (!are_foreign_synced(k))
+                return false;
         k->covered = k->asked;
         return k->covered != before;
 }

@@ -321,6 +321,35 @@ static void a_gateway_waits_for_the_routes_of_what_it_refers_to(void **state)
         assert_int_equal(table_n(table(f, MANIFEST_EG_GATEWAY)), 1);
 }
 
+static bool has_nine(const Fixture *f)
+{
+        return table_n(table(f, MANIFEST_GATEWAY)) == 9;
+}
+
+/* Each refers to another Gateway, and they come while lists are under way. */
+static void many_that_come_at_once_are_read_for_together(void **state)
+{
+        Fixture *f = *state;
+        put_team(f);
+        open_source(f);
+        wait_for(f, is_read);
+        settle(f);
+        unsigned before = f->api.n_lists;
+        for (int i = 0; i < 8; i++) {
+                char name[16];
+                snprintf(name, sizeof name, "more-%d", i);
+                put_eg_gateway(f, name);
+                put_gateway(f, "team-a", name, name);
+                for (int n = 0; n < 5; n++)
+                        loop_turn(f->api.w.loop, SPAN_MS(1));
+        }
+        wait_for(f, has_nine);
+        settle(f);
+        assert_int_equal(table_n(table(f, MANIFEST_EG_GATEWAY)), 9);
+        /* Four kinds, twice at most. */
+        assert_in_range(f->api.n_lists - before, 4, 8);
+}
+
 static void what_is_the_same_keeps_its_table(void **state)
 {
         Fixture *f = *state;
@@ -637,6 +666,7 @@ int main(void)
                 TEST(what_became_of_watches_is_counted),
                 TEST(what_does_not_bear_on_us_is_not_kept),
                 TEST(a_gateway_waits_for_the_routes_of_what_it_refers_to),
+                TEST(many_that_come_at_once_are_read_for_together),
                 TEST(what_is_the_same_keeps_its_table),
                 TEST(a_fault_is_told_and_takes_nothing_away),
                 TEST(a_kind_that_is_not_there_is_told_and_waited_for),
