@@ -45,7 +45,7 @@ static void plan(Case *c, const char *revision, const BindingWritten *written, M
         w->complete = true;
         c->world = w;
         c->report = report_of(revision);
-        c->outside = (Outside){written, written != NULL ? 1 : 0, NULL, 0};
+        c->outside = (Outside){.bindings = written, .n_bindings = written != NULL ? 1 : 0};
         PlanInput in = {.world = c->world,
                         .report = c->report,
                         .facts = &c->facts,
@@ -209,7 +209,7 @@ static void plan_unwanted_case(Case *c, const BindingWritten *w, const char *ask
         world->eg_gateways = table_new(leaves, 1, eg_gateway_order);
         c->world = world;
         c->report = report_of(NULL);
-        c->outside = (Outside){w, 1, NULL, 0};
+        c->outside = (Outside){.bindings = w, .n_bindings = 1};
         PlanInput in = {.world = c->world,
                         .report = c->report,
                         .facts = &c->facts,
@@ -287,7 +287,8 @@ static void test_nothing_is_planned_while_the_world_is_not_complete(void **state
         World *world = world_new_empty();
         Report *report = report_of("r2");
         Str file = STR("a.yaml");
-        Outside outside = {&w, 1, &file, 1};
+        Outside outside = {
+                .bindings = &w, .n_bindings = 1, .endpoints_files = &file, .n_endpoints_files = 1};
         PlanInput in = {.world = world,
                         .report = report,
                         .facts = &facts,

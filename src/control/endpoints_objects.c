@@ -5,12 +5,15 @@
  * TailscaleGateway is deleted or not valid.
  */
 #include "base/mem.h"
+#include "control/entry_memo.h"
 #include "control/entry_names.h"
 #include "control/object_body.h"
 #include "control/shards.h"
 #include "model/render.h"
 
 #include <stdlib.h>
+
+#define NOTHING SIZE_MAX /* no number of an object */
 
 /* One entry while it is planned. */
 typedef struct Entry {
@@ -19,7 +22,9 @@ typedef struct Entry {
         ObjectKey eg_gateway;
         Wall fresh; /* the last good answer of its tailnet */
         Str base;
-        size_t shard; /* its number */
+        Shards shards; /* once they are asked for */
+        Digest *own;   /* that each of them is to have; NULL: not known yet */
+        size_t n_shards;
 } Entry;
 
 static Wall later(Wall a, Wall b)
@@ -34,25 +39,75 @@ static Wall fresh_of(const PlanInput *in, const EntryView *v)
         return f != NULL ? later(v->last_sync, tailnet_fact_presence(f)->last_sync) : v->last_sync;
 }
 
-static bool plan_spec(Plan *p, const Entry *e, const RenderShard *shard, const Observed *seen)
+static const Shards *shards_in(Plan *p, Entry *e)
 {
+        if (e->shards.at == NULL)
+                e->shards = shards_of(&p->arena, e->view->endpoints);
+        return &e->shards;
+}
+
+/* What is applied of the i-th shard. */
+static void put_shard(Plan *p, Entry *e, size_t i, Str name, Buf *body)
+{
+        const Shards *shards = shards_in(p, e);
+        size_t from = shards->from[i], to = shards->from[i + 1];
+        RenderShard shard = {
+                .view = e->view,
+                .name = name,
+                .endpoints = shards->at + from,
+                .n = to - from,
+                .n_shards = shards->n,
+                .owner_uid = e->owner->uid,
+        };
+        buf_reset(body);
+        render_endpoints_apply(&shard, body);
+}
+
+static Str shard_name(Plan *p, const Entry *e, size_t i)
+{
+        return arena_printf(&p->arena, "%.*s-%zu", STR_FMT(e->base), i);
+}
+
+/* From the plan before, or by putting all of it into words. */
+static void find_digests(const PlanInput *in, Plan *p, Entry *e)
+{
+        struct EntryMemo *memo = in->outside->memo;
+        const EntryDigests *known =
+                memo != NULL ? entry_memo_get(memo, e->view, e->owner->uid) : NULL;
+        e->n_shards = known != NULL ? known->n : shards_in(p, e)->n;
+        e->own = arena_new_array(&p->arena, e->n_shards + 1, sizeof *e->own);
+        if (known != NULL) {
+                memcpy(e->own, known->at, known->n * sizeof *known->at);
+                return;
+        }
         CLEANUP(buf_done) Buf body;
         buf_init(&body, OBJECT_BODY_MAX);
-        render_endpoints_apply(shard, &body);
-        if (body.failed)
+        for (size_t i = 0; i < e->n_shards; i++) {
+                put_shard(p, e, i, shard_name(p, e, i), &body);
+                e->own[i] = object_body_digest(body.failed ? STR("{}") : buf_str(&body), false);
+        }
+        if (memo != NULL)
+                entry_memo_put(memo, e->view, e->owner->uid, e->own, e->n_shards);
+}
+
+static bool plan_spec(Plan *p, Entry *e, size_t i, Str name, const Observed *seen)
+{
+        if (seen != NULL && digest_eq(&seen->own, &e->own[i]))
                 return false;
-        Digest expected = object_body_digest(buf_str(&body), false);
-        if (seen != NULL && digest_eq(&seen->own, &expected))
+        CLEANUP(buf_done) Buf body;
+        buf_init(&body, OBJECT_BODY_MAX);
+        put_shard(p, e, i, name, &body);
+        if (body.failed)
                 return false;
         IGNORE(plan_add_object(p,
                                &(PlanObject){
                                        .verb = PLAN_APPLY,
                                        .role = PLAN_OPERATOR,
                                        .kind = OBSERVED_ENDPOINTS,
-                                       .key = {e->view->gateway.namespace, shard->name},
+                                       .key = {e->view->gateway.namespace, name},
                                        .manager = STR(OBSERVED_MANAGER),
                                        .body = buf_str(&body),
-                                       .expected = expected,
+                                       .expected = e->own[i],
                                        .eg_gateway = e->eg_gateway,
                                }),
                "no event follows it");
@@ -79,8 +134,9 @@ static void plan_events(Plan *p, const Entry *e, size_t after, const Observed *s
         }
 }
 
-static void plan_status(const PlanInput *in, Plan *p, const Entry *e, Str name,
-                        const Observed *seen, bool is_changed)
+/* Of one shard; returns the number of what was planned, or none. */
+static size_t plan_status(const PlanInput *in, Plan *p, const Entry *e, Str name,
+                          const Observed *seen, bool is_changed)
 {
         CLEANUP(buf_done) Buf body;
         ConditionPast past = {seen, in->wall};
@@ -90,23 +146,21 @@ static void plan_status(const PlanInput *in, Plan *p, const Entry *e, Str name,
         Digest expected = object_body_digest(buf_str(&body), true);
         is_changed |= seen == NULL || !digest_eq(&seen->status, &expected);
         if (!is_changed && !object_sync_is_due(in, p, e->fresh, last))
-                return;
+                return NOTHING;
         buf_reset(&body);
         render_endpoints_status(e->view, name, later(last, e->fresh), &past, &body);
         expected = object_body_digest(buf_str(&body), true);
         if (seen != NULL && digest_eq(&seen->status, &expected))
-                return;
-        size_t at = plan_add_object(p, &(PlanObject){
-                                               .verb = PLAN_APPLY_STATUS,
-                                               .role = PLAN_OPERATOR,
-                                               .kind = OBSERVED_ENDPOINTS,
-                                               .key = {e->view->gateway.namespace, name},
-                                               .manager = STR(OBSERVED_MANAGER),
-                                               .body = buf_str(&body),
-                                               .expected = expected,
-                                       });
-        if (e->shard == 0)
-                plan_events(p, e, at, seen);
+                return NOTHING;
+        return plan_add_object(p, &(PlanObject){
+                                          .verb = PLAN_APPLY_STATUS,
+                                          .role = PLAN_OPERATOR,
+                                          .kind = OBSERVED_ENDPOINTS,
+                                          .key = {e->view->gateway.namespace, name},
+                                          .manager = STR(OBSERVED_MANAGER),
+                                          .body = buf_str(&body),
+                                          .expected = expected,
+                                  });
 }
 
 static int str_order(const void *a, const void *b)
@@ -131,25 +185,18 @@ static void names_add(Names *names, Str name)
 
 static void plan_entry(const PlanInput *in, Plan *p, Entry *e, Names *wanted)
 {
-        Shards shards = shards_of(&p->arena, e->view->endpoints);
-        for (e->shard = 0; e->shard < shards.n; e->shard++) {
-                size_t from = shards.from[e->shard], to = shards.from[e->shard + 1];
-                RenderShard shard = {
-                        .view = e->view,
-                        .name = arena_printf(&p->arena, "%.*s-%zu", STR_FMT(e->base), e->shard),
-                        .endpoints = shards.at + from,
-                        .n = to - from,
-                        .n_shards = shards.n,
-                        .owner_uid = e->owner->uid,
-                };
-                ObjectKey key = {e->view->gateway.namespace, shard.name};
+        find_digests(in, p, e);
+        for (size_t i = 0; i < e->n_shards; i++) {
+                ObjectKey key = {e->view->gateway.namespace, shard_name(p, e, i)};
                 const Observed *seen = observed_at(in->observed, OBSERVED_ENDPOINTS, key);
                 names_add(wanted, arena_printf(&p->arena, "%.*s/%.*s", STR_FMT(key.namespace),
                                                STR_FMT(key.name)));
                 if (seen != NULL && seen->deleting)
                         continue;
-                bool is_changed = plan_spec(p, e, &shard, seen);
-                plan_status(in, p, e, shard.name, seen, is_changed);
+                bool is_changed = plan_spec(p, e, i, key.name, seen);
+                size_t status = plan_status(in, p, e, key.name, seen, is_changed);
+                if (i == 0 && status != NOTHING)
+                        plan_events(p, e, status, seen);
         }
 }
 
@@ -190,6 +237,8 @@ static void remove_stale(const PlanInput *in, Plan *p, Names *wanted, const Name
 void plan_endpoints_objects(const PlanInput *in, Plan *p)
 {
         Names wanted = {0}, unknown = {0};
+        if (in->outside->memo != NULL)
+                entry_memo_begin(in->outside->memo);
         TABLE_FOREACH (EntryView, v, in->world->entries) {
                 const GatewaySpec *g =
                         table_find(in->world->gateways, &v->gateway, gateway_spec_find);
@@ -208,6 +257,8 @@ void plan_endpoints_objects(const PlanInput *in, Plan *p)
                                   arena_printf(&p->arena, "%.*s/%.*s-",
                                                STR_FMT(v->gateway.namespace), STR_FMT(e.base)));
         }
+        if (in->outside->memo != NULL)
+                entry_memo_end(in->outside->memo);
         remove_stale(in, p, &wanted, &unknown);
         mem_free(wanted.at);
         mem_free(unknown.at);

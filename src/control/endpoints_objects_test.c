@@ -256,6 +256,67 @@ static void what_is_held_is_told_once(void **state)
         assert_int_equal(c->plan.objects[e->after].verb, PLAN_APPLY_STATUS);
 }
 
+/* What is remembered of the plan before changes nothing in the next. */
+static void a_plan_is_the_same_without_what_is_remembered(void **state)
+{
+        TestCluster *c = *state;
+        ObjectKey other = {STR("demo"), STR("hw")};
+        EntryView *views[] = {cluster_entry(cluster_gateway, "corp", 300),
+                              cluster_entry(cluster_gateway, "dev", 2),
+                              cluster_entry(other, "corp", 5)};
+        cluster_stands_gateway(c);
+        IGNORE(cluster_stands(
+                       c, OBSERVED_GATEWAY,
+                       "{\"metadata\":{\"namespace\":\"demo\",\"name\":\"hw\",\"uid\":\"u\"}}"),
+               "not looked at");
+        /* Each subset of them, after each other one. */
+        for (unsigned round = 0; round < 64; round++) {
+                const void *leaves[3];
+                size_t n = 0, n_objects;
+                for (unsigned i = 0; i < 3; i++) {
+                        if (((round * 5) >> i & 1) != 0)
+                                leaves[n++] = leaf_ref(views[i]);
+                }
+                cluster_replace(&c->world->entries, table_new(leaves, n, entry_view_order));
+                cluster_plan(c);
+                n_objects = c->plan.n_objects;
+                Digester *with = digester_new(), *without = digester_new();
+                for (size_t i = 0; i < n_objects; i++)
+                        digester_add(with, c->plan.objects[i].body);
+                EntryMemo *memo = c->memo;
+                c->memo = NULL;
+                cluster_plan(c);
+                c->memo = memo;
+                assert_int_equal(c->plan.n_objects, n_objects);
+                for (size_t i = 0; i < n_objects; i++)
+                        digester_add(without, c->plan.objects[i].body);
+                Digest a = digester_finish(with), b = digester_finish(without);
+                assert_true(digest_eq(&a, &b));
+        }
+        for (size_t i = 0; i < LENGTH_OF(views); i++)
+                leaf_unref(views[i]);
+}
+
+/* Another TailscaleGateway of the same name owns other objects. */
+static void a_gateway_that_was_made_anew_owns_its_shards(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_gateway(c);
+        entry(c, 3);
+        cluster_plan(c);
+        leaf_unref(c->observed[0]);
+        c->n_observed = 0;
+        IGNORE(cluster_stands(c, OBSERVED_GATEWAY,
+                              "{\"metadata\":{\"namespace\":\"demo\",\"name\":\"gw\","
+                              "\"uid\":\"uid-new\"}}"),
+               "not looked at");
+        cluster_plan(c);
+        const PlanObject *o = cluster_planned(c, OBSERVED_ENDPOINTS, PLAN_APPLY, 0);
+        assert_true(cluster_says(o, "\"uid\":\"uid-new\""));
+        cluster_perform(c);
+        assert_quiet(c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -270,6 +331,8 @@ int main(void)
                 TEST(names_and_labels_are_valid_however_long),
                 TEST(last_sync_moves_with_a_change_or_every_ten_minutes),
                 TEST(what_is_held_is_told_once),
+                TEST(a_plan_is_the_same_without_what_is_remembered),
+                TEST(a_gateway_that_was_made_anew_owns_its_shards),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,7 @@ static void plan(Case *c, EntryView *const *views, size_t n, const Str *files, s
         c->report->routes = table_new(NULL, 0, route_report_order);
         c->report->entries = table_new(NULL, 0, entry_report_order);
         c->report->gateways = table_new(NULL, 0, gateway_report_order);
-        Outside outside = {NULL, 0, files, n_files};
+        Outside outside = {.endpoints_files = files, .n_endpoints_files = n_files};
         PlanInput in = {.world = c->world,
                         .report = c->report,
                         .facts = &c->facts,
@@ -144,7 +144,7 @@ static void facts_alone_plan_no_endpoints(void **state)
         plan(&c, &v, 1, &stranger, 1);
         assert_int_equal(c.plan.n, 2);
         plan_done(&c.plan);
-        Outside outside = {NULL, 0, &stranger, 1};
+        Outside outside = {.endpoints_files = &stranger, .n_endpoints_files = 1};
         PlanInput in = {.world = c.world,
                         .report = c.report,
                         .facts = &c.facts,

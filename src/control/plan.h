@@ -88,6 +88,7 @@ typedef struct Outside {
         size_t n_bindings;
         const Str *endpoints_files; /* names in PLAN_ENDPOINTS, sorted */
         size_t n_endpoints_files;
+        struct EntryMemo *memo; /* of the plans before; NULL: all is worked out anew */
 } Outside;
 
 typedef struct Plan {

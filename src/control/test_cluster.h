@@ -6,6 +6,7 @@
  */
 
 #include "base/mem.h"
+#include "control/entry_memo.h"
 #include "control/plan.h"
 #include "proto/json.h"
 
@@ -30,6 +31,7 @@ typedef struct TestCluster {
         BindingWritten written; /* what execute knows of the Binding */
         PlanInput in;           /* roles, replica, now, wall */
         const Table *table, *fault_table;
+        EntryMemo *memo;
         Outside outside;
         Plan plan;
 } TestCluster;
@@ -100,7 +102,8 @@ static inline void cluster_init(TestCluster *c)
 {
         TailnetSpec *t = leaf_new(sizeof *t, 0, NULL);
         EgGateway *eg = leaf_new(sizeof *eg, 0, NULL);
-        *c = (TestCluster){.world = world_new_empty(),
+        *c = (TestCluster){.memo = entry_memo_new(),
+                           .world = world_new_empty(),
                            .report = leaf_new(sizeof *c->report, 0, report_drop)};
         facts_init(&c->facts);
         t->meta.key = cluster_tailnet;
@@ -174,7 +177,9 @@ static inline void cluster_plan(TestCluster *c)
                 faults[i] = leaf_ref(c->faults[i]);
         c->table = table_new(leaves, c->n_observed, observed_order);
         c->fault_table = table_new(faults, c->n_faults, object_fault_order);
-        c->outside = (Outside){&c->written, c->written.eg_gateway.name.n > 0 ? 1 : 0, NULL, 0};
+        c->outside = (Outside){.bindings = &c->written,
+                               .n_bindings = c->written.eg_gateway.name.n > 0 ? 1 : 0,
+                               .memo = c->memo};
         PlanInput in = c->in;
         in.world = c->world;
         in.report = c->report;
@@ -248,6 +253,7 @@ static inline void cluster_perform(TestCluster *c)
 
 static inline void cluster_done(TestCluster *c)
 {
+        entry_memo_free(c->memo);
         plan_done(&c->plan);
         table_unref(c->table);
         table_unref(c->fault_table);

@@ -9,6 +9,7 @@
 #include "execute/kube_known.h"
 
 #include "base/mem.h"
+#include "control/entry_memo.h"
 
 #include <stdlib.h>
 
@@ -43,6 +44,7 @@ struct KubeKnown {
         size_t n, room;
         const Table *merged; /* one reference; NULL: to be made */
         BindingWritten *bindings;
+        EntryMemo *memo; /* owned; for whoever plans with `outside` */
         Outside outside;
 };
 
@@ -252,7 +254,7 @@ static void make_outside(KubeKnown *k, Mono now)
                 b->attempt_at = m->attempt_at;
                 b->since = m->since;
         }
-        k->outside = (Outside){.bindings = k->bindings, .n_bindings = n};
+        k->outside = (Outside){.bindings = k->bindings, .n_bindings = n, .memo = k->memo};
 }
 
 const Table *kube_known_table(KubeKnown *k, Mono now)
@@ -395,7 +397,9 @@ bool kube_known_expire(KubeKnown *k, Mono now)
 
 KubeKnown *kube_known_new(void)
 {
-        return mem_new(sizeof(KubeKnown));
+        KubeKnown *k = mem_new(sizeof *k);
+        k->memo = entry_memo_new();
+        return k;
 }
 
 KubeKnown *kube_known_free(KubeKnown *k)
@@ -406,6 +410,7 @@ KubeKnown *kube_known_free(KubeKnown *k)
                 memory_free(k->at[i]);
         mem_free(k->at);
         mem_free(k->bindings);
+        entry_memo_free(k->memo);
         table_unref(k->merged);
         table_unref(k->watched);
         return mem_free(k);

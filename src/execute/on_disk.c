@@ -167,7 +167,10 @@ static void refresh(OnDisk *d)
                                         .at = d->bindings[i].at};
         }
         qsort(b, d->n_bindings, sizeof *b, written_order);
-        d->outside = (Outside){b, d->n_bindings, names.at, names.n};
+        d->outside = (Outside){.bindings = b,
+                               .n_bindings = d->n_bindings,
+                               .endpoints_files = names.at,
+                               .n_endpoints_files = names.n};
         d->fresh = true;
 }
 

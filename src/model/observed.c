@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A canonical form is text in which each value is told by its type and length, so that no two
- * values have one form. The objects of a list are taken as digests, in the order of these: a server
- * that merges lists by their keys keeps no order.
+ * values have one form. The objects of a list stand in the order of their forms: a server that
+ * merges lists by their keys keeps no order.
  */
 #include "model/observed.h"
 
@@ -67,33 +67,32 @@ static void put_members(Buf *out, const Tree *object, Takes *takes)
         }
 }
 
-static int digest_order(const void *a, const void *b)
+static int text_order(const void *a, const void *b)
 {
-        return memcmp(a, b, sizeof(Digest));
+        return str_cmp(*(const Str *)a, *(const Str *)b);
 }
 
-static Digest digest_of_node(const Tree *node)
-{
-        CLEANUP(buf_done) Buf text;
-        buf_init(&text, CANONICAL_MAX);
-        put(&text, node);
-        return digest_of(buf_str(&text));
-}
-
+/* The objects in it by their forms, behind what is none in its own order. */
 static void put_array(Buf *out, const Tree *array)
 {
-        CLEANUP(mem_cleanup) Digest *digests = mem_new_array(array->n + 1, sizeof *digests);
+        CLEANUP(mem_cleanup) size_t *ends = mem_new_array(array->n + 1, sizeof *ends);
+        CLEANUP(mem_cleanup) Str *forms = mem_new_array(array->n + 1, sizeof *forms);
+        CLEANUP(buf_done) Buf objects;
         size_t n = 0;
+        buf_init(&objects, CANONICAL_MAX);
         buf_printf(out, "[%zu:", array->n);
         TREE_FOREACH (e, array) {
+                put(e->type == TREE_OBJECT ? &objects : out, e);
                 if (e->type == TREE_OBJECT)
-                        digests[n++] = digest_of_node(e);
-                else
-                        put(out, e);
+                        ends[n++] = objects.n;
         }
-        qsort(digests, n, sizeof *digests, digest_order);
+        for (size_t i = 0; i < n; i++) {
+                size_t from = i > 0 ? ends[i - 1] : 0;
+                forms[i] = str_make(objects.p + from, ends[i] - from);
+        }
+        qsort(forms, n, sizeof *forms, text_order);
         for (size_t i = 0; i < n; i++)
-                put_text(out, 'd', str_make(digests[i].b, sizeof digests[i].b));
+                put_text(out, 'o', forms[i]);
 }
 
 static void put(Buf *out, const Tree *node)
