@@ -5,6 +5,8 @@ Nothing runs pods here, and nobody calls. The tests of this file tell one story 
 """
 
 import json
+import os
+import re
 import time
 
 import pytest
@@ -14,6 +16,7 @@ from tests.lib.cluster import condition
 from tests.lib.kube_program import Replica
 from tests.lib.kube_stack import KubeStack
 from tests.lib.process import eventually
+from tests.lib.stack import ROOT
 
 NAME, TEAM = "tailscale-gateway-extension", "team-a"
 KINDS = {"Service": f"/api/v1/namespaces/{chart.NAMESPACE}/services/{NAME}",
@@ -85,6 +88,28 @@ def test_its_pods_pass_the_restricted_level(stack):
     stack.cluster.create_namespace("strict", **{"pod-security.kubernetes.io/enforce": "restricted"})
     template = standing(stack, "Deployment")["spec"]["template"]
     stack.cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one", "namespace": "strict"}, "spec": template["spec"]})
+
+
+def test_what_an_operator_counts_is_documented(stack):
+    """Each metric once, of the type and with the labels that the pages name."""
+    documented = {}
+    for page in ("metrics.md", "metrics-kubernetes.md"):
+        with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as f:
+            for name, kind, labels in re.findall(r"^\| `(tailscale_gateway_\w+|process_\w+)` \| (\w+) \| ?([^|]*)\|", f.read(), re.M):
+                documented[name] = (kind, sorted(re.findall(r"`(\w+)`", labels)))
+    text = stack.replicas[0].get("/metrics").body.decode()
+    kinds = re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M)
+    assert len(kinds) == len(dict(kinds))
+    for name, kind in kinds:
+        assert name in documented, f"{name} is on no page"
+        assert kind == documented[name][0], name
+        samples = re.findall(rf"^{name}(?:_bucket|_sum|_count)?(?:{{(.*)}})? ", text, re.M)
+        for labels in samples:
+            names = [n for n in re.findall(r'(\w+)="', labels) if n != "le"]
+            assert sorted(names) == documented[name][1], f"{name}: {labels}"
+        assert len(samples) == len(set(samples)) or kind == "histogram", name
+    assert stack.replicas[0].metric("tailscale_gateway_kube_writes_total", verb="apply") >= 3
+    assert stack.replicas[0].metric("tailscale_gateway_kube_watch_synced", kind="TailscaleGateway") == 1
 
 
 def test_what_another_hand_changes_is_put_back(stack):
