@@ -13,6 +13,10 @@
 
 #include <stdlib.h>
 
+enum {
+        OVERDUE_S = 60
+};
+
 #define NOTHING SIZE_MAX /* no number of an object */
 
 /* One entry while it is planned. */
@@ -262,4 +266,18 @@ void plan_endpoints_objects(const PlanInput *in, Plan *p)
         remove_stale(in, p, &wanted, &unknown);
         mem_free(wanted.at);
         mem_free(unknown.at);
+}
+
+/* Facts move lastSync: a plan of these alone must not put off the heartbeat of what it leaves out.
+ */
+void plan_endpoints_again(const PlanInput *in, Plan *p)
+{
+        TABLE_FOREACH (Observed, o, in->observed) {
+                if (o->kind != OBSERVED_ENDPOINTS || !o->ours || o->last_sync.ms == 0)
+                        continue;
+                int64_t left = o->last_sync.ms + PLAN_HEARTBEAT_S * INT64_C(1000) - in->wall.ms;
+                /* It may be overdue because its source fails. */
+                Span in_ms = left > 0 ? SPAN_MS(left) : SPAN_S(OVERDUE_S);
+                plan_again(p, mono_add(in->now, in_ms));
+        }
 }

@@ -31,6 +31,19 @@ static EntryView *entry(TestCluster *c, unsigned n)
         return v;
 }
 
+static void sync_at(TestCluster *c, int64_t seconds_ago)
+{
+        TailnetFact *f = facts_tailnet(&c->facts, cluster_tailnet);
+        f->sources[SOURCE_PRIMARY].name = "api";
+        f->sources[SOURCE_PRIMARY].last_sync = (Wall){c->in.wall.ms - seconds_ago * 1000};
+}
+
+static void later(TestCluster *c, int64_t seconds)
+{
+        c->in.wall.ms += seconds * 1000;
+        c->in.now.ns += SPAN_S(seconds).ns;
+}
+
 /* Nothing more is to be done about TailscaleEndpoints. */
 static void assert_quiet(TestCluster *c)
 {
@@ -87,6 +100,26 @@ static void facts_alone_plan_no_endpoints(void **state)
         entry(c, 3);
         c->in.only_facts = true;
         assert_quiet(c);
+        assert_int_equal(c->plan.again.ns, 0);
+}
+
+/* A plan of facts alone does not put off what it leaves out. */
+static void facts_alone_put_no_heartbeat_off(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_gateway(c);
+        entry(c, 3);
+        sync_at(c, 0);
+        cluster_plan(c);
+        cluster_perform(c);
+        Mono written = c->in.now;
+        later(c, 100);
+        c->in.only_facts = true;
+        assert_quiet(c);
+        assert_int_equal(c->plan.again.ns, written.ns + SPAN_S(PLAN_HEARTBEAT_S).ns);
+        later(c, 3600);
+        assert_quiet(c);
+        assert_int_equal(c->plan.again.ns, c->in.now.ns + SPAN_S(60).ns);
 }
 
 static void what_is_no_longer_wanted_is_deleted(void **state)
@@ -184,20 +217,7 @@ static void names_and_labels_are_valid_however_long(void **state)
 
 /* ---- status ---- */
 
-static void sync_at(TestCluster *c, int64_t seconds_ago)
-{
-        TailnetFact *f = facts_tailnet(&c->facts, cluster_tailnet);
-        f->sources[SOURCE_PRIMARY].name = "api";
-        f->sources[SOURCE_PRIMARY].last_sync = (Wall){c->in.wall.ms - seconds_ago * 1000};
-}
-
-static void later(TestCluster *c, int64_t seconds)
-{
-        c->in.wall.ms += seconds * 1000;
-        c->in.now.ns += SPAN_S(seconds).ns;
-}
-
-/* RESOURCES of the cluster: no write for a sync that found the same, but one every ten minutes. */
+/* No write for a sync that found the same, but one every ten minutes. */
 static void last_sync_moves_with_a_change_or_every_ten_minutes(void **state)
 {
         TestCluster *c = *state;
@@ -325,6 +345,7 @@ int main(void)
                 TEST(an_entry_has_shards_that_its_gateway_owns),
                 TEST(what_stands_there_is_not_written_again),
                 TEST(facts_alone_plan_no_endpoints),
+                TEST(facts_alone_put_no_heartbeat_off),
                 TEST(what_is_no_longer_wanted_is_deleted),
                 TEST(only_what_is_ours_is_deleted),
                 TEST(a_gateway_that_goes_gets_nothing_new),

@@ -58,7 +58,9 @@ void plan_again(Plan *p, Mono at)
 
 static void make_objects(const PlanInput *in, Plan *p)
 {
-        if ((in->roles & PLAN_OPERATOR) != 0 && !in->only_facts)
+        if ((in->roles & PLAN_OPERATOR) != 0 && in->only_facts)
+                plan_endpoints_again(in, p);
+        else if ((in->roles & PLAN_OPERATOR) != 0)
                 plan_endpoints_objects(in, p);
         plan_binding_objects(in, p);
         if ((in->roles & PLAN_OPERATOR) == 0)

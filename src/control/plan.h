@@ -167,6 +167,8 @@ void plan_endpoints(const PlanInput *in, Plan *p);
 void plan_bindings(const PlanInput *in, Plan *p);
 /* The same in Kubernetes. */
 void plan_endpoints_objects(const PlanInput *in, Plan *p);
+/* When these are to be looked at again, where nothing of them is planned now. */
+void plan_endpoints_again(const PlanInput *in, Plan *p);
 void plan_binding_objects(const PlanInput *in, Plan *p);
 void plan_tailnet_statuses(const PlanInput *in, Plan *p);
 void plan_gateway_statuses(const PlanInput *in, Plan *p);

@@ -50,6 +50,7 @@ static inline void api_put(JsonWriter *w, const Tree *t)
         }
 }
 
+/* Members of all, objects merged, of all else the last one. */
 static inline void api_merge(JsonWriter *w, const Tree *const *trees, size_t n);
 
 /* The member `key`, where trees[i] is the first that has it. */
@@ -72,7 +73,6 @@ static inline void api_merge_member(JsonWriter *w, const Tree *const *trees, siz
                 api_put(w, same[n_same - 1]);
 }
 
-/* Members of all, objects merged, of all else the last one. */
 static inline void api_merge(JsonWriter *w, const Tree *const *trees, size_t n)
 {
         json_object_begin(w);
