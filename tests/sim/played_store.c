@@ -108,25 +108,30 @@ static bool is_put_before(const Tree *const *all, size_t n, Str key)
 
 static void put_merged(JsonWriter *w, const Tree *const *all, size_t n);
 
+/* The members of that key, from all[first] on. */
+static size_t find_same(const Tree *const *all, size_t first, size_t n, Str key, const Tree **ret)
+{
+        size_t n_same = 0;
+
+        for (size_t i = first; i < n; i++) {
+                ret[n_same] = tree_get(all[i], key);
+                n_same += ret[n_same] != NULL;
+        }
+        return n_same;
+}
+
 /* The members of several objects, each key once. */
 static void put_members(JsonWriter *w, const Tree *const *all, size_t n, bool (*wanted)(Str key))
 {
         for (size_t i = 0; i < n; i++) {
                 TREE_FOREACH (member, all[i]) {
-                        const Tree *same[2 * PLAYED_PARTS_MAX];
-                        size_t n_same = 0;
+                        const Tree *same[PLAYED_PARTS_MAX + 1];
 
                         if (is_put_before(all, i, member->key) ||
                             (wanted != NULL && !wanted(member->key)))
                                 continue;
-                        for (size_t j = i; j < n; j++) {
-                                const Tree *other = tree_get(all[j], member->key);
-
-                                if (other != NULL)
-                                        same[n_same++] = other;
-                        }
                         json_key(w, member->key);
-                        put_merged(w, same, n_same);
+                        put_merged(w, same, find_same(all, i, n, member->key, same));
                 }
         }
 }
