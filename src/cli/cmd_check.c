@@ -45,6 +45,20 @@ static void get(Check *c, CheckFound *ret, const char *fmt, ...)
         kube_ask(c->kube, str_of(path), (Str){0}, &c->arena, ret);
 }
 
+/* Whether what Envoy Gateway's configuration names is there. */
+static void check_there(Check *c, const char *kind, const char *plural, Str ns, Str name)
+{
+        CheckFound found;
+
+        if (name.n == 0)
+                return;
+        kube_ask_meta(c->kube,
+                      arena_printf(&c->arena, "/api/v1/namespaces/%.*s/%s/%.*s", STR_FMT(ns),
+                                   plural, STR_FMT(name)),
+                      &c->arena, &found);
+        check_cluster_there(&c->rows, kind, ns, name, &found);
+}
+
 /* Whether `user` (empty: who asks) has a right in `ns` (empty: everywhere). */
 static void review(Check *c, Str user, Str ns, const CheckRight *right, CheckFound *ret)
 {
@@ -122,15 +136,14 @@ static void check_gateway(Check *c)
         check_cluster_gateway(&c->rows, &found);
         get(c, &found, "/api/v1/namespaces/%.*s/configmaps/envoy-gateway-config", STR_FMT(ns));
         if (check_cluster_gateway_config(&c->rows, &found, &c->arena, &service)) {
-                Str host = service.host, name, rest = host, host_ns;
+                Str name, rest = service.host, host_ns;
 
                 /* "service.namespace.svc…"; anything else is found another way. */
                 if (str_cut(&rest, '.', &name) && str_cut(&rest, '.', &host_ns) &&
-                    str_starts(rest, STR("svc"))) {
-                        get(c, &found, "/api/v1/namespaces/%.*s/services/%.*s", STR_FMT(host_ns),
-                            STR_FMT(name));
-                        check_cluster_there(&c->rows, "Service", host_ns, name, &found);
-                }
+                    str_starts(rest, STR("svc")))
+                        check_there(c, "Service", "services", host_ns, name);
+                check_there(c, "Secret", "secrets", ns, service.ca_secret);
+                check_there(c, "Secret", "secrets", ns, service.client_secret);
         }
         check_rights(c, CHECK_RIGHTS_OF_GATEWAY, user_of(c, ns, STR("envoy-gateway")), (Str){0});
 }

@@ -44,7 +44,7 @@ static void on_pause(Timer *t)
         loop_stop(CONTAINER_OF(t, KubeAsk, pause)->loop);
 }
 
-static void ask_once(KubeAsk *a, const char *path, Str body)
+static void ask_once(KubeAsk *a, const char *path, Str body, const char *accept)
 {
         a->call = kube_call_open(a->api,
                                  &(KubeCallInput){
@@ -54,6 +54,7 @@ static void ask_once(KubeAsk *a, const char *path, Str body)
                                          .body = body,
                                          .deadline = SPAN_S(KUBE_ASK_SECONDS),
                                          .max_bytes = KUBE_ASK_BYTES_MAX,
+                                         .accept = accept,
                                          .on_done = on_done,
                                          .owner = a,
                                  });
@@ -61,18 +62,29 @@ static void ask_once(KubeAsk *a, const char *path, Str body)
         a->call = kube_call_close(a->call);
 }
 
-void kube_ask(KubeAsk *a, Str path, Str body, Arena *arena, CheckFound *ret)
+static void ask(KubeAsk *a, Str path, Str body, const char *accept, Arena *arena, CheckFound *ret)
 {
         Str kept = arena_str(arena, path);
 
         a->arena = arena;
         a->found = ret;
-        ask_once(a, kept.p, body);
+        ask_once(a, kept.p, body, accept);
         for (unsigned i = 1; i < TRIES && a->again; i++) {
                 timer_set_in(&a->pause, SPAN_MS(PAUSE_MS));
                 loop_run(a->loop);
-                ask_once(a, kept.p, body);
+                ask_once(a, kept.p, body, accept);
         }
+}
+
+void kube_ask(KubeAsk *a, Str path, Str body, Arena *arena, CheckFound *ret)
+{
+        ask(a, path, body, NULL, arena, ret);
+}
+
+void kube_ask_meta(KubeAsk *a, Str path, Arena *arena, CheckFound *ret)
+{
+        ask(a, path, (Str){0}, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+            arena, ret);
 }
 
 /* A command is started by a person, and so may start what their kubeconfig names. */

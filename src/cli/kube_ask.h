@@ -22,5 +22,8 @@ const KubeConfig *kube_ask_config(const KubeAsk *a);
  * What comes is put into `arena`. Where it does not, ret->object is NULL, and ERR_MISSING says that
  * there is none. */
 void kube_ask(KubeAsk *a, Str path, Str body, Arena *arena, CheckFound *ret);
+/* The same of an object of which only whether it is there counts: nothing but its metadata is sent,
+ * so that of a Secret nothing comes. */
+void kube_ask_meta(KubeAsk *a, Str path, Arena *arena, CheckFound *ret);
 /* NULL is welcome. Returns NULL. */
 KubeAsk *kube_ask_close(KubeAsk *a);

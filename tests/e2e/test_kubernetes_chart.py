@@ -196,6 +196,8 @@ def test_check_is_content(stack):
          "data": {"envoy-gateway.yaml": "provider: {type: Kubernetes}\n" + gateway_config()}},
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "tailscale-gateway-extension", "namespace": chart.NAMESPACE},
          "spec": {"ports": [{"port": 5005}]}},
+        *({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"tailscale-gateway-extension-{part}", "namespace": chart.GATEWAY_NAMESPACE}}
+          for part in ("ca", "client")),
         {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "tailscale-gateway", "namespace": chart.NAMESPACE},
          "spec": {"holderIdentity": "op-1"}},
         {"apiVersion": f"{GROUP}/v1alpha1", "kind": POLICY_KIND["kind"], "metadata": {
@@ -220,6 +222,12 @@ def test_check_names_each_fault(stack):
     cluster.merge(binding, {"spec": {"revision": "bb"}})
     assert results(check(stack, code=1), "Hooks") == [("wrong", "team-a/gw: no replica has been asked for revision bb")]
     cluster.merge(binding, {"spec": {"revision": "aa"}})
+    secret = f"/api/v1/namespaces/{chart.GATEWAY_NAMESPACE}/secrets/tailscale-gateway-extension-client"
+    kept = cluster.get(secret)
+    cluster.api(secret, "DELETE")
+    assert ("wrong", f"Secret {chart.GATEWAY_NAMESPACE}/tailscale-gateway-extension-client is not there") in results(
+        check(stack, code=1), "Envoy Gateway's way to us")
+    cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {k: kept["metadata"][k] for k in ("name", "namespace")}})
     config = f"/api/v1/namespaces/{chart.GATEWAY_NAMESPACE}/configmaps/envoy-gateway-config"
     cluster.merge(config, {"data": {"envoy-gateway.yaml": gateway_config().replace("failOpen: false", "failOpen: true")}})
     rows = check(stack, code=1)
