@@ -165,6 +165,13 @@ static void add_flags(Cluster *c, Str *args, const char *name, const ConfigList 
                 add_flag(c, args, name, values->at[i]);
 }
 
+/* A pod is told the API server's address in the family that its cluster has first. */
+static bool is_cluster_of_ipv6(void)
+{
+        const char *host = getenv("KUBERNETES_SERVICE_HOST");
+        return host != NULL && strchr(host, ':') != NULL;
+}
+
 /* Its replicas must be permitted what we are: they judge by it, and are to answer as we would. */
 static void take_settings(Cluster *c)
 {
@@ -176,6 +183,7 @@ static void take_settings(Cluster *c)
                 .namespace = str_of(c->ns),
                 .image = str_of(image != NULL ? image : ""),
                 .service_account = str_of(account != NULL ? account : ""),
+                .listens_on_ipv6 = is_cluster_of_ipv6(),
         };
         add_flags(c, args, "watch-namespaces", &config->watch_namespaces);
         add_flags(c, args, "allowed-cidrs", &config->allowed_cidrs);

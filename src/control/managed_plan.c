@@ -262,17 +262,6 @@ static void put_volumes(JsonWriter *w)
         json_array_end(w);
 }
 
-static void put_pull_secrets(JsonWriter *w, StrList names)
-{
-        json_key_array_begin(w, STR("imagePullSecrets"));
-        for (size_t i = 0; i < names.n; i++) {
-                json_object_begin(w);
-                json_key_str(w, STR("name"), names.at[i]);
-                json_object_end(w);
-        }
-        json_array_end(w);
-}
-
 static void put_pod(JsonWriter *w, const Wished *wished)
 {
         const ManagedSettings *s = wished->settings;
@@ -281,10 +270,6 @@ static void put_pod(JsonWriter *w, const Wished *wished)
         json_key_bool(w, STR("automountServiceAccountToken"), true);
         put_container(w, wished);
         json_key_bool(w, STR("enableServiceLinks"), false);
-        if (s->pull_secrets.n > 0)
-                put_pull_secrets(w, s->pull_secrets);
-        if (s->priority_class.n > 0)
-                json_key_str(w, STR("priorityClassName"), s->priority_class);
         put_pod_security(w);
         json_key_str(w, STR("serviceAccountName"), s->service_account);
         key_number(w, "terminationGracePeriodSeconds", MANAGED_GRACE_S);
@@ -451,19 +436,12 @@ static void plan_kind(const PlanInput *in, const ManagedKind *k, const Wished *w
 
 /* --- the whole --- */
 
-static bool is_usual(const Amounts *a)
-{
-        static const Amounts nothing;
-
-        return memcmp(a, &nothing, sizeof(*a)) == 0;
-}
-
 ExtensionWish managed_wish(const ManagedSettings *s, const World *world)
 {
         ExtensionWish base = {
                 .image = s->image,
-                .replicas = s->replicas > 0 ? s->replicas : MANAGED_REPLICAS,
-                .resources = is_usual(&s->resources) ? usual_resources : s->resources,
+                .replicas = MANAGED_REPLICAS,
+                .resources = usual_resources,
         };
         ExtensionWish wish;
 

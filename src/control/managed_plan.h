@@ -26,10 +26,6 @@ typedef struct ManagedSettings {
         Str namespace;        /* our own */
         Str image;            /* empty: none is managed, nothing is planned */
         Str service_account;  /* of the replicas; the chart makes it */
-        Str priority_class;   /* empty: none */
-        StrList pull_secrets; /* names of Secrets of the namespace */
-        int32_t replicas;     /* 0: MANAGED_REPLICAS */
-        Amounts resources;    /* where nobody asks for more; all 0: 50m, 64Mi */
         bool listens_on_ipv6; /* "[::]" in place of "0.0.0.0": the cluster's first family is IPv6 */
         /* Flags of the replicas beside those that follow from this: what is permitted, which
          * namespaces are read, how is logged. */

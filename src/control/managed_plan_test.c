@@ -212,24 +212,14 @@ static void settings_go_where_they_belong(void **state)
         Case *c = *state;
         static const Str args[] = {STR_INIT("--allowed-cidrs=10.0.0.0/8"),
                                    STR_INIT("--log-level=debug")};
-        static const Str secrets[] = {STR_INIT("pull")};
 
         c->settings.args = (StrList){args, 2};
-        c->settings.pull_secrets = (StrList){secrets, 1};
-        c->settings.priority_class = STR("system-cluster-critical");
         c->settings.listens_on_ipv6 = true;
-        c->settings.replicas = 3;
-        c->settings.resources.at[AMOUNT_LIMIT][AMOUNT_MEMORY] = INT64_C(128) << 20;
-        c->settings.resources.at[AMOUNT_LIMIT][AMOUNT_MEMORY] *= 1000;
         plan(c);
         expect(c, OBSERVED_DEPLOYMENT, "--extension-address=tcp://[::]:5005");
         expect(c, OBSERVED_DEPLOYMENT,
                "\"--metrics-address=tcp://[::]:19006\",\"--allowed-cidrs=10.0.0.0/8\","
                "\"--log-level=debug\"]");
-        expect(c, OBSERVED_DEPLOYMENT, "\"imagePullSecrets\":[{\"name\":\"pull\"}]");
-        expect(c, OBSERVED_DEPLOYMENT, "\"priorityClassName\":\"system-cluster-critical\"");
-        expect(c, OBSERVED_DEPLOYMENT, "\"replicas\":3");
-        expect(c, OBSERVED_DEPLOYMENT, "\"limits\":{\"memory\":\"128Mi\"}");
 }
 
 static void set_gateways(Case *c, const char *asks)
@@ -353,7 +343,7 @@ static void what_stands_there_is_not_written(void **state)
 
         stand_there(c, OBSERVED_SERVICE, NULL, NULL);
         assert_int_equal(c->plan.n_objects, 0);
-        c->settings.replicas = 4;
+        c->settings.image = STR("ghcr.io/x/y:2");
         plan(c);
         assert_int_equal(c->plan.n_objects, 1);
         assert_int_equal(c->plan.objects[0].kind, OBSERVED_DEPLOYMENT);
