@@ -197,10 +197,14 @@ bool check_cluster_gateway_config(CheckRows *rows, const CheckFound *config_map,
         return check_gateway_config(rows, root, ret);
 }
 
-void check_cluster_gateway(CheckRows *rows, const CheckFound *deployment)
+void check_cluster_gateway(CheckRows *rows, const CheckFound *deployment, Str *ret_account)
 {
         static const char check[] = "Envoy Gateway";
         const Tree *containers = tree_get(pod_of(deployment->object), STR("containers"));
+
+        *ret_account = tree_get_str(pod_of(deployment->object), STR("serviceAccountName"));
+        if (ret_account->n == 0)
+                *ret_account = STR("envoy-gateway");
 
         if (tell_unknown(rows, check, deployment))
                 return;

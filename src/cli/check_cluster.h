@@ -29,8 +29,9 @@ void check_cluster_lease(CheckRows *rows, const CheckFound *lease);
  * `arena`. */
 bool check_cluster_gateway_config(CheckRows *rows, const CheckFound *config_map, Arena *arena,
                                   CheckService *ret);
-/* The Deployments of Envoy Gateway (one object). */
-void check_cluster_gateway(CheckRows *rows, const CheckFound *deployment);
+/* The Deployment of Envoy Gateway (one object). *ret_account is whom its pods run as: what its
+ * chart says where none is there. */
+void check_cluster_gateway(CheckRows *rows, const CheckFound *deployment, Str *ret_account);
 /* What is there by the name that Envoy Gateway's configuration has: "Service", "Secret". */
 void check_cluster_there(CheckRows *rows, const char *kind, Str ns, Str name,
                          const CheckFound *object);

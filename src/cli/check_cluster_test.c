@@ -68,11 +68,12 @@ static void what_runs(void **state)
                 "wrong: there is none with the label app.kubernetes.io/component: operator\n");
         assert_int_equal(account.n, 0);
         found = found_of(f, DEPLOYMENT("envoy-gateway", "1", "1"));
-        check_cluster_gateway(&f->rows, &found);
+        check_cluster_gateway(&f->rows, &found, &account);
         assert_string_equal(told(f), "ok: ns/envoy-gateway: 1 of 1 replicas are ready\nok: 1.9\n");
         found = refused(ERR_MISSING);
-        check_cluster_gateway(&f->rows, &found);
+        check_cluster_gateway(&f->rows, &found, &account);
         assert_string_equal(told(f), "wrong: there is no Deployment envoy-gateway\n");
+        assert_true(str_eq(account, STR("envoy-gateway")));
 }
 
 static void who_leads(void **state)

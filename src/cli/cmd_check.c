@@ -130,10 +130,10 @@ static void check_gateway(Check *c)
 {
         CheckFound found;
         CheckService service;
-        Str ns = c->gateway_ns;
+        Str ns = c->gateway_ns, account;
 
         get(c, &found, "/apis/apps/v1/namespaces/%.*s/deployments/envoy-gateway", STR_FMT(ns));
-        check_cluster_gateway(&c->rows, &found);
+        check_cluster_gateway(&c->rows, &found, &account);
         get(c, &found, "/api/v1/namespaces/%.*s/configmaps/envoy-gateway-config", STR_FMT(ns));
         if (check_cluster_gateway_config(&c->rows, &found, &c->arena, &service)) {
                 Str name, rest = service.host, host_ns;
@@ -145,7 +145,7 @@ static void check_gateway(Check *c)
                 check_there(c, "Secret", "secrets", ns, service.ca_secret);
                 check_there(c, "Secret", "secrets", ns, service.client_secret);
         }
-        check_rights(c, CHECK_RIGHTS_OF_GATEWAY, user_of(c, ns, STR("envoy-gateway")), (Str){0});
+        check_rights(c, CHECK_RIGHTS_OF_GATEWAY, user_of(c, ns, account), (Str){0});
 }
 
 /* The first of --watch-namespaces among the arguments of a Deployment; empty: all are watched. */
