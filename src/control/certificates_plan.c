@@ -363,6 +363,7 @@ static const char *why_leaf(Planner *q, const LeafState *l)
 static void put_leaf(Planner *q, CertificatesWrite *w, const char *why)
 {
         if (why == NULL) {
+                INSIST(w->seen != NULL);
                 w->certificate = w->seen->certificate;
                 w->private_key = w->seen->private_key;
                 return;

@@ -484,6 +484,7 @@ static CertSecret *copy_of(Cluster *c, CertSecretRole role)
         const CertSecret *was = current(c, role);
         CertSecret *s = new_secret(role);
 
+        INSIST(was != NULL);
         s->certificate = was->certificate;
         s->private_key = dup_or_null(was->private_key);
         s->ca = was->ca;

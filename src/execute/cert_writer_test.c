@@ -88,7 +88,7 @@ static ScriptPath *answer(ScriptServer *script, Str request)
 {
         KubeWorld *w = CONTAINER_OF(script, KubeWorld, server);
         Fixture *f = CONTAINER_OF(w, Fixture, w);
-        Str method, path, rest = request;
+        Str method = {0}, path = {0}, rest = request;
         ptrdiff_t head = str_find_str(request, STR("\r\n\r\n"));
 
         assert_true(f->n < ANSWERS_MAX);
