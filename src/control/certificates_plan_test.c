@@ -82,16 +82,24 @@ static CertSecret *new_secret(CertSecretRole role)
         return s;
 }
 
-static Version *latest(Cluster *c, CertSecretRole role)
+static const Version *latest(const Cluster *c, CertSecretRole role)
 {
-        return c->n[role] > 0 ? &c->versions[role][c->n[role] - 1] : NULL;
+        INSIST(c->n[role] > 0);
+        return &c->versions[role][c->n[role] - 1];
 }
 
-static const CertSecret *current(Cluster *c, CertSecretRole role)
+static const CertSecret *current(const Cluster *c, CertSecretRole role)
 {
-        const Version *v = latest(c, role);
+        return c->n[role] > 0 ? latest(c, role)->secret : NULL;
+}
 
-        return v != NULL ? v->secret : NULL;
+/* Where one stands there. */
+static const CertSecret *standing(const Cluster *c, CertSecretRole role)
+{
+        const CertSecret *s = current(c, role);
+
+        INSIST(s != NULL);
+        return s;
 }
 
 static Certificates read_pem(Cluster *c, Str pem)
@@ -347,7 +355,7 @@ static void leaves_are_renewed(void **state)
         assert_int_equal(p.n, 2);
         assert_int_equal(p.writes[0].role, CERT_SECRET_SERVER);
         assert_int_equal(p.writes[0].make, CERTIFICATES_MAKE_LEAF);
-        assert_true(str_eq(p.writes[0].ca, current(c, CERT_SECRET_SERVER)->ca));
+        assert_true(str_eq(p.writes[0].ca, standing(c, CERT_SECRET_SERVER)->ca));
         /* What is trusted has not changed since. */
         assert_int_equal(p.writes[0].since.ms, START);
         assert_int_equal(p.writes[1].role, CERT_SECRET_EG_CLIENT);
@@ -370,11 +378,11 @@ static void the_ca_is_replaced_in_time(void **state)
         settle(c);
         c->now.ms = START + 2400 * DAY;
         settle(c);
-        Str first = current(c, CERT_SECRET_CA)->certificate;
+        Str first = standing(c, CERT_SECRET_CA)->certificate;
         c->now.ms = START + 2434 * DAY;
         assert_int_equal(settle(c), CERTIFICATES_SPREADING);
         assert_int_equal(c->n_cas, 2);
-        assert_true(str_eq(current(c, CERT_SECRET_CA)->old_certificate, first));
+        assert_true(str_eq(standing(c, CERT_SECRET_CA)->old_certificate, first));
         assert_int_equal(n_trusted(c, CERT_SECRET_EG_CA), 2);
         assert_int_equal(n_trusted(c, CERT_SECRET_SERVER), 2);
         int n_leaves = c->n_leaves;
@@ -393,8 +401,8 @@ static void the_ca_is_replaced_in_time(void **state)
         assert_int_equal(settle(c), CERTIFICATES_STEADY);
         assert_int_equal(n_trusted(c, CERT_SECRET_EG_CA), 1);
         assert_int_equal(n_trusted(c, CERT_SECRET_SERVER), 1);
-        assert_int_equal(current(c, CERT_SECRET_CA)->old_certificate.n, 0);
-        assert_null(current(c, CERT_SECRET_CA)->old_private_key);
+        assert_int_equal(standing(c, CERT_SECRET_CA)->old_certificate.n, 0);
+        assert_null(standing(c, CERT_SECRET_CA)->old_private_key);
         assert_int_equal(c->n_leaves, n_leaves + 2);
         handshake(c);
 }
@@ -481,10 +489,9 @@ static void names_are_kept_up(void **state)
 
 static CertSecret *copy_of(Cluster *c, CertSecretRole role)
 {
-        const CertSecret *was = current(c, role);
+        const CertSecret *was = standing(c, role);
         CertSecret *s = new_secret(role);
 
-        INSIST(was != NULL);
         s->certificate = was->certificate;
         s->private_key = dup_or_null(was->private_key);
         s->ca = was->ca;
@@ -503,7 +510,7 @@ static CertSecret *damaged(Cluster *c, CertSecretRole role, int damage)
         if (damage == 1)
                 s->certificate = STR("nothing");
         if (damage == 2) /* somebody else's */
-                s->certificate = current(c, is_server ? CERT_SECRET_EG_CLIENT : CERT_SECRET_SERVER)
+                s->certificate = standing(c, is_server ? CERT_SECRET_EG_CLIENT : CERT_SECRET_SERVER)
                                          ->certificate;
         if (damage > 2)
                 s->private_key = secret_free(s->private_key);
@@ -560,7 +567,7 @@ static void a_stranger_is_not_trusted(void **state)
         put(c, CERT_SECRET_SERVER, s);
         settle(c);
         assert_int_equal(n_trusted(c, CERT_SECRET_SERVER), 1);
-        assert_int_equal(current(c, CERT_SECRET_SERVER)->since.ms, START);
+        assert_int_equal(standing(c, CERT_SECRET_SERVER)->since.ms, START);
         assert_int_equal(c->n_leaves, 2);
         test_issued_done(&ca);
 }
