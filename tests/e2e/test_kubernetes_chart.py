@@ -45,6 +45,15 @@ def test_the_api_server_takes_every_object(stack, case):
     assert len(said) == len(documents) and all("(server dry run)" in line for line in said), said
 
 
+@pytest.mark.parametrize("case", chart.cases())
+def test_the_program_knows_every_flag(case):
+    for d in chart.manifests("operator", ["Deployment"], case):
+        args = d["spec"]["template"]["spec"]["containers"][0]["args"]
+        done = subprocess.run([program(), *args, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+                              env=SANITIZER_ENV)
+        assert done.returncode == 0 and done.stdout.startswith("usage:"), done
+
+
 def test_an_unknown_field_would_be_refused(stack):
     broken = [d for d in chart.manifests("operator") if d["kind"] == "Deployment"][0]
     broken["spec"]["template"]["spec"]["containers"][0]["readOnlyRoot"] = True
