@@ -56,6 +56,8 @@ static void look_outside(Shape *s, PlanInput *in)
         }
         cluster_tell(s->cluster, kube_source_observed(hub_kube(s->hub)));
         cluster_plan_input(s->cluster, in);
+        if (!hub_leads(s->hub))
+                in->roles &= ~(unsigned)PLAN_OPERATOR;
         in->faults = kube_source_faults(hub_kube(s->hub));
 }
 

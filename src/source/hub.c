@@ -41,6 +41,7 @@ struct Hub {
         Mono dirty_since; /* 0: clean */
         bool waited;
         bool leads;
+        bool is_to_lead;  /* as soon as what stands at the API server was listed again */
         bool looks;       /* prober and port scan have a World */
         size_t n_waiting; /* tailnets whose Secret is not known yet */
 };
@@ -212,6 +213,17 @@ static bool note_seen(Hub *h)
         return news;
 }
 
+static void change_part(Hub *h, bool lead)
+{
+        h->leads = lead;
+        objects_want_secrets(h->objects, lead);
+        if (!lead)
+                stop_looking(h);
+        log_info(h->in.log, lead ? "leading: tailnets are asked" : "following: no tailnet is asked",
+                 LOG_INT("generation", h->world->generation));
+        mark(h);
+}
+
 static void on_hold_off(Timer *t)
 {
         Hub *h = CONTAINER_OF(t, Hub, hold_off);
@@ -255,6 +267,9 @@ static void on_hold_off(Timer *t)
                 table_unref(h->cache);
                 h->cache = table_new(NULL, 0, NULL);
         }
+        /* Only now: what it begins with is what it has followed last. (Who is told may close us.) */
+        if (h->is_to_lead && !h->leads && objects_are_current(h->objects))
+                change_part(h, true);
         publish(h, w);
 }
 
@@ -270,7 +285,8 @@ static void on_objects(Objects *o)
         Hub *h = objects_owner(o);
         bool is_kube = objects_kube(o) != NULL;
         update_bindings(h);
-        if (!is_kube || note_seen(h) || h->n_waiting > 0 ||
+        bool may_lead = h->is_to_lead && !h->leads && objects_are_current(o);
+        if (!is_kube || note_seen(h) || may_lead || h->n_waiting > 0 ||
             objects_are_read(o) != h->world->resources_read)
                 mark(h);
         if (is_kube && h->in.on_observed != NULL)
@@ -325,15 +341,13 @@ Hub *hub_open(const HubInput *in)
 void hub_lead(Hub *h, bool lead)
 {
         INSIST(h->in.kube != NULL);
-        if (h->leads == lead)
+        if (h->is_to_lead == lead)
                 return;
-        h->leads = lead;
-        objects_want_secrets(h->objects, lead);
-        if (!lead)
-                stop_looking(h);
-        log_info(h->in.log, lead ? "leading: tailnets are asked" : "following: no tailnet is asked",
-                 LOG_INT("generation", h->world->generation));
-        mark(h);
+        h->is_to_lead = lead;
+        if (lead)
+                objects_read_again(h->objects);
+        else if (h->leads)
+                change_part(h, false);
 }
 
 bool hub_leads(const Hub *h)

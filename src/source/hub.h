@@ -56,9 +56,11 @@ typedef struct HubInput {
 
 /* Reads the directories and the cache; the first World is delivered in the next turn. */
 Hub *hub_open(const HubInput *in) MUST_USE;
-/* Leads or follows from now on; the World that tells of it comes from the loop. Whoever leads
- * begins with what stands at the API server. Only with `kube`. */
+/* Follows from now on, or leads as soon as our objects have been listed again: whoever leads begins
+ * with what stands at the API server, and a watch may be behind. The World that tells of it comes
+ * from the loop. Only with `kube`. */
 void hub_lead(Hub *h, bool lead);
+/* By now? */
 bool hub_leads(const Hub *h);
 /* What stands at the API server: Observed and faults of its objects; NULL without. Borrowed. */
 const KubeSource *hub_kube(const Hub *h);

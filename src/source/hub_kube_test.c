@@ -286,13 +286,42 @@ static void who_leads_begins_with_what_stands_there(void **state)
         open_hub(f);
         wait_for(f, is_complete);
         hub_lead(f->hub, true);
-        assert_true(hub_leads(f->hub));
         wait_for(f, has_discovered);
+        assert_true(hub_leads(f->hub));
         assert_int_equal(f->facts.n_tailnets, 1);
         assert_true(is_complete(f));
         /* One of three is missing: that is below what the guard looks at. */
         assert_false(has_service(f, "old"));
         assert_int_equal(table_n(hub_world(f->hub)->tailnet_states), 1);
+}
+
+/* A watch of which nothing comes shows what stood there long ago: before it leads, it lists again,
+ * and while that takes it follows. */
+static void who_leads_lists_again_before(void **state)
+{
+        Fixture *f = *state;
+        put_shard(f, 0, 1, "old");
+        assert_true(file_remove(f->dir.path, "devices.list", NULL));
+        open_hub(f);
+        wait_for(f, is_complete);
+        f->api.is_mute = true;
+        put_shard(f, 0, 1, "newer");
+        pass(f, 50);
+        assert_true(has_service(f, "old"));
+        unsigned lists = f->api.n_lists;
+        hub_lead(f->hub, true);
+        assert_false(hub_leads(f->hub));
+        for (int i = 0; i < 100 && !hub_leads(f->hub); i++)
+                pass(f, 10);
+        assert_true(hub_leads(f->hub));
+        assert_true(f->api.n_lists > lists);
+        pass(f, 50);
+        assert_true(has_service(f, "newer"));
+        hub_lead(f->hub, false);
+        hub_lead(f->hub, true);
+        hub_lead(f->hub, false);
+        pass(f, 50);
+        assert_false(hub_leads(f->hub));
 }
 
 static void who_leads_at_once_finds_what_stands_there(void **state)
@@ -425,6 +454,7 @@ int main(void)
                 TEST(what_a_gateway_of_the_same_name_left_is_not_taken),
                 TEST(static_endpoints_are_merged_by_who_follows),
                 TEST(who_leads_begins_with_what_stands_there),
+                TEST(who_leads_lists_again_before),
                 TEST(who_leads_at_once_finds_what_stands_there),
                 TEST(who_leads_no_more_has_what_stands_there),
                 TEST(what_who_leads_writes_makes_no_world),

@@ -47,7 +47,8 @@ struct KubeSource {
         Timer look; /* while something fails: whether it still does */
         Post tell;
         bool wants_secrets;
-        bool is_away; /* the log says that the server does not answer */
+        bool is_current; /* all of our kinds were listed since it was asked for */
+        bool is_away;    /* the log says that the server does not answer */
         Table *tables[MANIFEST_KINDS];
         Table *observed, *faults;
         KubeWatchCounts *counts; /* of each kind, as they were last asked for; owned */
@@ -482,6 +483,37 @@ static bool is_read(const KubeSource *k)
         return k->covered == k->interest.now || kube_interest_is_empty(&k->interest);
 }
 
+static bool are_ours_synced(const KubeSource *k)
+{
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (kube_kinds[kind].role == KUBE_OURS && !are_synced(&k->feeds[kind]))
+                        return false;
+        }
+        return true;
+}
+
+/* True where it was not until now. */
+static bool becomes_current(KubeSource *k)
+{
+        bool before = k->is_current;
+        k->is_current = are_ours_synced(k);
+        return k->is_current && !before;
+}
+
+void kube_source_read_again(KubeSource *k)
+{
+        k->is_current = false;
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                for (size_t i = 0; kube_kinds[kind].role == KUBE_OURS && i < k->feeds[kind].n; i++)
+                        kube_feed_again(k->feeds[kind].at[i]);
+        }
+}
+
+bool kube_source_is_current(const KubeSource *k)
+{
+        return k->is_current;
+}
+
 /* True where all is read, for the first time. */
 static bool tell_facts(KubeSource *k)
 {
@@ -529,7 +561,7 @@ static void on_tell(Post *p)
                 k->feeds[KUBE_KIND_GATEWAY].changed = KUBE_FEED_STATE;
                 post_send(&k->tell);
         }
-        changed |= tell_facts(k) | secrets_told;
+        changed |= tell_facts(k) | secrets_told | becomes_current(k);
         if (changed)
                 k->in.fn(k);
 }

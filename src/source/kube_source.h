@@ -72,5 +72,12 @@ bool kube_source_knows_secret(const KubeSource *k, ObjectKey key);
 size_t kube_source_n_counts(const KubeSource *k);
 const KubeWatchCounts *kube_source_counts(const KubeSource *k, size_t i, const char **ret_labels);
 
+/* Lists the objects of our kinds again: a watch may be silent because nothing comes through, and
+ * who begins to write is to begin with what stands there. What is known stays in force meanwhile.
+ * Not from inside the fn. */
+void kube_source_read_again(KubeSource *k);
+/* Have they been listed since then, or since the open? The fn tells. */
+bool kube_source_is_current(const KubeSource *k);
+
 /* Allowed in the KubeSourceFn. NULL is welcome. Returns NULL. */
 KubeSource *kube_source_close(KubeSource *k);

@@ -35,6 +35,7 @@ typedef struct TestApi {
         unsigned version;
         const char *refuse_path;   /* collections whose path holds this … */
         const char *refuse_answer; /* … are answered so */
+        bool is_mute;              /* watches are told nothing */
         unsigned n_lists;
 } TestApi;
 
@@ -166,7 +167,7 @@ static inline void test_api_tell(TestApi *a, const TestObject *o, const char *ty
         buf_init(&line, 1 << 20);
         buf_printf(&line, "{\"type\":\"%s\",\"object\":%s}\n", type, o->json);
         for (size_t i = 0; i < a->n_collections; i++) {
-                if (test_api_fits(&a->collections[i], o))
+                if (!a->is_mute && test_api_fits(&a->collections[i], o))
                         script_server_push(&a->w.server, &a->collections[i].watch, buf_str(&line));
         }
 }

@@ -152,6 +152,17 @@ void objects_want_secrets(Objects *o, bool want)
                 kube_source_want_secrets(o->kube, want);
 }
 
+void objects_read_again(Objects *o)
+{
+        if (o->kube != NULL)
+                kube_source_read_again(o->kube);
+}
+
+bool objects_are_current(const Objects *o)
+{
+        return o->kube == NULL || kube_source_is_current(o->kube);
+}
+
 void objects_reread(Objects *o)
 {
         if (o->resources != NULL)

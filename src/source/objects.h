@@ -46,6 +46,9 @@ const Table *objects_found_endpoints(const Objects *o);
 bool objects_secret(const Objects *o, const TailnetSpec *t, const SecretSpec **ret);
 /* Whether Secrets are needed. Directories have them anyway. */
 void objects_want_secrets(Objects *o, bool want);
+/* As kube_source_read_again and kube_source_is_current; of directories always. */
+void objects_read_again(Objects *o);
+bool objects_are_current(const Objects *o);
 /* Reads directories again now (SIGHUP); an API server tells of changes by itself. */
 void objects_reread(Objects *o);
 /* NULL: they come from directories. Borrowed. */

@@ -11,6 +11,10 @@
 #include "net/http_server.h"
 #include "proto/json.h"
 
+enum {
+        BOOKMARK_S = 60 /* as a real one */
+};
+
 typedef struct PlayedConn {
         Link link;
         PlayedApi *api;
@@ -25,6 +29,7 @@ typedef struct PlayedConn {
         char *only_name;  /* fieldSelector metadata.name; or NULL */
         char *only_label; /* "\"key\":\"value\"" of labelSelector key=value; or NULL */
         uint64_t from;    /* resourceVersion up to which it was told */
+        Mono told;        /* when */
 } PlayedConn;
 
 static void conn_free(PlayedConn *c)
@@ -138,6 +143,7 @@ static void put_bookmark(PlayedConn *c, bool ends_list)
 {
         char json[256];
 
+        c->told = loop_now(c->api->loop);
         snprintf(
                 json, sizeof(json),
                 "{\"kind\":\"X\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%llu\"%s"
@@ -163,25 +169,35 @@ static void put_expired(PlayedConn *c)
         end_watch(c);
 }
 
-static void tell(PlayedConn *c)
+static void tell_changes(PlayedConn *c)
 {
         PlayedStore *s = &c->api->store;
 
-        if (!c->watches || c->hangs || c->from == s->version)
-                return;
-        if (c->from < s->compacted) {
-                put_expired(c);
-                return;
-        }
         LIST_FOREACH (PlayedChange, x, &s->changes, link) {
                 if (x->version > c->from &&
                     is_wanted(c, x->collection, x->plural, x->ns, x->name, x->json))
                         put_event(c, x->type, x->json);
         }
         c->from = s->version;
+        c->told = loop_now(c->api->loop);
         c->api->activity++;
         if (happens(c->api, c->api->faults.cut))
                 end_watch(c);
+}
+
+static void tell(PlayedConn *c)
+{
+        const PlayedStore *s = &c->api->store;
+        Mono now = loop_now(c->api->loop);
+
+        if (!c->watches || c->hangs)
+                return;
+        if (c->from < s->compacted && c->from != s->version)
+                put_expired(c);
+        else if (c->from != s->version)
+                tell_changes(c);
+        else if (mono_since(now, c->told).ns >= SPAN_S(BOOKMARK_S).ns)
+                put_bookmark(c, false);
 }
 
 static void begin_watch(PlayedConn *c, uint64_t version, bool initial)
@@ -190,6 +206,7 @@ static void begin_watch(PlayedConn *c, uint64_t version, bool initial)
                                  "Transfer-Encoding: chunked\r\n\r\n"));
         c->watches = true;
         c->from = version;
+        c->told = loop_now(c->api->loop);
         if (initial) {
                 LIST_FOREACH (PlayedObject, o, &c->api->store.objects, link) {
                         if (is_wanted(c, o->collection, o->plural, o->ns, o->name, o->json))
