@@ -72,10 +72,16 @@ static void want(KubeInterest *i, Str key)
         w->used = true;
 }
 
+void kube_interest_add_gateway(KubeInterest *i, ObjectKey gateway)
+{
+        char buf[KEY_BYTES_MAX];
+        want(i, gateway_key(gateway, buf));
+}
+
 void kube_interest_add(KubeInterest *i, const GatewaySpec *g)
 {
         char buf[KEY_BYTES_MAX];
-        want(i, gateway_key(g->gateway, buf));
+        kube_interest_add_gateway(i, g->gateway);
         want(i, namespace_key(g->meta.key.namespace, buf));
 }
 

@@ -2,8 +2,9 @@
 #pragma once
 /*
  * KubeInterest: which objects of other people bear on us: the Gateways that TailscaleGateways refer
- * to, what is attached to them, the Namespaces of TailscaleGateways. Each has a number, that of the
- * change that brought it: what was listed since then has it.
+ * to, or that have a Binding of ours, what is attached to them, the Namespaces of
+ * TailscaleGateways. Each has a number, that of the change that brought it: what was listed since
+ * then has it.
  */
 
 #include "base/map.h"
@@ -21,6 +22,7 @@ void kube_interest_done(KubeInterest *i);
  * anything was. */
 void kube_interest_begin(KubeInterest *i);
 void kube_interest_add(KubeInterest *i, const GatewaySpec *g);
+void kube_interest_add_gateway(KubeInterest *i, ObjectKey gateway);
 bool kube_interest_end(KubeInterest *i);
 bool kube_interest_is_empty(const KubeInterest *i);
 

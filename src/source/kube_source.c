@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   feeds of our kinds ──TailscaleGateways──> interest ──> feeds of other people's kinds
+ *   feeds of our kinds ──TailscaleGateways, Bindings──> interest ──> feeds of other people's kinds
  *        │       └─────TailscaleTailnets────> a feed for each Secret that is named
  *        v                                        v
  *      what changed is noted; a Post makes Tables of it, and tells once a turn
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "model/binding_spec.h"
 #include "model/tailnet_spec.h"
 #include "source/kube_feed.h"
 #include "source/kube_interest.h"
@@ -162,6 +163,14 @@ static void add_interest(void *ctx, KubeKept *kept)
                 kube_interest_add(i, kept->admitted);
 }
 
+/* A Binding that nobody wants any more has a way to go for as long as its Gateway is there
+ * (docs/binding.md), so that is still to be known. */
+static void add_bound(void *ctx, KubeKept *kept)
+{
+        if (kept->leaf != NULL && kept->observed != NULL && kept->observed->ours)
+                kube_interest_add_gateway(ctx, ((const BindingSpec *)kept->leaf)->meta.key);
+}
+
 static void begin_foreign(KubeSource *k)
 {
         k->asked = k->interest.now;
@@ -214,17 +223,20 @@ static bool are_foreign_synced(const KubeSource *k)
         return true;
 }
 
-/* Opens, begins again and closes the foreign feeds as the TailscaleGateways that are there ask.
+/* Opens, begins again and closes the foreign feeds as the TailscaleGateways and Bindings ask.
  * Lists under way are let come to their end, however often somebody asks for more. */
 static void update_interest(KubeSource *k)
 {
         const Feeds *gateways = &k->feeds[KUBE_KIND_GATEWAY];
-        if ((gateways->changed & (KUBE_FEED_LEAVES | KUBE_FEED_STATE)) == 0 ||
-            !are_synced(gateways))
+        const Feeds *bindings = &k->feeds[KUBE_KIND_BINDING];
+        unsigned changed = gateways->changed | bindings->changed;
+        if ((changed & (KUBE_FEED_LEAVES | KUBE_FEED_STATE)) == 0 || !are_synced(gateways))
                 return;
         kube_interest_begin(&k->interest);
         for (size_t i = 0; i < gateways->n; i++)
                 kube_feed_each(gateways->at[i], add_interest, &k->interest);
+        for (size_t i = 0; i < bindings->n; i++)
+                kube_feed_each(bindings->at[i], add_bound, &k->interest);
         if (kube_interest_end(&k->interest))
                 sift_foreign(k);
         if (kube_interest_is_empty(&k->interest))

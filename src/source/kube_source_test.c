@@ -280,6 +280,42 @@ static void what_does_not_bear_on_us_is_not_kept(void **state)
         assert_int_equal(table_n(table(f, MANIFEST_EG_ROUTE)), 1);
 }
 
+/* It has a way to go before it is deleted, which depends on whether its Gateway is there. */
+static void a_gateway_is_known_while_it_has_a_binding(void **state)
+{
+        Fixture *f = *state;
+        put_team(f);
+        test_api_put(&f->api, BINDINGS, "eg", "eg",
+                     ",\"labels\":{\"app.kubernetes.io/managed-by\":\"tailscale-gateway\"}",
+                     ",\"spec\":{\"targetRefs\":[{\"name\":\"eg\"}],\"revision\":\"r1\"}");
+        test_api_put(&f->api, BINDINGS, "eg", "other", "",
+                     ",\"spec\":{\"targetRefs\":[{\"name\":\"other\"}],\"revision\":\"r1\"}");
+        open_source(f);
+        wait_for(f, is_read);
+        test_api_remove(&f->api, GATEWAYS, "team-a", "gw");
+        settle(f);
+        assert_int_equal(table_n(table(f, MANIFEST_GATEWAY)), 0);
+        assert_int_equal(table_n(table(f, MANIFEST_EG_GATEWAY)), 1);
+        assert_int_equal(table_n(table(f, MANIFEST_NAMESPACE)), 0);
+        test_api_remove(&f->api, BINDINGS, "eg", "eg");
+        settle(f);
+        assert_int_equal(table_n(table(f, MANIFEST_EG_GATEWAY)), 0);
+}
+
+/* Also where nobody was there when the last TailscaleGateway went. */
+static void a_gateway_is_read_where_a_binding_is_left(void **state)
+{
+        Fixture *f = *state;
+        put_team(f);
+        test_api_remove(&f->api, GATEWAYS, "team-a", "gw");
+        test_api_put(&f->api, BINDINGS, "eg", "eg",
+                     ",\"labels\":{\"app.kubernetes.io/managed-by\":\"tailscale-gateway\"}",
+                     ",\"spec\":{\"targetRefs\":[{\"name\":\"eg\"}],\"revision\":\"r1\"}");
+        open_source(f);
+        wait_for(f, is_read);
+        assert_int_equal(table_n(table(f, MANIFEST_EG_GATEWAY)), 1);
+}
+
 static bool has_second(const Fixture *f)
 {
         return gateway(f, "second") != NULL;
@@ -665,6 +701,8 @@ int main(void)
                 TEST(objects_become_leaves_with_their_origin),
                 TEST(what_became_of_watches_is_counted),
                 TEST(what_does_not_bear_on_us_is_not_kept),
+                TEST(a_gateway_is_known_while_it_has_a_binding),
+                TEST(a_gateway_is_read_where_a_binding_is_left),
                 TEST(a_gateway_waits_for_the_routes_of_what_it_refers_to),
                 TEST(many_that_come_at_once_are_read_for_together),
                 TEST(what_is_the_same_keeps_its_table),
