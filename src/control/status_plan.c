@@ -107,12 +107,18 @@ static void put_tailnet(const StatusWrite *w, const TailnetStatus *s, Wall last_
         doc_end(&d);
 }
 
+/* Has a poll of it ended, and does the World know how? */
+static bool is_heard(const TailnetStatus *s)
+{
+        return (s->state != NULL && s->state->sync != SYNC_NEVER) ||
+               (s->presence != NULL && s->presence->failures > 0);
+}
+
 /* Who has just begun to lead has asked nobody yet: what the one before found stands until then. */
 static bool is_silent(const TailnetStatus *s, const Observed *o)
 {
         const ConditionSeen *synced = observed_condition(o, STR("Synced"));
-        bool is_asked = s->presence != NULL && s->presence->polls > 0;
-        return !is_asked && synced != NULL && !str_eq(synced->reason, STR("Invalid")) &&
+        return !is_heard(s) && synced != NULL && !str_eq(synced->reason, STR("Invalid")) &&
                synced->observed_generation == s->spec->meta.generation;
 }
 
@@ -208,6 +214,33 @@ static void put_gateway(const StatusWrite *w, const GatewayStatus *s, const Cond
         doc_end(&d);
 }
 
+/* Who has just begun to lead knows what is exposed, but of no tailnet yet what was left out. */
+static bool is_uncounted(const PlanInput *in, const GatewaySpec *g)
+{
+        for (size_t i = 0; i < g->n_tailnets; i++) {
+                ObjectKey key = {g->meta.key.namespace, g->tailnets[i].tailnet_name};
+                const TailnetSpec *t = table_find(in->world->tailnets, &key, tailnet_spec_find);
+                if (t == NULL)
+                        continue;
+                TailnetStatus s = tailnet_status_of(in->world, in->facts, t);
+                if (!is_heard(&s))
+                        return true;
+        }
+        return false;
+}
+
+static bool say_the_same(const Condition *c, size_t n, const Observed *o)
+{
+        for (size_t i = 0; i < n; i++) {
+                const ConditionSeen *seen = observed_condition(o, str_of(c[i].type));
+                if (seen == NULL || !str_eq(seen->status, str_of(c[i].status)) ||
+                    !str_eq(seen->reason, c[i].reason) || !str_eq(seen->message, c[i].message) ||
+                    seen->observed_generation != c[i].generation)
+                        return false;
+        }
+        return true;
+}
+
 static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const ExtensionWish *wish,
                          const Observed *o)
 {
@@ -225,7 +258,9 @@ static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const 
                 calm_programmed(in, p, o, g, &s.conditions[2]);
                 StatusWrite w = {o, s.conditions, GATEWAY_CONDITIONS};
                 put_gateway(&w, &s, &past, &body);
-                if (!is_as_wished(o, &body))
+                bool waits =
+                        is_uncounted(in, g) && say_the_same(s.conditions, GATEWAY_CONDITIONS, o);
+                if (!waits && !is_as_wished(o, &body))
                         add_write(p, &w, &body);
                 gateway_status_done(&s);
         } else if (fault != NULL) {

@@ -303,6 +303,33 @@ static void a_gateway_says_what_is_programmed(void **state)
         assert_null(status(c, OBSERVED_GATEWAY));
 }
 
+/* Another operator has become the leader: it follows what is exposed, and has counted nothing yet.
+ */
+static void a_new_leader_takes_back_no_counts_before_it_has_asked(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_gateway(c);
+        EntryReport *e = entry_report(c);
+        routes(c, 2);
+        cluster_wish(c, "r1");
+        serve(c, "r1", "r1");
+        source(c)->polls = 1;
+        sync_state(c, SYNC_DONE);
+        assert_condition(status(c, OBSERVED_GATEWAY), "Programmed", "True", "Programmed");
+        cluster_perform(c);
+        *source(c) = (SourceFact){.name = "api"};
+        cluster_replace(&c->world->tailnet_states, table_new(NULL, 0, tailnet_state_order));
+        e->excluded = 0;
+        assert_null(status(c, OBSERVED_GATEWAY));
+        e->programmed = false; /* what is another for its users is told at once */
+        e->reason = STR("GatewayNotFound");
+        assert_non_null(status(c, OBSERVED_GATEWAY));
+        e->programmed = true;
+        e->reason = (Str){0};
+        sync_state(c, SYNC_DONE);
+        assert_true(cluster_says(status(c, OBSERVED_GATEWAY), "\"excluded\":0"));
+}
+
 static void conflicts_are_told_the_first_of_them_by_name(void **state)
 {
         TestCluster *c = *state;
@@ -445,6 +472,7 @@ int main(void)
                 TEST(reasons_are_of_a_closed_list),
                 TEST(what_the_administrator_forbids_is_not_accepted),
                 TEST(a_gateway_says_what_is_programmed),
+                TEST(a_new_leader_takes_back_no_counts_before_it_has_asked),
                 TEST(conflicts_are_told_the_first_of_them_by_name),
                 TEST(what_refers_to_nothing_is_told),
                 TEST(a_revision_on_its_way_takes_nothing_back),
