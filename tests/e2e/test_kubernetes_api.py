@@ -294,6 +294,7 @@ def test_leader_that_ends_gives_the_lease_back(election, figure):
     election.end()
 
 
+@pytest.mark.soak
 def test_leader_that_is_killed(election, figure):
     first = election.wait_leader()
     start = time.monotonic()
@@ -315,6 +316,7 @@ def test_leader_that_is_stopped_for_longer_than_the_lease(election):
     election.end()
 
 
+@pytest.mark.soak
 def test_leader_that_is_cut_off(stack, election):
     first = election.wait_leader()
     stack.network.cut(election.machines[first])

@@ -38,6 +38,7 @@ class KubeFaults:
     fail(…)         answers of that status instead of the server's
     cut_watches     seconds after which each watch ends in the middle of its stream
     expire_watches  True: each watch ends at once with an ERROR event of code 410
+    frozen          watches that began before that moment (of time.monotonic) tell nothing any more
     """
 
     def __init__(self, cluster, port=FAULTS_PORT):
@@ -119,10 +120,11 @@ class KubeFaults:
                 lines = [f"GET {self.path} HTTP/1.1", "Host: kubernetes", "Connection: close", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
                 sock.sendall("\r\n".join(lines).encode())
                 pending, head = b"", None
-                end = time.monotonic() + outer.cut_watches if outer.cut_watches is not None else None
+                began = time.monotonic()
+                end = began + outer.cut_watches if outer.cut_watches is not None else None
                 while not outer.closed and not outer.refuse and (end is None or time.monotonic() < end):
-                    if outer.hang or not (sock.pending() or select.select([sock], [], [], 0.05)[0]):
-                        time.sleep(0.05 if outer.hang else 0)
+                    if outer.hang or began < outer.frozen or not (sock.pending() or select.select([sock], [], [], 0.05)[0]):
+                        time.sleep(0.05 if outer.hang or began < outer.frozen else 0)
                     else:
                         data = sock.recv(65536)
                         if not data:
@@ -172,7 +174,7 @@ class KubeFaults:
 
     def clear(self):
         self.delay, self.hang, self.refuse, self.cut_watches, self.expire_watches = 0, False, False, None, False
-        self.closed, self.plans = False, []
+        self.frozen, self.closed, self.plans = 0.0, False, []
 
     def fail(self, status, times=None, methods=None, path=""):
         """The next `times` calls (None: all, until `clear`) of these methods whose path holds `path` are answered so."""

@@ -9,7 +9,7 @@ from . import chart
 from . import kube_gateway as kube
 from .chart import NAMESPACE
 from .envoy import gateway_class
-from .kube_faults import KubeFaults
+from .kube_faults import FAULTS_PORT, KubeFaults
 from .kube_program import EG_CA, EG_CLIENT, EXTENSION_HOST, EXTENSION_PORT, SERVER_TLS, ServiceAddress, extension_service, pod_of
 from .kube_stack import KubeStack
 from .process import eventually
@@ -34,12 +34,34 @@ def gateway(name=GATEWAY):
             "spec": {"gatewayClassName": "eg", "listeners": listeners()}}
 
 
+class Fronts:
+    """The faults of all replicas at once; each one's own is its `front`."""
+
+    def __init__(self, stack):
+        object.__setattr__(self, "stack", stack)
+
+    def __setattr__(self, name, value):
+        for r in self.stack.replicas:
+            setattr(r.front, name, value)
+
+    def fail(self, *args, **more):
+        for r in self.stack.replicas:
+            r.front.fail(*args, **more)
+
+    def clear(self):
+        for r in self.stack.replicas:
+            r.front.clear()
+
+    def count(self, status):
+        return sum(r.front.count(status) for r in self.stack.replicas)
+
+
 class KubeHome(KubeStack):
-    """Replicas talk with the API server through `faults`, Envoy Gateway directly."""
+    """Each replica talks with the API server through a front of its own, Envoy Gateway directly."""
 
     def __init__(self, label, workdir):
         super().__init__(label, workdir)
-        self.faults = self.service = None
+        self.faults, self.service = Fronts(self), None
         self.operators, self.extensions = [], []
 
     def start(self, devices, dev=(), operators=2, extensions=2):
@@ -51,8 +73,6 @@ class KubeHome(KubeStack):
         self.start_cluster(controllers=True)
         for t in self.tailnets:
             t.end_start()
-        self.faults = KubeFaults(self.cluster)
-        self.others.append(self.faults)
         self.prepare()
         for _ in range(operators):
             self.add_operator().start()
@@ -85,15 +105,25 @@ class KubeHome(KubeStack):
                       {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "gateway-tls", "namespace": kube.NAMESPACE},
                        "type": "kubernetes.io/tls", "data": tls})
 
-    def add_operator(self, **more):
+    def add_operator(self):
         # The lab's headscale speaks plain http.
-        made = pod_of(self, f"operator-{len(self.operators)}", self.deployment(OPERATOR), "--allow-insecure-api", server=self.faults.server, **more)
-        self.operators.append(made)
+        return self._add(self.operators, "operator", self.deployment(OPERATOR), "--allow-insecure-api")
+
+    def add_extension(self, deployment=None):
+        return self._add(self.extensions, "extension", deployment or self.deployment(EXTENSION))
+
+    def add_run(self):
+        """Both in one process, with an operator's account."""
+        made = self._add(self.operators, "run", self.deployment(EXTENSION), "--allow-insecure-api", shape="run", service_account=OPERATOR)
+        self.extensions.append(made)
         return made
 
-    def add_extension(self, deployment=None, **more):
-        made = pod_of(self, f"extension-{len(self.extensions)}", deployment or self.deployment(EXTENSION), server=self.faults.server, **more)
-        self.extensions.append(made)
+    def _add(self, to, kind, deployment, *args, **more):
+        front = KubeFaults(self.cluster, FAULTS_PORT + len(self.replicas))
+        self.others.append(front)
+        made = pod_of(self, f"{kind}-{len(to)}", deployment, *args, server=front.server, **more)
+        made.front = front
+        to.append(made)
         return made
 
     def has_certificates(self):
@@ -142,7 +172,7 @@ class KubeHome(KubeStack):
 
     def check_writers(self, since):
         """Every write of an operator was made by the one that held the Lease then; returns the writes."""
-        names = {r.credential: r.name for r in self.replicas}
+        names = {r.credential: r.name for r in self.operators}
         holder, writes = None, []
         for r in sorted(self.ours(self.cluster.writes(0)), key=lambda r: r.time):
             if r.resource == "leases":

@@ -122,8 +122,9 @@ class Mount:
         return self
 
 
-def pod_of(stack, name, deployment, *more, machine=None, server=None):
-    """A replica of a Deployment as it stands at the API server: its arguments (and `more`), its account, its Secret as files."""
+def pod_of(stack, name, deployment, *more, machine=None, server=None, shape=None, service_account=None):
+    """A replica of a Deployment as it stands at the API server: its arguments (and `more`), its account, its Secret as files.
+    Another `shape` than its own takes the same flags."""
     pod = deployment["spec"]["template"]["spec"]
     container = pod["containers"][0]
     args, mounts = container["args"][1:], []
@@ -134,7 +135,8 @@ def pod_of(stack, name, deployment, *more, machine=None, server=None):
         args = [a.replace(mount["mountPath"], folder.folder) for a in args]
     # A flag of ours wins where it was given before; the addresses for a person's look are the harness's own.
     kept = [a for a in args if not a.startswith(("--metrics-address", "--log-"))]
-    replica = Replica(stack, container["args"][0], name, pod["serviceAccountName"], *kept, *more, machine=machine, server=server)
+    kept += [a for a in more if a not in kept]
+    replica = Replica(stack, shape or container["args"][0], name, service_account or pod["serviceAccountName"], *kept, machine=machine, server=server)
     replica.mounts = mounts
     return replica
 
