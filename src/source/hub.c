@@ -267,7 +267,8 @@ static void on_hold_off(Timer *t)
                 table_unref(h->cache);
                 h->cache = table_new(NULL, 0, NULL);
         }
-        /* Only now: what it begins with is what it has followed last. (Who is told may close us.) */
+        /* Only now: what it begins with is what it has followed last. (Who is told may close us.)
+         */
         if (h->is_to_lead && !h->leads && objects_are_current(h->objects))
                 change_part(h, true);
         publish(h, w);

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -172,13 +173,18 @@ static void put_expired(PlayedConn *c)
 static void tell_changes(PlayedConn *c)
 {
         PlayedStore *s = &c->api->store;
+        bool any = false;
 
         LIST_FOREACH (PlayedChange, x, &s->changes, link) {
-                if (x->version > c->from &&
-                    is_wanted(c, x->collection, x->plural, x->ns, x->name, x->json))
-                        put_event(c, x->type, x->json);
+                if (x->version <= c->from ||
+                    !is_wanted(c, x->collection, x->plural, x->ns, x->name, x->json))
+                        continue;
+                put_event(c, x->type, x->json);
+                any = true;
         }
         c->from = s->version;
+        if (!any)
+                return;
         c->told = loop_now(c->api->loop);
         c->api->activity++;
         if (happens(c->api, c->api->faults.cut))
@@ -188,15 +194,16 @@ static void tell_changes(PlayedConn *c)
 static void tell(PlayedConn *c)
 {
         const PlayedStore *s = &c->api->store;
-        Mono now = loop_now(c->api->loop);
 
         if (!c->watches || c->hangs)
                 return;
-        if (c->from < s->compacted && c->from != s->version)
+        if (c->from < s->compacted && c->from != s->version) {
                 put_expired(c);
-        else if (c->from != s->version)
+                return;
+        }
+        if (c->from != s->version)
                 tell_changes(c);
-        else if (mono_since(now, c->told).ns >= SPAN_S(BOOKMARK_S).ns)
+        if (c->watches && mono_since(loop_now(c->api->loop), c->told).ns >= SPAN_S(BOOKMARK_S).ns)
                 put_bookmark(c, false);
 }
 
@@ -458,6 +465,8 @@ static void on_accept(FdSource *source, unsigned ready)
         (void)ready;
         if (fd < 0)
                 return;
+        /* What waits for an acknowledgement waits 40 ms of real time, which may be minutes here. */
+        INSIST(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) == 0);
         PlayedConn *c = mem_new(sizeof(*c));
         c->api = api;
         c->client = "";
