@@ -20,6 +20,7 @@
 enum {
         WRITE_RETRY_MS = 1000, /* after a failed write */
         FACTS_PAUSE_MS = 100,  /* one plan for a run of hook calls */
+        TRIM_AFTER_MS = 3000,  /* of changes in a row one pays for the pages that come back */
 };
 
 struct Shape {
@@ -42,6 +43,7 @@ struct Shape {
         Timer plan_timer;  /* Plan.again, or a retry */
         bool is_settled;   /* the last whole plan found nothing to write */
         Timer facts_timer; /* set while facts are new */
+        Timer trim_timer;  /* set from a World until what it took to make it is given back */
         uint64_t write_failures;
 };
 
@@ -163,11 +165,18 @@ static void on_observed(void *owner)
         on_written(owner);
 }
 
+static void on_trim_timer(Timer *t)
+{
+        (void)t;
+        mem_trim();
+}
+
 static void on_world(void *owner, const World *world)
 {
         Shape *s = owner;
         Report *report = NULL;
-        Snapshot *fresh = snapshot_new(world, s->snapshot, &report);
+        Snapshot *fresh = s->extension != NULL ? snapshot_new(world, s->snapshot, &report)
+                                               : snapshot_digests_new(world, s->snapshot, &report);
         change_log_world(s->log, s->snapshot != NULL ? snapshot_world(s->snapshot) : NULL, world,
                          &s->facts->departures, loop_wall(s->loop));
         change_log_report(s->log, s->report, report);
@@ -179,6 +188,8 @@ static void on_world(void *owner, const World *world)
         if (s->extension != NULL)
                 extension_publish(s->extension, fresh);
         post_send(&s->plan_post);
+        if (!timer_is_set(&s->trim_timer))
+                timer_set_in(&s->trim_timer, SPAN_MS(TRIM_AFTER_MS));
 }
 
 /* ---- the end ---- */
@@ -390,6 +401,7 @@ Shape *shape_open(const ShapeInput *in, Err *err)
         post_init(&s->plan_post, s->loop, on_plan_post);
         timer_init(&s->plan_timer, s->loop, on_plan_timer);
         timer_init(&s->facts_timer, s->loop, on_facts_timer);
+        timer_init(&s->trim_timer, s->loop, on_trim_timer);
         if (!(config_in_kubernetes(s->config) ? open_cluster(s, err) : open_generated(s, err)))
                 return shape_close(s);
         open_hub(s);
@@ -439,5 +451,6 @@ Shape *shape_close(Shape *s)
         post_cancel(&s->plan_post);
         timer_clear(&s->plan_timer);
         timer_clear(&s->facts_timer);
+        timer_clear(&s->trim_timer);
         return mem_free(s);
 }

@@ -60,6 +60,11 @@ void *mem_free(void *p)
         return NULL;
 }
 
+void mem_trim(void)
+{
+        malloc_trim(0);
+}
+
 void mem_free_wiped(void *p)
 {
         if (p != NULL)

@@ -23,6 +23,10 @@ void *mem_try_resize(void *p, size_t size) MUST_USE;
 /* Frees; NULL is welcome. Always returns NULL, for `x = mem_free(x)`. */
 void *mem_free(void *p);
 
+/* Gives what is free to the system, also from between what is in use. Takes some milliseconds: for
+ * after the work is done. */
+void mem_trim(void);
+
 /* For libraries that hold secrets of ours and let allocation be replaced: free and realloc that
  * wipe what they give back, as large as it is. Both take what malloc gave, and NULL;
  * mem_resize_wiped gives NULL where there is no memory (then `p` is still valid), and frees for a

@@ -34,7 +34,7 @@ static size_t sum(const Pack *const *packs, size_t n)
 {
         size_t bytes = 0;
         for (size_t i = 0; i < n; i++)
-                bytes += packs[i]->bytes.n;
+                bytes += packs[i]->n;
         return bytes;
 }
 

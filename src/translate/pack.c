@@ -414,8 +414,13 @@ static Digest digest_pack(const Pack *p)
         return digester_finish(d);
 }
 
+/* Where bytes are not kept both have their digest already. */
 static bool is_same(const Pack *a, const Pack *b)
 {
+        if (a->only_digest != b->only_digest || a->n != b->n)
+                return false;
+        if (a->only_digest)
+                return digest_eq(&a->digest, &b->digest);
         return str_eq(a->bytes, b->bytes) && str_eq(a->name, b->name) &&
                str_eq(a->cluster, b->cluster) && str_eq(a->namespace, b->namespace) &&
                str_eq(a->listener, b->listener) && a->rank == b->rank && a->named == b->named &&
@@ -450,11 +455,19 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
         if (bytes->failed)
                 return NULL;
         like->bytes = buf_str(bytes);
-        if (before != NULL && is_same(before, like) && from == NULL)
+        like->n = like->bytes.n;
+        if (like->only_digest) {
+                like->digest = digest_pack(like);
+                like->bytes = (Str){0};
+        }
+        bool is_known = before != NULL && is_same(before, like);
+        if (is_known && from == NULL)
                 return leaf_ref(before);
         const Str strings[] = {like->name, like->cluster, like->namespace, like->listener,
                                like->bytes};
-        size_t n_from = from != NULL ? from->n_endpoints : 0, room = (n_from + 1) * sizeof(void *);
+        size_t n_from = from != NULL ? from->n_endpoints : 0;
+        /* Aligned, behind strings of any length. */
+        size_t room = n_from * sizeof(const Endpoint *) + _Alignof(max_align_t) - 1;
         for (size_t i = 0; i < LENGTH_OF(strings); i++)
                 room += leaf_room_str(strings[i]);
         Pack *p = leaf_new(sizeof(*p), room, on_drop);
@@ -463,6 +476,8 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
         p->namespace = leaf_str(&p->leaf, like->namespace);
         p->listener = leaf_str(&p->leaf, like->listener);
         p->bytes = leaf_str(&p->leaf, like->bytes);
+        p->n = like->n;
+        p->only_digest = like->only_digest;
         p->rank = like->rank;
         p->named = like->named;
         p->override = like->override;
@@ -474,7 +489,7 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
                 for (size_t i = 0; i < n_from; i++)
                         p->from[p->n_from++] = leaf_ref(from->endpoints[i]);
         }
-        p->digest = before != NULL && is_same(before, p) ? before->digest : digest_pack(p);
+        p->digest = is_known ? before->digest : like->only_digest ? like->digest : digest_pack(p);
         return p;
 }
 
@@ -485,7 +500,10 @@ Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch)
         pb_writer_init(&w, scratch);
         write_cluster(&w, s);
         pb_writer_done(&w);
-        Pack like = {.name = s->cluster, .cluster = s->cluster, .namespace = s->gateway_namespace};
+        Pack like = {.name = s->cluster,
+                     .cluster = s->cluster,
+                     .namespace = s->gateway_namespace,
+                     .only_digest = s->only_digest};
         return keep(&like, before, scratch, s);
 }
 
@@ -497,7 +515,8 @@ static Pack place(const PackService *s, const PackPlace *p)
                       .listener = p->listener,
                       .rank = p->rank,
                       .named = p->named,
-                      .override = p->override};
+                      .override = p->override,
+                      .only_digest = s->only_digest};
 }
 
 Pack *pack_host(const PackService *s, const PackPlace *p, const Pack *before, Buf *scratch)

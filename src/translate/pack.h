@@ -26,12 +26,14 @@ enum {
 
 typedef struct Pack {
         Leaf leaf;
-        Digest digest; /* of all below */
-        Str name;      /* cluster name, host, or path */
-        Str cluster;   /* that it is routed to, or is */
-        Str namespace; /* of the TailscaleGateway */
-        Str listener;  /* of a host: the listener that it was claimed on */
-        Str bytes;     /* with tag and length */
+        Digest digest;    /* of all below */
+        Str name;         /* cluster name, host, or path */
+        Str cluster;      /* that it is routed to, or is */
+        Str namespace;    /* of the TailscaleGateway */
+        Str listener;     /* of a host: the listener that it was claimed on */
+        Str bytes;        /* with tag and length; of a digest alone empty */
+        size_t n;         /* how many these are, also where they are not kept */
+        bool only_digest; /* nobody answers from it: its bytes are not kept */
         size_t routes_at,
                 routes_n; /* the run of routes inside `bytes`, as fields of a VirtualHost */
         uint32_t rank;    /* of a path: who wins where two meet in one host; lower first */
@@ -62,7 +64,8 @@ typedef struct PackService {
         size_t n_proxies;
         HostHeader host_header;
         RetryMode retry;
-        Digest config; /* of all that comes from its entry: everything above but endpoints */
+        Digest config;    /* of all that comes from its entry: everything above but endpoints */
+        bool only_digest; /* of packs that are made of it the bytes are not kept */
 } PackService;
 
 /* Was this cluster made of the same leaves with the same configuration? Then every pack of the same

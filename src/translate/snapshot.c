@@ -28,6 +28,7 @@ struct Snapshot {
         GatewayState *states; /* owned; by key */
         size_t n_states;
         const Contribution *empty;
+        bool only_digests; /* nobody answers from it */
 };
 
 static void on_drop(Leaf *leaf)
@@ -59,11 +60,12 @@ static const GatewayState *find_state(const Snapshot *s, ObjectKey key)
 }
 
 /* `newest` (whose reference is taken over) in front of what `before` kept. */
-static void keep(GatewayState *state, Contribution *newest, const GatewayState *before)
+static void keep(GatewayState *state, Contribution *newest, const GatewayState *before,
+                 size_t revisions)
 {
         state->key = newest->gateway;
         state->kept[state->n++] = newest;
-        for (size_t i = 0; before != NULL && i < before->n && state->n < SNAPSHOT_REVISIONS; i++) {
+        for (size_t i = 0; before != NULL && i < before->n && state->n < revisions; i++) {
                 if (strcmp(before->kept[i]->revision, newest->revision) != 0)
                         state->kept[state->n++] = leaf_ref(before->kept[i]);
         }
@@ -132,6 +134,8 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
                 for (size_t j = 0; j < refs[i].spec->n_tailnets; j++) {
                         plans[n_plans] = entry_plan_make(&a, proxies, refs[i].spec, j, gateway);
                         plans[n_plans].rank = (uint32_t)n_plans;
+                        for (size_t k = 0; k < plans[n_plans].n_services; k++)
+                                plans[n_plans].services[k].pack.only_digest = s->only_digests;
                         n_plans++;
                 }
         }
@@ -149,15 +153,17 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
                 verdicts_add_entry(verdicts, &plans[i]);
         for (size_t i = 0; i < claims.n; i++)
                 verdicts_add_claim(verdicts, &claims.at[i], key);
-        keep(&s->states[s->n_states++], c, old);
+        keep(&s->states[s->n_states++], c, old, s->only_digests ? 1 : SNAPSHOT_REVISIONS);
         arena_done(&a);
 }
 
-Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_report)
+static Snapshot *make(const World *world, const Snapshot *before, bool only_digests,
+                      Report **ret_report)
 {
         Snapshot *s = leaf_new(sizeof(*s), 0, on_drop);
         Verdicts verdicts = {0};
         s->world = leaf_ref(world);
+        s->only_digests = only_digests;
         Arena a;
         arena_init(&a, 0);
         Proxies proxies;
@@ -180,6 +186,16 @@ Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_
         arena_done(&a);
         *ret_report = verdicts_report(&verdicts, world);
         return s;
+}
+
+Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_report)
+{
+        return make(world, before, false, ret_report);
+}
+
+Snapshot *snapshot_digests_new(const World *world, const Snapshot *before, Report **ret_report)
+{
+        return make(world, before, true, ret_report);
 }
 
 Snapshot *snapshot_ref(const Snapshot *s)

@@ -21,6 +21,11 @@ typedef struct Snapshot Snapshot;
 /* `before` may be NULL. Takes its own reference of `world`. *ret_report has one reference, the
  * caller's. */
 Snapshot *snapshot_new(const World *world, const Snapshot *before, Report **ret_report) MUST_USE;
+/* The same for who answers no hooks: revisions and Report are those of snapshot_new, of what is
+ * packed only digests are kept, and of each Gateway the newest revision alone. `before` must be of
+ * the same making. */
+Snapshot *snapshot_digests_new(const World *world, const Snapshot *before,
+                               Report **ret_report) MUST_USE;
 Snapshot *snapshot_ref(const Snapshot *s);
 Snapshot *snapshot_unref(const Snapshot *s);
 const World *snapshot_world(const Snapshot *s);

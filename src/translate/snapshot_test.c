@@ -23,6 +23,50 @@ static void check_str(Str got, const char *want)
                 fail_msg("got \"%.*s\", want \"%s\"", STR_FMT(got), want);
 }
 
+/* Who answers no hooks says the same of the same Worlds, one after the other, without the bytes. */
+static void digests_alone_give_the_same_revisions(void **state)
+{
+        (void)state;
+        static const char other[] =
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                        FIXTURE_ENDPOINTS("{name: api, tailscaleIP: 100.64.0.9, port: 8080, "
+                                          "protocol: HTTP}");
+        const char *const texts[] = {PLAIN, PLAIN, other, PLAIN};
+        Fixture whole = {0}, alone = {0};
+        char first[REVISION_MAX + 1] = "";
+        for (size_t i = 0; i < LENGTH_OF(texts); i++) {
+                Fixture w = fixture_open(texts[i], whole.snapshot), a = {0};
+                a.snapshot =
+                        snapshot_digests_new(snapshot_world(w.snapshot), alone.snapshot, &a.report);
+                const char *revision = snapshot_revision(a.snapshot, gw);
+                check_str(str_of(revision), snapshot_revision(w.snapshot, gw));
+                const GatewayReport *g = w.report->gateways->at[0], *h = a.report->gateways->at[0];
+                assert_int_equal(g->bytes, h->bytes);
+                assert_int_equal(g->hosts, h->hosts);
+                assert_true(fixture_row(&a, "ours", "api", NULL)->programmed);
+                assert_true(snapshot_bytes(a.snapshot, NULL) + h->bytes <=
+                            snapshot_bytes(w.snapshot, NULL));
+                /* The same again is the same host; a cluster is of its endpoints' leaves. */
+                if (i == 1)
+                        assert_true(snapshot_bytes(a.snapshot, alone.snapshot) <
+                                    snapshot_bytes(a.snapshot, NULL));
+                if (i == 0)
+                        memcpy(first, revision, sizeof first);
+                if (i == 2) {
+                        assert_string_not_equal(revision, first);
+                        assert_true(snapshot_has(w.snapshot, gw, str_of(first)));
+                        assert_false(snapshot_has(a.snapshot, gw, str_of(first)));
+                }
+                fixture_done(&whole);
+                fixture_done(&alone);
+                whole = w;
+                alone = a;
+        }
+        check_str(str_of(first), snapshot_revision(alone.snapshot, gw));
+        fixture_done(&whole);
+        fixture_done(&alone);
+}
+
 static void check_lost(const char *manifests, const char *reason)
 {
         Fixture f = fixture_open(manifests, NULL);
@@ -612,6 +656,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(one_service_has_a_host_and_a_cluster),
+                cmocka_unit_test(digests_alone_give_the_same_revisions),
                 cmocka_unit_test(why_an_entry_is_not_programmed),
                 cmocka_unit_test(a_proxy_by_name_is_what_it_stands_for),
                 cmocka_unit_test(a_cluster_has_a_say_in_proxies),
