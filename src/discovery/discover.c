@@ -576,6 +576,8 @@ EntryView *discover_entry(const DiscoverInput *given)
         arena_init(&w.scratch, 0);
         names_init(&w.names, &w.arena);
         findings_init(&w.found);
+        w.found.known[0] = in->before != NULL ? in->before->left_out : NULL;
+        w.found.known[1] = in->left_out;
         map_init(&w.static_ports);
         map_init(&w.places);
         map_init(&w.in_force);
@@ -675,6 +677,7 @@ EntryView *discover_from_cache(ObjectKey gateway, Str tailnet, const EndpointsSp
 static void add_followed(Work *w, const Endpoint *e)
 {
         Endpoint t = *e;
+        bool is_told;
 
         if (str_eq(t.port_source, STR("static")))
                 return;
@@ -683,9 +686,11 @@ static void add_followed(Work *w, const Endpoint *e)
         if (t.ip.n == 0)
                 findings_leave_out(&w->found, e->node_id, e->service,
                                    candidate_address_refusal(&w->rules, e->ip, &w->scratch));
-        else if (map_get(&w->static_ports, port_key(&w->scratch, t.service, t.port)) == NULL &&
-                 map_put(&w->places, place_key(&w->arena, &t), w) == NULL)
-                IGNORE(findings_add(&w->found, &t), "the leader has told what is too much");
+        is_told = t.ip.n > 0 &&
+                  map_get(&w->static_ports, port_key(&w->scratch, t.service, t.port)) == NULL &&
+                  map_put(&w->places, place_key(&w->arena, &t), w) == NULL;
+        if (is_told)
+                IGNORE(findings_take(&w->found, &t, e), "the leader has told what is too much");
         arena_reset(&w->scratch);
 }
 

@@ -8,6 +8,12 @@ enum {
         LEFT_NOT_SELECTED,
 };
 
+/* Why something was left out. */
+typedef struct LeftWords {
+        Leaf leaf;
+        Str reason, text;
+} LeftWords;
+
 static void leaf_list_add(LeafList *l, const void *leaf)
 {
         if (l->n == l->room) {
@@ -31,6 +37,7 @@ void findings_init(Findings *f)
 
 void findings_done(Findings *f)
 {
+        f->words = leaf_unref(f->words);
         leaf_list_done(&f->endpoints);
         for (size_t i = 0; i < FINDINGS_LEFT_CLASSES; i++)
                 leaf_list_done(&f->left[i]);
@@ -44,28 +51,65 @@ bool findings_add(Findings *f, const Endpoint *like)
         return true;
 }
 
+bool findings_take(Findings *f, const Endpoint *like, const Endpoint *leaf)
+{
+        if (f->endpoints.n == DISCOVER_ENDPOINTS_MAX)
+                return false;
+        leaf_list_add(&f->endpoints,
+                      endpoint_same(like, leaf) ? leaf_ref(leaf) : endpoint_new(like));
+        return true;
+}
+
 void findings_keep(Findings *f, const Endpoint *e)
 {
         leaf_list_add(&f->endpoints, leaf_ref(e));
+}
+
+static void on_left_drop(Leaf *leaf)
+{
+        leaf_unref(((LeftOut *)leaf)->words);
+}
+
+/* Those of the one before where they are the same: a pattern does not match a thousand devices. */
+static const LeftWords *words_of(Findings *f, Refusal why)
+{
+        LeftWords *w;
+
+        if (f->words != NULL && str_eq(f->words->reason, why.reason) &&
+            str_eq(f->words->text, why.text))
+                return f->words;
+        w = leaf_new(sizeof(*w), leaf_room_str(why.reason) + leaf_room_str(why.text), NULL);
+        w->reason = leaf_str(&w->leaf, why.reason);
+        w->text = leaf_str(&w->leaf, why.text);
+        leaf_unref(f->words);
+        f->words = w;
+        return w;
 }
 
 void findings_leave_out(Findings *f, Str node_id, Str name, Refusal why)
 {
         LeafList *l = &f->left[str_eq(why.reason, STR("NotSelected")) ? LEFT_NOT_SELECTED
                                                                       : LEFT_WITH_REASON];
+        const LeftOut like = {
+                .node_id = node_id, .name = name, .reason = why.reason, .text = why.text};
         LeftOut *left;
 
         f->n_left++;
         if (l->n == LEFT_OUT_MAX)
                 return;
-        left = leaf_new(sizeof(*left),
-                        leaf_room_str(node_id) + leaf_room_str(name) + leaf_room_str(why.reason) +
-                                leaf_room_str(why.text),
-                        NULL);
+        for (size_t i = 0; i < LENGTH_OF(f->known); i++) {
+                const LeftOut *known = table_find(f->known[i], &like, left_out_order);
+                if (known != NULL) {
+                        leaf_list_add(l, leaf_ref(known));
+                        return;
+                }
+        }
+        left = leaf_new(sizeof(*left), leaf_room_str(node_id) + leaf_room_str(name), on_left_drop);
+        left->words = leaf_ref(words_of(f, why));
         left->node_id = leaf_str(&left->leaf, node_id);
         left->name = leaf_str(&left->leaf, name);
-        left->reason = leaf_str(&left->leaf, why.reason);
-        left->text = leaf_str(&left->leaf, why.text);
+        left->reason = f->words->reason;
+        left->text = f->words->text;
         leaf_list_add(l, left);
 }
 

@@ -22,6 +22,9 @@ typedef struct Findings {
         LeafList endpoints;
         LeafList left[FINDINGS_LEFT_CLASSES];
         uint64_t n_left;
+        const struct LeftWords *words; /* of what was left out last; one reference */
+        /* Of LeftOut, borrowed, either may be NULL: what is in one is not made again. */
+        const Table *known[2];
         HeldRemoval held;     /* its strings are borrowed until the view is made */
         Wall next_key_expiry; /* of what is in the list and taken; 0: none */
 } Findings;
@@ -37,6 +40,8 @@ void findings_init(Findings *f);
 void findings_done(Findings *f);
 /* A copy of an endpoint; false where there are DISCOVER_ENDPOINTS_MAX. */
 bool findings_add(Findings *f, const Endpoint *like);
+/* The same; where it says what `leaf` says it is that leaf, and no copy. */
+bool findings_take(Findings *f, const Endpoint *like, const Endpoint *leaf);
 /* One that is in force already, as it is. */
 void findings_keep(Findings *f, const Endpoint *e);
 /* Something that no endpoint is made of. Of many only some are kept, those with a reason first. */

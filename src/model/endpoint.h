@@ -55,6 +55,8 @@ typedef struct LeftOut {
         Str reason; /* CamelCase: "NotSelected", "Excluded", "NoPort", "Expired", "AddressRefused",
                        … */
         Str text;   /* e.g. "excludePatterns[0] proxy-* matches" */
+        const void *words; /* one reference: the leaf that holds reason and text, which are the same
+                              of many. NULL: they are held elsewhere */
 } LeftOut;
 
 int left_out_order(const void *a, const void *b);

@@ -204,3 +204,23 @@ void endpoints_spec_drop(Leaf *leaf)
         for (size_t i = 0; i < s->n; i++)
                 leaf_unref(s->endpoints[i]);
 }
+
+void endpoints_spec_share(const void *fresh, const void *old)
+{
+        const EndpointsSpec *x = fresh, *y = old;
+        /* They belong to a leaf that is still its maker's. */
+        const Endpoint **at = (const Endpoint **)(uintptr_t)x->endpoints;
+
+        INSIST(x->leaf.refs == 1);
+        for (size_t i = 0, j = 0; i < x->n && j < y->n;) {
+                int order = endpoint_order(at[i], y->endpoints[j]);
+
+                if (order == 0 && at[i] != y->endpoints[j] &&
+                    endpoint_same(at[i], y->endpoints[j])) {
+                        leaf_unref(at[i]);
+                        at[i] = leaf_ref(y->endpoints[j]);
+                }
+                i += order <= 0;
+                j += order >= 0;
+        }
+}

@@ -35,6 +35,9 @@ int endpoints_spec_order(const void *a, const void *b);
 bool endpoints_spec_same(const void *a, const void *b);
 /* For the `drop` of leaf_new. */
 void endpoints_spec_drop(Leaf *leaf);
+/* Of an object that was read again, both EndpointsSpecs: endpoints of `fresh`, which nobody else
+ * has yet, that say what one of `old` says become that one. */
+void endpoints_spec_share(const void *fresh, const void *old);
 
 /* What spec may hold, and where it goes: an EndpointsFields. */
 extern const struct Schema endpoints_spec_schema;

@@ -326,6 +326,29 @@ static void test_endpoints(void **state)
         assert_str(s->held_digest, "");
 }
 
+/* Of an object that was read again, what says the same is what was there. */
+static void test_endpoints_are_shared(void **state)
+{
+#define THREE(ip)                                                                           \
+        ENDPOINTS "metadata: {name: e}\nspec: {tailnet: corp, endpoints: ["                 \
+                  "{name: a, tailscaleIP: 100.64.0.1, port: 1}, {name: b, tailscaleIP: " ip \
+                  ", port: 1}, {name: c, tailscaleIP: 100.64.0.3, port: 1, tags: ['tag:x']}]}\n"
+        CLEANUP(read_done) Read old = read_text(THREE("100.64.0.2"));
+        CLEANUP(read_done) Read new = read_text(THREE("100.64.0.9"));
+        const EndpointsSpec *x = only(&old, MANIFEST_ENDPOINTS);
+        const EndpointsSpec *y = only(&new, MANIFEST_ENDPOINTS);
+        const Endpoint *moved = y->endpoints[1];
+
+        (void)state;
+        endpoints_spec_share(y, x);
+        assert_ptr_equal(y->endpoints[0], x->endpoints[0]);
+        assert_ptr_equal(y->endpoints[1], moved);
+        assert_ptr_equal(y->endpoints[2], x->endpoints[2]);
+        assert_str(moved->ip, "100.64.0.9");
+        endpoints_spec_share(y, x);
+        assert_ptr_equal(y->endpoints[2], x->endpoints[2]);
+}
+
 static void test_secret(void **state)
 {
         CLEANUP(read_done)
@@ -609,6 +632,7 @@ int main(void)
                 cmocka_unit_test(test_gateway_defaults),
                 cmocka_unit_test(test_gateway_values),
                 cmocka_unit_test(test_endpoints),
+                cmocka_unit_test(test_endpoints_are_shared),
                 cmocka_unit_test(test_secret),
                 cmocka_unit_test(test_secrets_are_not_told),
                 cmocka_unit_test(test_envoy_gateways_kinds),

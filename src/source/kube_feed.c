@@ -100,6 +100,8 @@ static unsigned put_leaf(KubeFeed *f, KubeKept *k, const void *leaf)
         }
         if (k->leaf == NULL && leaf == NULL)
                 return 0;
+        if (k->leaf != NULL && leaf != NULL && f->in.kind->share != NULL)
+                f->in.kind->share(leaf, k->leaf);
         leaf_unref(k->leaf);
         k->leaf = leaf;
         return KUBE_FEED_LEAVES;

@@ -34,7 +34,7 @@ const KubeKind kube_kinds[KUBE_KINDS] = {
         [KUBE_KIND_ENDPOINTS] = {NAMED("TailscaleEndpoints"), .plural = "tailscaleendpoints",
                                  .api = OUR_API, .role = KUBE_OURS, .manifest = MANIFEST_ENDPOINTS,
                                  .read = manifest_read_endpoints, .same = endpoints_spec_same,
-                                 .observed = OBSERVED_ENDPOINTS},
+                                 .share = endpoints_spec_share, .observed = OBSERVED_ENDPOINTS},
         [KUBE_KIND_BINDING] = {NAMED("TailscaleGatewayBinding"),
                                .plural = "tailscalegatewaybindings", .api = OUR_API,
                                .role = KUBE_OURS, .manifest = MANIFEST_BINDING,

@@ -6,6 +6,9 @@
 #include "model/manifest_kinds.h"
 #include "model/observed.h"
 
+/* Of one object: what a newer leaf has in common with the older one is that of the older. */
+typedef void KubeShare(const void *newer, const void *older);
+
 /* Of what the kind is for us. */
 typedef enum KubeRole {
         KUBE_OURS,    /* of our group: decoded and observed */
@@ -25,6 +28,7 @@ typedef struct KubeKind {
         ManifestKind manifest;
         ManifestReader *read; /* NULL: it is only observed */
         TableSame *same;
+        KubeShare *share;      /* NULL: nothing is shared */
         ObservedKind observed; /* of KUBE_OURS and KUBE_MANAGED */
         StrList keep;          /* members, beside metadata; none: all */
 } KubeKind;

@@ -8,6 +8,11 @@
 #include "source/suffix_hold.h"
 #include "source/told_clock.h"
 
+enum {
+        NEAR_VIEWS =
+                16, /* entries of one tailnet are near each other: they are in order of names */
+};
+
 /* The user's own TailscaleEndpoints of one entry, a run of borrowed pointers in `at`. */
 static size_t statics_of(const Table *endpoints, const GatewaySpec *g, Str tailnet,
                          const EndpointsSpec **at)
@@ -52,6 +57,8 @@ static Wall time_of(const WorldInput *in, const TailnetState *state)
 /* Room for what concerns one entry. */
 typedef struct Scratch {
         const EndpointsSpec **statics, **shards;
+        const void *const *views; /* those that are made already */
+        size_t n_views;
 } Scratch;
 
 static EntryView *followed_entry(const WorldInput *in, const GatewaySpec *g, const TailnetEntry *e,
@@ -71,6 +78,19 @@ static EntryView *followed_entry(const WorldInput *in, const GatewaySpec *g, con
                                entry_shards_find(in->found, g, e, scratch->shards));
 }
 
+/* What an entry of the same tailnet, one of the last of the `n` views, leaves out: of most devices
+ * each entry has the same to say, and a tailnet may have many entries. */
+static const Table *left_out_near(const void *const *views, size_t n, ObjectKey tailnet)
+{
+        for (size_t i = n; i > 0 && n - i < NEAR_VIEWS; i--) {
+                const EntryView *v = views[i - 1];
+                if (v->left_out != NULL && str_eq(v->source, tailnet.name) &&
+                    str_eq(v->gateway.namespace, tailnet.namespace))
+                        return v->left_out;
+        }
+        return NULL;
+}
+
 static EntryView *entry_of(const WorldInput *in, const Table *states, const GatewaySpec *g,
                            const TailnetEntry *e, const Scratch *scratch)
 {
@@ -85,6 +105,7 @@ static EntryView *entry_of(const WorldInput *in, const Table *states, const Gate
                 .entry = e,
                 .tailnet = spec,
                 .state = state,
+                .left_out = left_out_near(scratch->views, scratch->n_views, tailnet),
                 .open_ports = in->open_ports,
                 .policy = in->policy,
                 .own_nodes = {own.at, own.n},
@@ -122,12 +143,14 @@ static Table *entries_of(const WorldInput *in, const Table *states)
         const EndpointsSpec **statics = mem_new_array(table_n(in->endpoints) + 1, sizeof *statics);
         CLEANUP(mem_cleanup)
         const EndpointsSpec **shards = mem_new_array(table_n(in->found) + 1, sizeof *shards);
-        Scratch scratch = {statics, shards};
+        Scratch scratch = {statics, shards, views, 0};
         TABLE_FOREACH (GatewaySpec, g, in->gateways) {
-                for (size_t i = 0; i < g->n_tailnets; i++)
+                for (size_t i = 0; i < g->n_tailnets; i++) {
+                        scratch.n_views = n;
                         views[n++] = in->follows
                                              ? followed_entry(in, g, &g->tailnets[i], &scratch)
                                              : entry_of(in, states, g, &g->tailnets[i], &scratch);
+                }
         }
         return table_update(in->before->entries, views, n, entry_view_order, is_same_view);
 }

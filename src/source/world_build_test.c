@@ -391,6 +391,67 @@ static void what_is_approved_replaces_what_was_there(void **state)
 
 /* ---- a suffix that is found ---- */
 
+static const EntryView *entry_of_gateway(const Fixture *f, const char *name)
+{
+        EntryKey key = {{STR("team"), str_of(name)}, STR("corp")};
+        return table_find(f->world->entries, &key, entry_view_find);
+}
+
+static Table *read_kind(const char *text, ManifestKind kind)
+{
+        CLEANUP(manifest_set_done) ManifestSet set;
+        CLEANUP(faults_done) Faults faults;
+        manifest_set_init(&set);
+        faults_init(&faults);
+        assert_true(manifest_read(&set, STR("/x/m.yaml"), str_of(text), &faults));
+        return manifest_table(&set, kind, NULL);
+}
+
+#define TAKES_NONE(name)                                                                       \
+        "---\napiVersion: gateway.tailscale.com/v1alpha1\nkind: TailscaleGateway\nmetadata: "  \
+        "{name: " name ", namespace: team}\nspec: {gatewayRef: {name: eg}, tailnets: [{name: " \
+        "corp, tailscaleTailnetRef: {name: corp}, serviceDiscovery: {patterns: [nobody]}}]}\n"
+
+static void what_two_entries_leave_out_is_there_once(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(leaf_cleanup) Table *devices = one_device();
+        CLEANUP(leaf_cleanup)
+        Table *gateways = read_kind(TAKES_NONE("a") TAKES_NONE("b"), MANIFEST_GATEWAY);
+        read_manifests(f, "team", "", "corp");
+        f->in.gateways = gateways;
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        const EntryView *a = entry_of_gateway(f, "a"), *b = entry_of_gateway(f, "b");
+        assert_int_equal(table_n(a->left_out), 1);
+        assert_int_equal(table_n(b->left_out), 1);
+        assert_ptr_equal(a->left_out->at[0], b->left_out->at[0]);
+        /* It stays what it was. */
+        const void *before = leaf_ref(a->left_out->at[0]);
+        answer(f, SYNC_DONE, devices);
+        build(f);
+        assert_ptr_equal(entry_of_gateway(f, "a")->left_out->at[0], before);
+        leaf_unref(before);
+}
+
+static void who_follows_has_the_endpoints_that_were_read(void **state)
+{
+        Fixture *f = *state;
+        static const char text[] =
+                "apiVersion: gateway.tailscale.com/v1alpha1\nkind: TailscaleEndpoints\nmetadata: "
+                "{name: gw-corp-1, namespace: team, labels: {gateway.tailscale.com/gateway: gw}}\n"
+                "spec: {tailnet: corp, endpoints: [{name: api, tailscaleIP: 100.64.0.1, port: 80, "
+                "protocol: HTTP, portSource: defaultPort, rule: no pattern}]}\n";
+        CLEANUP(leaf_cleanup) Table *found = read_kind(text, MANIFEST_ENDPOINTS);
+        const EndpointsSpec *shard = found->at[0];
+        read_manifests(f, "other", "", "corp");
+        f->in.found = found;
+        f->in.follows = true;
+        build(f);
+        assert_int_equal(table_n(entry(f)->endpoints), 1);
+        assert_ptr_equal(entry(f)->endpoints->at[0], shard->endpoints[0]);
+}
+
 static void answer_with_suffix(Fixture *f, const Table *devices, const char *suffix)
 {
         TailnetState *s = new_state(f, SYNC_DONE, devices);
@@ -494,6 +555,8 @@ int main(void)
                 TEST(a_failure_changes_the_state_and_no_endpoint),
                 TEST(static_endpoints_are_those_of_the_namespace_and_tailnet),
                 TEST(what_is_approved_replaces_what_was_there),
+                TEST(what_two_entries_leave_out_is_there_once),
+                TEST(who_follows_has_the_endpoints_that_were_read),
                 TEST(the_suffix_stays_while_a_removal_is_held),
                 TEST(a_suffix_changes_at_once_where_nothing_is_held),
         };
