@@ -26,7 +26,7 @@
 
 enum {
         DEVICES_MAX = 200000,
-        TAILNETS_MAX = 10,
+        LISTS_MAX = 10,
         ROUNDS_MAX = 10,
         PIECE = 16 << 10, /* what libcurl hands over at once */
         MANIFEST_MAX = 64 << 10,
@@ -349,7 +349,7 @@ int main(int argc, char **argv)
 {
         uint64_t n = 0, tailnets = 0, rounds = 0;
         if (argc != 5 || !str_to_u64(str_of(argv[1]), DEVICES_MAX, &n) ||
-            !str_to_u64(str_of(argv[2]), TAILNETS_MAX, &tailnets) ||
+            !str_to_u64(str_of(argv[2]), LISTS_MAX, &tailnets) ||
             !str_to_u64(str_of(argv[3]), ROUNDS_MAX, &rounds) || tailnets == 0 || rounds == 0 ||
             n < tailnets) {
                 fprintf(stderr, "usage: resync DEVICES TAILNETS ROUNDS FOLDER\n");

@@ -3,7 +3,7 @@
 """`make bench`: figures of this machine, printed and written into bench/README.md.
 
     bench/run.py                  everything
-    bench/run.py hook memory …    some of: hook memory churn snapshot resync (README.md is then left alone)
+    bench/run.py hook memory …    some of: hook memory churn snapshot resync kubernetes (README.md is then left alone)
     TSGW_BUILD=DIR                build folder (default: build, a build without sanitizers)
 
 What is compared with what, and why, stands in bench/README.md.
@@ -420,7 +420,16 @@ def resync():
             *resync_table(ten)]
 
 
-PARTS = {"hook": hook, "memory": memory, "churn": churn, "snapshot": snapshot, "resync": resync}
+def kubernetes():
+    """In a process of its own: it leaves this one's network for one where ports are free."""
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "bench", "kubernetes.py")], env={**os.environ, "TSGW_PROGRAM": find_program()},
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        fail(f"bench/kubernetes.py ended with {done.returncode}")
+    return done.stdout.splitlines()
+
+
+PARTS = {"hook": hook, "memory": memory, "churn": churn, "snapshot": snapshot, "resync": resync, "kubernetes": kubernetes}
 
 
 def machine():

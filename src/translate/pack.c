@@ -463,8 +463,10 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
         bool is_known = before != NULL && is_same(before, like);
         if (is_known && from == NULL)
                 return leaf_ref(before);
-        const Str strings[] = {like->name, like->cluster, like->namespace, like->listener,
-                               like->bytes};
+        /* A cluster is its own. */
+        bool is_own = like->cluster.p == like->name.p;
+        const Str strings[] = {like->name, is_own ? (Str){0} : like->cluster, like->namespace,
+                               like->listener, like->bytes};
         size_t n_from = from != NULL ? from->n_endpoints : 0;
         /* Aligned, behind strings of any length. */
         size_t room = n_from * sizeof(const Endpoint *) + _Alignof(max_align_t) - 1;
@@ -472,7 +474,7 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
                 room += leaf_room_str(strings[i]);
         Pack *p = leaf_new(sizeof(*p), room, on_drop);
         p->name = leaf_str(&p->leaf, like->name);
-        p->cluster = leaf_str(&p->leaf, like->cluster);
+        p->cluster = is_own ? p->name : leaf_str(&p->leaf, like->cluster);
         p->namespace = leaf_str(&p->leaf, like->namespace);
         p->listener = leaf_str(&p->leaf, like->listener);
         p->bytes = leaf_str(&p->leaf, like->bytes);

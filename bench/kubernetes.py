@@ -1,0 +1,449 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a large cluster, as lines of Markdown; `bench/run.py kubernetes` runs it in a process (and network) of its own.
+
+A real API server with etcd, a real Envoy Gateway, an operator and an extension server with the roles of the chart, five control
+servers. How it is measured stands in bench/README.md.
+"""
+
+import base64
+import collections
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+from tests.lib import chart, netns  # noqa: E402
+from tests.lib import kube_gateway as kube  # noqa: E402
+from tests.lib.certificates import Certificates  # noqa: E402
+from tests.lib.cluster import ETCD_PORT, condition  # noqa: E402
+from tests.lib.envoy import gateway_class  # noqa: E402
+from tests.lib.kube_program import (EG_CA, EG_CLIENT, EXTENSION_HOST, EXTENSION_PORT, SERVER_TLS, ServiceAddress, extension_service,  # noqa: E402
+                                    pod_of)
+from tests.lib.kube_stack import KubeStack  # noqa: E402
+from tests.lib.process import eventually  # noqa: E402
+from tests.lib.stack import gateway_resource, secret, tailnet_resource  # noqa: E402
+from tests.lib.tailscale_api import TailscaleAPI  # noqa: E402
+from tests.lib.tailscale_data import device  # noqa: E402
+from tests.lib.web import Connection  # noqa: E402
+from tools import peers  # noqa: E402
+
+PEERS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "envoy-gateway", "envoy-gateway-chart")
+TAILNETS, DEVICES, SMALL = 5, 1000, 9  # of each tailnet: devices, and TailscaleGateways that take one device, beside one that takes all
+CHANGES, ROUND = 1000, 50
+FOREIGN = 10000
+EVENTS = "tailscale_gateway_kube_watch_events_total"
+STEADY_SECONDS = 20
+QUIET_SECONDS = 2.5
+SETTLE_LOOKS, SETTLE_SECONDS_MAX = 8, 15
+WAIT_SECONDS = 120
+TICKS = os.sysconf("SC_CLK_TCK")
+OURS = "/apis/gateway.tailscale.com/v1alpha1"
+FAST, DEFAULT = "1s", "30s"
+
+
+def progress(text):
+    print(f"bench: kubernetes: {text}", file=sys.stderr, flush=True)
+
+
+def memory(pid):
+    """MiB: RssAnon now, the most that it was (the peak of RSS, less pages of files), RSS."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        kib = {k: int(v) for k, v in re.findall(r"^(RssAnon|RssFile|VmRSS|VmHWM):\s+(\d+) kB", f.read(), re.M)}
+    return kib["RssAnon"] / 1024, (kib["VmHWM"] - kib["RssFile"]) / 1024, kib["VmRSS"] / 1024
+
+
+def cpu_ms(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / TICKS
+
+
+class Tailnet:
+    """A control server over TLS, its devices, and the resources that take them."""
+
+    def __init__(self, number, ns, certificates):
+        self.number, self.namespace = number, f"team-{number}"
+        self.api = TailscaleAPI(certificates, ns=ns)
+        self.next = number * 10000
+        self.api.devices = [self.new_device() for _ in range(DEVICES)]
+
+    def new_device(self):
+        self.next += 1
+        return device(f"api-{self.next:06}", self.next, expires="2099-01-02T03:04:05Z")
+
+    def moved(self, found):
+        self.next += 1
+        return {**found, "addresses": device("x", self.next)["addresses"]}
+
+    def change(self, choice):
+        """One device moves, leaves or joins; the list that is answered is always a whole one."""
+        devices, what = list(self.api.devices), choice.random()
+        if what < 0.5:
+            n = choice.randrange(SMALL, len(devices))
+            devices[n] = self.moved(devices[n])
+        elif what < 0.75:
+            devices.pop(choice.randrange(SMALL, len(devices)))
+        else:
+            devices.append(self.new_device())
+        self.api.devices = devices
+
+    def key(self):
+        return secret("tailnet-key", self.namespace, api_key=self.api.add_key())
+
+    def resource(self, interval):
+        return tailnet_resource("corp-tailnet", self.namespace, apiURL=self.api.url, type="Tailscale", pollInterval=interval,
+                                credentials={"secretRef": {"name": "tailnet-key"}}, proxyAddresses=[f"127.0.0.1:{3128 + self.number}"])
+
+    def gateways(self):
+        """One that takes all devices, and others that take one each."""
+        made = [self.gateway("all", ["api-*"])]
+        return made + [self.gateway(f"one-{k}", [self.api.devices[k]["hostname"]]) for k in range(SMALL)]
+
+    def gateway(self, name, patterns):
+        entry = {"name": name, "tailscaleTailnetRef": {"name": "corp-tailnet"},
+                 "serviceDiscovery": {"patterns": patterns, "defaultPort": {"port": 80, "protocol": "HTTP"}}}
+        return gateway_resource(name, self.namespace, f"gw-{self.number}", kube.NAMESPACE, [entry])
+
+    def wanted(self):
+        return sorted((d["hostname"], d["addresses"][0]) for d in self.api.devices)
+
+
+class Bench(KubeStack):
+    def __init__(self, workdir):
+        super().__init__("bench", workdir)
+        self.operator = self.extension = None
+        self.tails = []
+
+    # Making it
+
+    def start(self):
+        self.begin_cluster()
+        self.start_cluster(controllers=True)
+        progress("the API server is there")
+        cluster, machine = self.cluster, self.network.machine("operator")
+        self.certificates = Certificates(os.path.join(self.workdir, "control"))
+        self.tails = [Tailnet(t, machine, self.certificates) for t in range(TAILNETS)]
+        self.others += [t.api for t in self.tails]
+        namespace = {"apiVersion": "v1", "kind": "Namespace"}
+        cluster.apply({**namespace, "metadata": {"name": chart.NAMESPACE}}, {**namespace, "metadata": {"name": kube.NAMESPACE}},
+                      *[{**namespace, "metadata": {"name": t.namespace, "labels": {"tailnets": "yes"}}} for t in self.tails])
+        admitted = {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"tailnets": "yes"}}}}
+        cluster.apply(*chart.manifests(), gateway_class(), *[
+            {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": f"gw-{t.number}", "namespace": kube.NAMESPACE},
+             "spec": {"gatewayClassName": "eg", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": admitted}]}}
+            for t in self.tails])
+        self.start_operator(machine)
+        self.start_extension()
+        service = ServiceAddress(self.network.hub, self.network.HUB, EXTENSION_PORT, [self.extension])
+        self.others.append(service)
+        self.make_kube_eg(service=extension_service(), hosts={EXTENSION_HOST: [self.network.HUB]}).start()
+        self.wait_settled()
+
+    def replica(self, name, component, machine=None, **env):
+        deployment = self.cluster.get(f"/apis/apps/v1/namespaces/{chart.NAMESPACE}/deployments/{chart.account(component)}")
+        made = pod_of(self, name, deployment, machine=machine)
+        made.process.argv = ["info" if a == "debug" else a for a in made.process.argv]  # the harness's; nobody runs with it
+        made.process.env.update(env)
+        return made
+
+    def start_operator(self, machine):
+        self.operator = self.replica("operator", "operator", machine, SSL_CERT_FILE=self.certificates.ca_file)
+        self.operator.process.start()
+        eventually(lambda: all(self.cluster.get(f"/api/v1/namespaces/{ns}/secrets/{name}") for name, ns in (
+            (SERVER_TLS, chart.NAMESPACE), (EG_CA, kube.NAMESPACE), (EG_CLIENT, kube.NAMESPACE))) and self.cluster.get(
+            f"/apis/apps/v1/namespaces/{chart.NAMESPACE}/deployments/{chart.account('extension')}"), 60, "the operator made Deployment and certificates")
+
+    def start_extension(self):
+        self.extension = self.replica("extension", "extension").start().wait_ready(60)
+
+    def both(self):
+        return (self.operator, self.extension)
+
+    def apply_resources(self):
+        self.cluster.apply(*[d for t in self.tails for d in (t.key(), t.resource(FAST), *t.gateways())])
+
+    # What is seen
+
+    def calls(self, since):
+        """Calls of ours that ended or that run on (watches), but those for the Lease."""
+        names = {chart.account("operator"): "operator", chart.account("extension"): "extension"}
+        found = collections.defaultdict(collections.Counter)
+        for r in self.cluster.audit(since, f"system:serviceaccount:{chart.NAMESPACE}:", stage=None):
+            if r.stage == ("ResponseStarted" if r.verb == "watch" else "ResponseComplete"):
+                found[names[r.user.rsplit(":", 1)[1]]][f"{r.verb} {r.kind}"] += 1
+        return found
+
+    def wait_settled(self, seconds=WAIT_SECONDS):
+        """Until nothing but the Lease is written for a while; returns when the last call was seen."""
+        mark, at, end = self.cluster.audit_mark(), time.monotonic(), time.monotonic() + seconds
+        while time.monotonic() - at < QUIET_SECONDS:
+            assert time.monotonic() < end, f"not settled: {dict(self.calls(mark))}"
+            time.sleep(0.25)
+            if any(without_lease(c) for c in self.calls(mark).values()):
+                mark, at = self.cluster.audit_mark(), time.monotonic()
+        return at
+
+    def written(self, tailnet):
+        items = self.cluster.get(f"{OURS}/namespaces/{tailnet.namespace}/tailscaleendpoints")["items"]
+        return sorted((e["name"], e["tailscaleIP"]) for i in items if i["spec"]["tailnet"] == "all" for e in i["spec"]["endpoints"])
+
+    def wait_all(self):
+        """Until every device is written as its control server has it, and every TailscaleGateway is Programmed."""
+        def check():
+            for t in self.tails:
+                if self.written(t) != t.wanted():
+                    return False
+                for g in self.cluster.get(f"{OURS}/namespaces/{t.namespace}/tailscalegateways")["items"]:
+                    if condition(g, "Programmed").get("status") != "True" or condition(g, "Programmed")["observedGeneration"] != g["metadata"]["generation"]:
+                        return False
+            return True
+        eventually(check, WAIT_SECONDS, "all is written, and served", every=0.5)
+        self.wait_settled()
+
+    def memory_row(self, what):
+        """Once nothing has moved for a while: both give back what is free some seconds after a change."""
+        seen, end = [], time.monotonic() + SETTLE_SECONDS_MAX
+        while time.monotonic() < end and (len(seen) < SETTLE_LOOKS or len(set(seen[-SETTLE_LOOKS:])) > 1):
+            seen.append(tuple(memory(r.process.pid)[0] for r in self.both()))
+            time.sleep(0.5)
+        (anon, peak, rss), (anon_x, peak_x, rss_x) = (memory(r.process.pid) for r in self.both())
+        return f"| {what} | {anon:.1f} MiB | {peak:.1f} MiB | {rss:.1f} MiB | {anon_x:.1f} MiB | {peak_x:.1f} MiB | {rss_x:.1f} MiB |"
+
+    def close(self):
+        for r in self.both():
+            if r:
+                r.process.kill()
+        super().close()
+
+
+def without_lease(counter):
+    return {k: n for k, n in counter.items() if not k.endswith(" leases")}
+
+
+def calls_text(counter):
+    kept = without_lease(counter)
+    return f"{sum(kept.values())}" + (": " + ", ".join(f"{k}" + (f" × {n}" if n > 1 else "") for k, n in sorted(kept.items())) if kept else "")
+
+
+# The parts
+
+
+def random_changes(bench):
+    choice = random.Random(1)
+    for _ in range(CHANGES // ROUND):
+        for _ in range(ROUND):
+            choice.choice(bench.tails).change(choice)
+        time.sleep(1.2)
+    bench.wait_all()
+
+
+def one_device(bench, joins):
+    api = bench.tails[0].api
+    api.devices = api.devices + [bench.tails[0].new_device()] if joins else api.devices[:-1]
+
+
+def edit(bench):
+    bench.cluster.merge(f"{OURS}/namespaces/team-1/tailscalegateways/all", {"spec": {"priority": 7}})
+
+
+def edit_host(bench):
+    made = bench.tails[1].gateway("one-3", [bench.tails[1].api.devices[3]["hostname"]])
+    made["spec"]["tailnets"][0]["routeGeneration"] = {"egress": {"hostPattern": "{service}.edited.tailscale.local"}}
+    bench.cluster.merge(f"{OURS}/namespaces/team-1/tailscalegateways/one-3", {"spec": made["spec"]})
+
+
+def rotate(bench):
+    old = {t for t in bench.tails[2].api.tokens}
+    bench.cluster.apply(bench.tails[2].key())
+    time.sleep(2)
+    for token in old:
+        bench.tails[2].api.revoke(token)
+
+
+CHANGE_ROWS = (("one device joins", lambda b: one_device(b, True)), ("it leaves", lambda b: one_device(b, False)),
+               ("a TailscaleGateway's `priority` is edited", edit), ("the `hostPattern` of one with one device is edited", edit_host),
+               ("a Secret is rotated, the old key revoked", rotate))
+
+
+def calls_per_change(bench):
+    rows = ["| change | calls of the operator | calls of the extension server |", "|---|---|---|"]
+    for what, change in CHANGE_ROWS:
+        bench.wait_settled()
+        mark = bench.cluster.audit_mark()
+        change(bench)
+        time.sleep(2.5)  # two polls
+        bench.wait_all()
+        found = bench.calls(mark)
+        rows.append(f"| {what} | {calls_text(found['operator'])} | {calls_text(found['extension'])} |")
+        progress(rows[-1])
+    return rows
+
+
+def steady(bench, what):
+    """A row: calls and CPU time of a minute in which nothing happens."""
+    mark, before = bench.cluster.audit_mark(), [cpu_ms(r.process.pid) for r in bench.both()]
+    time.sleep(STEADY_SECONDS)
+    cells, found, factor = [], bench.calls(mark), 60 / STEADY_SECONDS
+    for r, was in zip(bench.both(), before):
+        counter = found[r.shape]
+        leases = sum(n for k, n in counter.items() if k.endswith(" leases"))
+        cells += [f"{leases * factor:.0f}", calls_text(counter), f"{(cpu_ms(r.process.pid) - was) * factor:,.0f} ms"]
+    return f"| {what} | {' | '.join(cells)} |"
+
+
+def start_to_ready(bench, what):
+    """A row: the process is ended and started again, with all that is there."""
+    cells = []
+    for r in bench.both():
+        r.stop()
+        mark, begun = bench.cluster.audit_mark(), time.monotonic()
+        r.process.start()
+        eventually(lambda r=r: r.get("/healthz").status == 200, WAIT_SECONDS, "it is alive", every=0.005)
+        alive = time.monotonic() - begun
+        eventually(r.is_ready, WAIT_SECONDS, "it is ready", every=0.005)
+        ready, cpu = time.monotonic() - begun, cpu_ms(r.process.pid)
+        bench.wait_settled()
+        found = bench.calls(mark)[r.shape]
+        reads, writes = (sum(n for k, n in without_lease(found).items() if (k.split()[0] in ("get", "list", "watch")) == is_read) for is_read in (True, False))
+        cells.append(f"{alive * 1000:.0f} / {ready * 1000:,.0f} ms | {cpu:,.0f} ms | {reads} / {writes}")
+    return f"| {what} | {' | '.join(cells)} |"
+
+
+def foreign_documents():
+    meta = {"name": f"foreign-{0:06}", "namespace": "foreign", "labels": {"app": "theirs"}}
+    return [("/registry/gateway.networking.k8s.io/httproutes/foreign/", FOREIGN, {
+                "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta,
+                "spec": {"parentRefs": [{"name": "theirs"}], "hostnames": ["foreign-000000.example.com"],
+                         "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/foreign-000000"}}], "backendRefs": [{"name": "foreign-000000", "port": 80}]}]}}),
+            ("/registry/secrets/foreign/", FOREIGN // 2, {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"password": "x" * 500}}),
+            ("/registry/configmaps/foreign/", FOREIGN // 2, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"settings": "x" * 500}})]
+
+
+class Etcd:
+    """Its JSON gateway, on one connection."""
+
+    def __init__(self, cluster):
+        self.connection = Connection(cluster.ns, "127.0.0.1", ETCD_PORT, 20)
+
+    def call(self, path, body):
+        self.connection.request("POST", path, body=json.dumps(body), headers={"Content-Type": "application/json"})
+        answer = self.connection.getresponse()
+        data = answer.read()
+        assert answer.status == 200, data
+        return json.loads(data)
+
+    def get(self, key):
+        return base64.b64decode(self.call("/v3/kv/range", {"key": b64(key)})["kvs"][0]["value"])
+
+    def put(self, pairs):
+        self.call("/v3/kv/txn", {"success": [{"requestPut": {"key": b64(k), "value": b64(v)}} for k, v in pairs]})
+
+
+def b64(data):
+    return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
+
+
+def add_foreign(bench):
+    """One of each kind through the API server; the others as copies, in etcd, of what the API server stored: names of one length, other
+    uids. Of HTTPRoutes, which are watched, each has a version of its own, as where the API server writes: watches go on from one."""
+    cluster, etcd = bench.cluster, Etcd(bench.cluster)
+    seen = bench.operator.metric(EVENTS, kind="HTTPRoute")
+    cluster.create_namespace("foreign")
+    for folder, count, document in foreign_documents():
+        cluster.apply(document)
+        first = f"foreign-{0:06}"
+        stored = etcd.get(folder + first)
+        old_uid = re.search(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", stored).group()
+        names = [f"foreign-{i:06}" for i in range(1, count)]
+        values = [stored.replace(first.encode(), n.encode()).replace(old_uid, str(uuid.UUID(int=i)).encode()) for i, n in enumerate(names)]
+        pairs, at_once = [(folder + n, v) for n, v in zip(names, values)], 1 if "httproutes" in folder else 100
+        for i in range(0, len(pairs), at_once):
+            etcd.put(pairs[i:i + at_once])
+    listed = cluster.get("/apis/gateway.networking.k8s.io/v1/httproutes?limit=1")
+    assert 1 + listed["metadata"].get("remainingItemCount", 0) >= FOREIGN, listed["metadata"]
+    eventually(lambda: bench.operator.metric(EVENTS, kind="HTTPRoute") - seen >= FOREIGN, WAIT_SECONDS, "they have been told of")
+
+
+def measure(bench):
+    memory_rows = ["| state | operator: RssAnon | at most | RSS | extension server: RssAnon | at most | RSS |", "|---|---|---|---|---|---|---|"]
+    memory_rows.append(bench.memory_row("nothing there yet but five Gateways"))
+    begun = time.monotonic()
+    bench.apply_resources()
+    bench.wait_all()
+    progress(f"all is served after {time.monotonic() - begun:.1f} s")
+    memory_rows.append(bench.memory_row("all is polled, written and served"))
+    progress(memory_rows[-1])
+    random_changes(bench)
+    memory_rows.append(bench.memory_row(f"after {CHANGES:,} random changes"))
+    progress(memory_rows[-1])
+    change_rows = calls_per_change(bench)
+    for t in bench.tails:
+        bench.cluster.apply(t.resource(DEFAULT))
+    bench.eg.process.kill()
+    bench.wait_settled()
+    steady_rows = ["| | operator: Lease | other calls | CPU time | extension server: Lease | other calls | CPU time |", "|---|---|---|---|---|---|---|",
+                   steady(bench, "as above")]
+    start_rows = ["| | operator: alive / ready | CPU time | reads / writes | extension server: alive / ready | CPU time | reads / writes |",
+                  "|---|---|---|---|---|---|---|", start_to_ready(bench, "as above")]
+    memory_rows.append(bench.memory_row("both started anew"))
+    progress(memory_rows[-1])
+    before = [cpu_ms(r.process.pid) for r in bench.both()]
+    begun = time.monotonic()
+    add_foreign(bench)
+    bench.wait_settled()
+    told = [cpu_ms(r.process.pid) - was for r, was in zip(bench.both(), before)]
+    progress(f"foreign objects: {time.monotonic() - begun:.1f} s, {told} ms of CPU")
+    memory_rows.append(bench.memory_row(f"and {2 * FOREIGN:,} foreign objects"))
+    steady_rows.append(steady(bench, f"and {2 * FOREIGN:,} foreign objects"))
+    start_rows.append(start_to_ready(bench, f"and {2 * FOREIGN:,} foreign objects"))
+    memory_rows.append(bench.memory_row("both started anew among them"))
+    return memory_rows, start_rows, change_rows, steady_rows, told
+
+
+def report(memory_rows, start_rows, change_rows, steady_rows, told):
+    return ["### In Kubernetes", "",
+            f"{TAILNETS} tailnets of {DEVICES:,} devices, {TAILNETS * (1 + SMALL)} TailscaleGateways in {TAILNETS} namespaces on {TAILNETS} Gateways: "
+            f"{TAILNETS} take all devices of a tailnet ({TAILNETS * DEVICES:,} endpoints in {TAILNETS * DEVICES // 250} TailscaleEndpoints), the others one each. "
+            "Goals for RssAnon: below 32 MiB operator, 24 MiB extension server.", "", *memory_rows, "",
+            "From `exec` until `/healthz` answers, until `/readyz` does (all lists are read: the World is complete), the CPU time until then, and calls of the "
+            "API until all is settled:", "", *start_rows, "",
+            "Calls of the API server for a change, by its audit log, without those for the Lease:", "", *change_rows, "",
+            f"A minute in which nothing happens (from {STEADY_SECONDS} s), with tailnets polled every {DEFAULT}:", "", *steady_rows, "",
+            f"The {FOREIGN:,} foreign HTTPRoutes (of another Gateway) and {FOREIGN:,} foreign Secrets and ConfigMaps cost, when they came, {told[0]:,.0f} ms of CPU "
+            f"time in the operator and {told[1]:,.0f} ms in the extension server."]
+
+
+def main():
+    for name in PEERS:
+        peers.get(name)
+    netns.isolate()
+    workdir, done = tempfile.mkdtemp(prefix="tsgw-", dir="/tmp"), False
+    try:
+        with contextlib.closing(Bench(workdir)) as bench:
+            try:
+                bench.start()
+                lines = report(*measure(bench))
+            except AssertionError:
+                progress("\n".join(r.process.tail() for r in bench.replicas))
+                raise
+        print("\n".join(lines))
+        done = True
+    finally:
+        if done and not os.environ.get("TSGW_KEEP"):
+            shutil.rmtree(workdir, ignore_errors=True)
+        else:
+            progress(f"logs and state are kept in {workdir}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
