@@ -361,6 +361,23 @@ static void what_refers_to_nothing_is_told(void **state)
         assert_true(cluster_says(o, "tailnet corp: there is no Gateway infra/eg"));
 }
 
+/* Also where hosts of what was found before are programmed still. */
+static void a_tailnet_that_is_not_there_is_told(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_gateway(c);
+        entry_report(c);
+        routes(c, 2);
+        cluster_wish(c, "r1");
+        serve(c, "r1", "r1");
+        assert_condition(status(c, OBSERVED_GATEWAY), "ResolvedRefs", "True", "ResolvedRefs");
+        cluster_replace(&c->world->tailnets, table_new(NULL, 0, tailnet_spec_order));
+        const PlanObject *o = status(c, OBSERVED_GATEWAY);
+        assert_condition(o, "ResolvedRefs", "False", "TailnetNotFound");
+        assert_condition(o, "Programmed", "True", "Programmed");
+        assert_true(cluster_says(o, "there is no TailscaleTailnet demo/"));
+}
+
 /* A device that comes changes the revision; nobody is told that all has gone meanwhile. */
 static void a_revision_on_its_way_takes_nothing_back(void **state)
 {
@@ -475,6 +492,7 @@ int main(void)
                 TEST(a_new_leader_takes_back_no_counts_before_it_has_asked),
                 TEST(conflicts_are_told_the_first_of_them_by_name),
                 TEST(what_refers_to_nothing_is_told),
+                TEST(a_tailnet_that_is_not_there_is_told),
                 TEST(a_revision_on_its_way_takes_nothing_back),
                 TEST(what_is_not_valid_is_told_with_its_path),
                 TEST(a_users_endpoints_have_a_status_since_they_were_not_valid),

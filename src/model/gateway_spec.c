@@ -163,8 +163,9 @@ static const Schema selector = SCHEMA(selector_fields, .size = 0);
 static void after_probes(Decoder *d, const Tree *node, void *out)
 {
         const ProbeRules *p = out;
+        bool is_known = p->interval.ns > 0; /* else it has a fault of its own */
 
-        if (node != NULL && p->timeout.ns > p->interval.ns)
+        if (node != NULL && is_known && p->timeout.ns > p->interval.ns)
                 decode_fault(d, node->at, "timeout is longer than interval, expected at most that");
 }
 

@@ -6,6 +6,8 @@
  */
 #include "model/gateway_status.h"
 
+#include "model/tailnet_spec.h"
+
 enum {
         MESSAGE_MAX = 8192, /* "tailnet NAME: " and a sentence with names of hosts */
 };
@@ -153,6 +155,24 @@ static Condition conflicted_of(const Summary *s, Buf *text)
         return c;
 }
 
+/* Also where what is programmed does not need it: endpoints stay, and proxies may be the entry's.
+ */
+static void tell_missing_tailnet(const World *w, const GatewaySpec *g, Condition *c, Buf *text)
+{
+        for (size_t i = 0; i < g->n_tailnets; i++) {
+                const TailnetEntry *e = &g->tailnets[i];
+                ObjectKey key = {g->meta.key.namespace, e->tailnet_name};
+                if (table_find(w->tailnets, &key, tailnet_spec_find) != NULL)
+                        continue;
+                buf_printf(text, "tailnet %.*s: there is no TailscaleTailnet %.*s/%.*s",
+                           STR_FMT(e->name), STR_FMT(key.namespace), STR_FMT(key.name));
+                c->status = "False";
+                c->reason = STR("TailnetNotFound");
+                c->message = buf_str(text);
+                return;
+        }
+}
+
 void gateway_status_init(GatewayStatus *s, const Answered *a, const GatewaySpec *g)
 {
         const Summary sum = sum_up(a, g);
@@ -162,6 +182,8 @@ void gateway_status_init(GatewayStatus *s, const Answered *a, const GatewaySpec 
         s->conditions[0] = good_unless(&sum, "Accepted", "Valid", &sum.refused, &s->texts[0]);
         s->conditions[1] =
                 good_unless(&sum, "ResolvedRefs", "ResolvedRefs", &sum.unresolved, &s->texts[1]);
+        if (sum.is_known && sum.unresolved.report == NULL)
+                tell_missing_tailnet(a->in.world, g, &s->conditions[1], &s->texts[1]);
         s->conditions[2] = programmed_of(&sum, &s->texts[2]);
         s->conditions[3] = conflicted_of(&sum, &s->texts[3]);
         for (size_t i = 0; i < GATEWAY_CONDITIONS; i++)
