@@ -18,12 +18,18 @@ enum {
         LOOK_MS = 50,    /* its own watch, and its translation */
 };
 
+/* What is translated: 0 of an object that is not there. */
+typedef struct Translated {
+        uint64_t gateway, binding;
+} Translated;
+
 struct PlayedEg {
         PlayedEgInput in;
         Peer peer;
-        PeerCall *call;    /* under way; or NULL */
-        uint64_t asks;     /* generation of the Binding that is asked for */
-        uint64_t answered; /* the last that was */
+        PeerCall *call;      /* under way; or NULL */
+        Translated asks;     /* that is asked for */
+        Translated answered; /* the last that was */
+        bool has_hosts;
         Mono not_before, until;
         unsigned n_answered, n_failed;
 };
@@ -41,24 +47,35 @@ static void put_in(Buf *b, uint32_t outer, uint32_t inner, Str body)
         put(b, inner, body);
 }
 
-/* PostTranslateModifyRequest (proto/extension/service.proto): context 1, clusters 2, routes 5. */
-static void put_request(Buf *b, const char *binding)
+/* PostTranslateModifyRequest (proto/extension/service.proto): context 1, clusters 2, routes 5.
+ * `binding` may be NULL. */
+static void put_request(Buf *b, const char *binding, const char *routes)
 {
         CLEANUP(buf_done) Buf resource;
 
         buf_init(&resource, PEER_BYTES_MAX);
-        put(&resource, 1, str_of(binding)); /* ExtensionResource.unstructured_bytes */
-        put_in(b, 1, 1, buf_str(&resource));
+        if (binding != NULL) {
+                put(&resource, 1, str_of(binding)); /* ExtensionResource.unstructured_bytes */
+                put_in(b, 1, 1, buf_str(&resource));
+        }
         put_in(b, 2, 1, STR("theirs"));
-        put_in(b, 5, 1, STR("tsgw/eg/http"));
+        put_in(b, 5, 1, str_of(routes));
 }
 
-static const PlayedObject *binding_of(const PlayedEg *eg)
+static const PlayedObject *object_at(const PlayedEg *eg, const char *path)
 {
         PlayedTarget t;
 
-        INSIST(played_target_of(str_of(eg->in.binding), &t));
+        INSIST(played_target_of(str_of(path), &t));
         return played_store_find(&eg->in.api->store, &t);
+}
+
+/* Of no other object, and of no other spec of this one. */
+static uint64_t number_of(const PlayedObject *o)
+{
+        return o != NULL ? strtoull(strrchr(o->uid, '-') + 1, NULL, 10) << 24 |
+                                   (uint64_t)o->generation
+                         : 0;
 }
 
 static bool is_listening(const PlayedEg *eg)
@@ -79,11 +96,17 @@ static void wait_for(PlayedEg *eg, int64_t ms)
 
 static bool begin(PlayedEg *eg)
 {
-        const PlayedObject *o = binding_of(eg);
+        const PlayedObject *o = object_at(eg, eg->in.binding);
+        Translated wanted = {number_of(object_at(eg, eg->in.gateway)), number_of(o)};
         CLEANUP(buf_done) Buf request;
         Mono now = loop_now(eg->in.loop);
 
-        if (o == NULL || (uint64_t)o->generation == eg->answered ||
+        if (wanted.gateway == 0) {
+                eg->answered = (Translated){0};
+                eg->has_hosts = false;
+                return false;
+        }
+        if ((wanted.gateway == eg->answered.gateway && wanted.binding == eg->answered.binding) ||
             mono_before(now, eg->not_before))
                 return false;
         if (!is_listening(eg)) {
@@ -91,20 +114,24 @@ static bool begin(PlayedEg *eg)
                 return false;
         }
         buf_init(&request, PEER_BYTES_MAX);
-        put_request(&request, o->json);
+        put_request(&request, o != NULL ? o->json : NULL, eg->in.routes);
         peer_open(&eg->peer, eg->in.loop, &eg->in.server);
         eg->call = peer_call(&eg->peer,
                              "/envoygateway.extension.EnvoyGatewayExtension/PostTranslateModify",
                              buf_str(&request));
-        eg->asks = (uint64_t)o->generation;
+        eg->asks = wanted;
         eg->until = mono_add(now, SPAN_S(CALL_MAX_S));
         return true;
 }
 
 static void end(PlayedEg *eg, bool answered)
 {
-        if (answered)
+        if (answered) {
+                Str body = buf_str(&eg->call->body);
+
                 eg->answered = eg->asks;
+                eg->has_hosts = memmem(body.p, body.n, eg->in.host, strlen(eg->in.host)) != NULL;
+        }
         eg->n_answered += answered;
         eg->n_failed += !answered;
         eg->call = NULL;
@@ -122,6 +149,11 @@ bool played_eg_turn(PlayedEg *eg)
         if (over || !mono_before(loop_now(eg->in.loop), eg->until))
                 end(eg, over && eg->call->grpc == GRPC_OK);
         return over;
+}
+
+bool played_eg_has_hosts(const PlayedEg *eg)
+{
+        return eg->has_hosts;
 }
 
 PlayedEg *played_eg_new(const PlayedEgInput *in)

@@ -469,3 +469,39 @@ unsigned played_store_delete(PlayedStore *s, const PlayedWrite *w)
         remove_object(s, o);
         return 200;
 }
+
+/* Its owner's uid; false where it has none. One owner, as all of ours have. */
+static bool owner_of(const PlayedObject *o, char ret[sizeof(o->uid)])
+{
+        const char *at = strstr(o->json, "\"ownerReferences\"");
+
+        at = at != NULL ? strstr(at, "\"uid\":\"") : NULL;
+        if (at == NULL)
+                return false;
+        snprintf(ret, sizeof(o->uid), "%.*s", (int)strcspn(at + 7, "\""), at + 7);
+        return true;
+}
+
+static PlayedObject *orphan(const PlayedStore *s)
+{
+        LIST_FOREACH (PlayedObject, o, &s->objects, link) {
+                char owner[sizeof(o->uid)];
+                bool is_there = !owner_of(o, owner);
+
+                if (is_there)
+                        continue;
+                LIST_FOREACH (PlayedObject, other, &s->objects, link)
+                        is_there |= strcmp(other->uid, owner) == 0;
+                if (!is_there)
+                        return o;
+        }
+        return NULL;
+}
+
+void played_store_collect(PlayedStore *s)
+{
+        PlayedObject *o;
+
+        while ((o = orphan(s)) != NULL)
+                remove_object(s, o);
+}

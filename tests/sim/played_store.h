@@ -75,6 +75,8 @@ const PlayedObject *played_store_find(const PlayedStore *s, const PlayedTarget *
 /* Each returns the HTTP status, and in `ret` the object where it is 2xx. */
 unsigned played_store_write(PlayedStore *s, const PlayedWrite *w, const PlayedObject **ret);
 unsigned played_store_delete(PlayedStore *s, const PlayedWrite *w);
+/* What has an owner that is not there any more goes, as the garbage collector sees to. */
+void played_store_collect(PlayedStore *s);
 /* Forgets all changes so far: who watches from before is told 410. */
 void played_store_compact(PlayedStore *s);
 /* Is it of this collection (and namespace, where it is not empty)? */

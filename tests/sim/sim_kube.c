@@ -2,7 +2,8 @@
 /*
  * sim_kube FROM TO: two operators and an extension server against a played API server, on one loop
  * and a clock of its own; for each seed one schedule of faults of the API, of partitions, of users'
- * edits and of devices that come and go. What it promises:
+ * edits and of devices that come and go; users also delete what they wrote, in any order, and make
+ * it anew. What it promises:
  *
  *  1. What an operator writes arrives only while the Lease names it: never two writers.
  *  2. No endpoint of a device that is there goes away, whatever the API does.
@@ -11,6 +12,8 @@
  *     revision that the extension server has, and every process would answer the same.
  *  5. Then what is wanted has been served, and nothing is written but the Lease, and every ten
  *     minutes when a tailnet was synced last.
+ *  6. A Gateway that nobody refers to any more has no host of ours, and no Binding.
+ *  7. Where no user did anything to it, Envoy Gateway is never told that a host is gone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +32,7 @@
 enum {
         OPERATORS = 2,
         SHAPES = OPERATORS + 1,
+        GATEWAYS = 2, /* a TailscaleGateway refers to one of them */
         DEVICES = 8,
         STEP_MS = 500,
         CALM_STEP_MS = 1000,
@@ -48,8 +52,10 @@ enum {
         DETAIL_MAX = 256,
 };
 
-#define GROUP   "/apis/gateway.tailscale.com/v1alpha1"
-#define OURS(k) GROUP "/namespaces/team-a/" k
+#define GROUP         "/apis/gateway.tailscale.com/v1alpha1"
+#define OURS(k)       GROUP "/namespaces/team-a/" k
+#define GATEWAY(name) "/apis/gateway.networking.k8s.io/v1/namespaces/tsgw/gateways/" name
+#define BINDING(name) GROUP "/namespaces/tsgw/tailscalegatewaybindings/" name
 
 typedef struct PlayedTruth {
         bool there[DEVICES];
@@ -73,7 +79,11 @@ typedef struct Play {
         TestDir dir;
         PlayedApi api;
         Process processes[SHAPES];
-        PlayedEg *eg;
+        PlayedEg *eg[GATEWAYS];
+        unsigned refers_to; /* which Gateway the TailscaleGateway refers to */
+        bool is_disturbed;  /* by a user, so that hosts may go */
+        bool is_made_anew;  /* the second Gateway was */
+        bool had_hosts;
         uint64_t chance;
         PlayedTruth truth;
         bool seen[DEVICES];   /* in TailscaleEndpoints, since it joined and nobody deleted any */
@@ -225,44 +235,74 @@ static void on_write(void *owner, const PlayedCall *c)
 
 /* ---- users ---- */
 
-static void put_gateway(Play *p, const char *patterns)
+#define TAILSCALE_GATEWAY OURS("tailscalegateways/corp")
+
+static void put_tailscale_gateway(Play *p, const char *patterns)
 {
         char body[1024];
 
         snprintf(body, sizeof(body),
                  "{\"apiVersion\":\"gateway.tailscale.com/v1alpha1\",\"kind\":\"TailscaleGateway\","
                  "\"metadata\":{\"name\":\"corp\",\"namespace\":\"team-a\"},\"spec\":{"
-                 "\"gatewayRef\":{\"name\":\"eg\",\"namespace\":\"tsgw\"},\"tailnets\":[{\"name\":"
+                 "\"gatewayRef\":{\"name\":\"%s\",\"namespace\":\"tsgw\"},\"tailnets\":[{\"name\":"
                  "\"corp\",\"tailscaleTailnetRef\":{\"name\":\"corp\"},\"serviceDiscovery\":{"
                  "\"patterns\":[%s]},\"connectivity\":{\"mode\":\"Direct\"}}]}}",
-                 patterns);
-        played_api_put(&p->api, OURS("tailscalegateways/corp"), body);
+                 p->refers_to == 0 ? "eg" : "eg-2", patterns);
+        played_api_put(&p->api, TAILSCALE_GATEWAY, body);
 }
 
+#define GATEWAY_BODY(name)                                                                        \
+        "{\"apiVersion\":\"gateway.networking.k8s.io/v1\",\"kind\":\"Gateway\",\"metadata\":{"    \
+        "\"name\":\"" name "\",\"namespace\":\"tsgw\"},\"spec\":{\"gatewayClassName\":\"eg\","    \
+        "\"listeners\":[{\"name\":\"http\",\"protocol\":\"HTTP\",\"port\":80,\"allowedRoutes\":{" \
+        "\"namespaces\":{\"from\":\"All\"}}}]}}"
+
+/* What users wrote, beside the TailscaleGateway and their namespace. */
+static const char *const users_objects[][2] = {
+        {GATEWAY("eg"), GATEWAY_BODY("eg")},
+        {GATEWAY("eg-2"), GATEWAY_BODY("eg-2")},
+        {"/api/v1/namespaces/team-a/secrets/corp",
+         "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"corp\","
+         "\"namespace\":\"team-a\"},\"data\":{\"api_key\":\"eA==\"}}"},
+        {OURS("tailscaletailnets/corp"),
+         "{\"apiVersion\":\"gateway.tailscale.com/v1alpha1\",\"kind\":"
+         "\"TailscaleTailnet\",\"metadata\":{\"name\":\"corp\",\"namespace\":\"team-a\"},"
+         "\"spec\":{\"apiURL\":\"https://headscale.example\",\"type\":\"Headscale\","
+         "\"credentials\":{\"secretRef\":{\"name\":\"corp\"}},\"pollInterval\":\"5s\"}}"},
+};
+
+/* Those that are not there. */
 static void put_users_objects(Play *p)
 {
-        static const char *const objects[][2] = {
-                {"/api/v1/namespaces/team-a",
-                 "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"team-a\","
-                 "\"labels\":{\"kubernetes.io/metadata.name\":\"team-a\"}}}"},
-                {"/apis/gateway.networking.k8s.io/v1/namespaces/tsgw/gateways/eg",
-                 "{\"apiVersion\":\"gateway.networking.k8s.io/v1\",\"kind\":\"Gateway\","
-                 "\"metadata\":{\"name\":\"eg\",\"namespace\":\"tsgw\"},\"spec\":{"
-                 "\"gatewayClassName\":\"eg\",\"listeners\":[{\"name\":\"http\",\"protocol\":"
-                 "\"HTTP\",\"port\":80,\"allowedRoutes\":{\"namespaces\":{\"from\":\"All\"}}}]}}"},
-                {"/api/v1/namespaces/team-a/secrets/corp",
-                 "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"corp\","
-                 "\"namespace\":\"team-a\"},\"data\":{\"api_key\":\"eA==\"}}"},
-                {OURS("tailscaletailnets/corp"),
-                 "{\"apiVersion\":\"gateway.tailscale.com/v1alpha1\",\"kind\":"
-                 "\"TailscaleTailnet\",\"metadata\":{\"name\":\"corp\",\"namespace\":\"team-a\"},"
-                 "\"spec\":{\"apiURL\":\"https://headscale.example\",\"type\":\"Headscale\","
-                 "\"credentials\":{\"secretRef\":{\"name\":\"corp\"}},\"pollInterval\":\"5s\"}}"},
-        };
+        played_api_put(&p->api, "/api/v1/namespaces/team-a",
+                       "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":"
+                       "\"team-a\",\"labels\":{\"kubernetes.io/metadata.name\":\"team-a\"}}}");
+        for (size_t i = 0; i < LENGTH_OF(users_objects); i++) {
+                if (played_api_get(&p->api, users_objects[i][0]) == NULL)
+                        played_api_put(&p->api, users_objects[i][0], users_objects[i][1]);
+        }
+        put_tailscale_gateway(p, "\"api-*\"");
+}
 
-        for (size_t i = 0; i < LENGTH_OF(objects); i++)
-                played_api_put(&p->api, objects[i][0], objects[i][1]);
-        put_gateway(p, "\"api-*\"");
+/* Deletes one of them, or makes it anew. */
+static void toggle_users_object(Play *p, unsigned i)
+{
+        bool is_gateway = i == LENGTH_OF(users_objects);
+        const char *path = is_gateway ? TAILSCALE_GATEWAY : users_objects[i][0];
+        bool is_there = played_api_get(&p->api, path) != NULL;
+
+        tell_story(p, "a user %s %s", is_there ? "deletes" : "makes", path);
+        /* Without its Secret a tailnet is not asked, and nothing more. */
+        p->is_disturbed |= i != 2;
+        p->is_made_anew |= i == 1;
+        if (is_gateway)
+                memset(p->seen, 0, sizeof(p->seen));
+        if (is_there)
+                played_api_remove(&p->api, path);
+        else if (is_gateway)
+                put_tailscale_gateway(p, "\"api-*\"");
+        else
+                played_api_put(&p->api, path, users_objects[i][1]);
 }
 
 /* ---- processes ---- */
@@ -378,6 +418,15 @@ static void check_kept(Play *p)
         }
 }
 
+static void check_hosts(Play *p)
+{
+        bool has = played_eg_has_hosts(p->eg[0]);
+
+        if (p->had_hosts && !has && !p->is_disturbed)
+                violate(p, "hosts are gone and nobody took them away", "eg");
+        p->had_hosts = has;
+}
+
 static void step(Play *p, Span time)
 {
         unsigned quiet = 0;
@@ -388,10 +437,15 @@ static void step(Play *p, Span time)
 
                 played_api_tell(&p->api);
                 loop_turn(p->loop, SPAN_MS(0));
-                bool asked = played_eg_turn(p->eg);
+                bool asked = false;
+
+                for (unsigned g = 0; g < GATEWAYS; g++)
+                        asked |= played_eg_turn(p->eg[g]);
                 quiet = p->api.activity == before && !asked ? quiet + 1 : 0;
         }
+        played_store_collect(&p->api.store);
         check_kept(p);
+        check_hosts(p);
 }
 
 static void pass(Play *p, Span time, int64_t step_ms)
@@ -408,6 +462,8 @@ static void calm(Play *p)
         p->api.is_down = false;
         memset(p->api.is_cut_off, 0, sizeof(p->api.is_cut_off));
         p->truth.well = true;
+        p->refers_to = 0;
+        put_users_objects(p);
         for (unsigned i = 0; i < SHAPES; i++) {
                 if (p->processes[i].shape == NULL)
                         start(p, i);
@@ -427,8 +483,7 @@ static void check_true(Play *p)
                 if (there[i] != p->truth.there[i])
                         violate(p, "TailscaleEndpoints are not what is true", text);
         }
-        const char *binding =
-                played_api_get(&p->api, GROUP "/namespaces/tsgw/tailscalegatewaybindings/eg");
+        const char *binding = played_api_get(&p->api, BINDING("eg"));
         if (binding == NULL) {
                 violate(p, "there is no Binding", "eg");
                 return;
@@ -447,12 +502,22 @@ static void check_true(Play *p)
         }
 }
 
+/* Of the Gateway that nobody refers to. One that is made anew has no Binding, by which who was
+ * behind when it was asked could have it ask again (docs/binding.md). */
+static void check_left(Play *p)
+{
+        if (played_api_get(&p->api, BINDING("eg-2")) != NULL)
+                violate(p, "a Binding is left that nobody wants", "eg-2");
+        if (played_eg_has_hosts(p->eg[1]) && !p->is_made_anew)
+                violate(p, "a Gateway that nobody refers to has hosts", "eg-2");
+}
+
 static void act(Play *p)
 {
         static const PlayedApiFaults bad = {20, 20, 30, 30, 10, 200};
         unsigned i = dice(p, SHAPES), d = dice(p, DEVICES);
 
-        switch (dice(p, 12)) {
+        switch (dice(p, 16)) {
         case 0:
                 p->truth.there[d] = true;
                 tell_story(p, "api-%u joins", d);
@@ -490,7 +555,8 @@ static void act(Play *p)
                         start(p, i);
                 break;
         case 8:
-                put_gateway(p, dice(p, 2) == 0 ? "\"api-*\",\"x\"" : "\"api-*\"");
+                if (played_api_get(&p->api, TAILSCALE_GATEWAY) != NULL)
+                        put_tailscale_gateway(p, dice(p, 2) == 0 ? "\"api-*\",\"x\"" : "\"api-*\"");
                 tell_story(p, "a user edits the TailscaleGateway");
                 break;
         case 9:
@@ -499,9 +565,24 @@ static void act(Play *p)
                 break;
         case 10:
                 p->truth.there[d] = false;
+                p->is_disturbed = true;
                 tell_story(p, "api-%u leaves", d);
                 break;
+        case 11:
+        case 12:
+        case 13:
+                toggle_users_object(p, dice(p, LENGTH_OF(users_objects) + 1));
+                break;
+        case 14:
+                p->refers_to = !p->refers_to;
+                p->is_disturbed = true;
+                if (played_api_get(&p->api, TAILSCALE_GATEWAY) != NULL)
+                        put_tailscale_gateway(p, "\"api-*\"");
+                tell_story(p, "the TailscaleGateway refers to %s",
+                           p->refers_to == 0 ? "eg" : "eg-2");
+                break;
         default:
+                p->is_disturbed = true;
                 memset(p->seen, 0, sizeof(p->seen));
                 LIST_FOREACH (PlayedObject, o, &p->api.store.objects, link) {
                         char path[512];
@@ -522,8 +603,13 @@ static void act(Play *p)
 static void check_served(Play *p)
 {
         static const char programmed[] = "\"type\":\"Programmed\",\"status\":\"True\"";
-        const char *gateway = played_api_get(&p->api, OURS("tailscalegateways/corp"));
+        const char *gateway = played_api_get(&p->api, TAILSCALE_GATEWAY);
+        bool any = false;
 
+        for (unsigned i = 0; i < DEVICES; i++)
+                any |= p->truth.there[i];
+        if (!any) /* nothing can be */
+                return;
         if (gateway == NULL || strstr(gateway, programmed) == NULL)
                 violate(p, "it is not Programmed", gateway != NULL ? gateway : "");
 }
@@ -555,9 +641,33 @@ static void play(Play *p)
         if (p->violation == NULL)
                 check_true(p);
         if (p->violation == NULL)
+                check_left(p);
+        if (p->violation == NULL)
                 check_served(p);
         if (p->violation == NULL)
                 check_quiet(p);
+}
+
+static void open_gateways(Play *p)
+{
+        static const char *const paths[GATEWAYS][3] = {
+                {GATEWAY("eg"), BINDING("eg"), "tsgw/eg/http"},
+                {GATEWAY("eg-2"), BINDING("eg-2"), "tsgw/eg-2/http"},
+        };
+        char socket[TEST_PATH];
+        Address server;
+        Err err = {0};
+
+        socket_of(p, OPERATORS, socket);
+        INSIST(address_parse(str_of(socket), &server, &err));
+        for (unsigned g = 0; g < GATEWAYS; g++)
+                p->eg[g] = played_eg_new(&(PlayedEgInput){.loop = p->loop,
+                                                          .api = &p->api,
+                                                          .gateway = paths[g][0],
+                                                          .binding = paths[g][1],
+                                                          .routes = paths[g][2],
+                                                          .host = "api-",
+                                                          .server = server});
 }
 
 static bool play_seed(uint64_t seed, bool verbose)
@@ -582,20 +692,14 @@ static bool play_seed(uint64_t seed, bool verbose)
                 p->api.clients[i] = p->processes[i].client;
                 write_kubeconfig(p, &p->processes[i]);
         }
-        Err err = {0};
-        PlayedEgInput eg = {.loop = p->loop,
-                            .api = &p->api,
-                            .binding = GROUP "/namespaces/tsgw/tailscalegatewaybindings/eg"};
-        char socket[TEST_PATH];
-        socket_of(p, OPERATORS, socket);
-        INSIST(address_parse(str_of(socket), &eg.server, &err));
-        p->eg = played_eg_new(&eg);
+        open_gateways(p);
         play(p);
         bool good = p->violation == NULL;
         if (!good || verbose)
                 printf("seed %llu: %s %s\n%.*s\n", (unsigned long long)seed,
                        good ? "good" : p->violation, p->detail, STR_FMT(buf_str(&p->story)));
-        p->eg = played_eg_free(p->eg);
+        for (unsigned g = 0; g < GATEWAYS; g++)
+                p->eg[g] = played_eg_free(p->eg[g]);
         for (unsigned i = 0; i < SHAPES; i++)
                 stop(&p->processes[i]);
         played_api_close(&p->api);
