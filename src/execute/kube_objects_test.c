@@ -83,6 +83,11 @@ static void make_world(Fixture *f, const char *service)
         f->world->tailnets = one(t, tailnet_spec_order);
         f->world->eg_gateways = one(e, eg_gateway_order);
         f->world->entries = one(v, entry_view_order);
+        TailnetState *heard = leaf_new(sizeof *heard, 0, tailnet_state_drop);
+        heard->key = tailnet;
+        heard->sync = SYNC_DONE;
+        table_unref(f->world->tailnet_states);
+        f->world->tailnet_states = one(heard, tailnet_state_order);
 }
 
 static void make_report(Fixture *f, const char *revision)

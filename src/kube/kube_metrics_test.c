@@ -69,6 +69,10 @@ static void every_metric_is_on_the_page(void **state)
 
         (void)state;
         read_page(&page);
+        /* What comes then is counted above this floor. */
+        ptrdiff_t end = str_find_str(buf_str(&page), STR("\n## Certificates"));
+        assert_true(end > 0);
+        Str ours = str_sub(buf_str(&page), 0, (size_t)end);
         for (size_t i = 0; i < LENGTH_OF(all); i++) {
                 const char *last = "";
 
@@ -87,14 +91,14 @@ static void every_metric_is_on_the_page(void **state)
                         snprintf(row, sizeof(row), "\n| `%s` | %s | %.*s%s| %.*s |\n", d->name,
                                  types[d->kind], STR_FMT(buf_str(&labels)), labels.n > 0 ? " " : "",
                                  (int)strlen(d->help) - 1, d->help);
-                        if (str_find_str(buf_str(&page), str_of(row)) < 0)
+                        if (str_find_str(ours, str_of(row)) < 0)
                                 fail_msg("not on the page:%s", row);
                         buf_done(&labels);
                         n++;
                 }
         }
         /* Those of the table of alerts have no type. */
-        for (Str rest = buf_str(&page), line; str_cut(&rest, '\n', &line);)
+        for (Str rest = ours, line; str_cut(&rest, '\n', &line);)
                 rows += str_find_str(line, STR("` | counter |")) > 0 ||
                         str_find_str(line, STR("` | gauge |")) > 0 ||
                         str_find_str(line, STR("` | histogram |")) > 0;
