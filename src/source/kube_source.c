@@ -573,8 +573,8 @@ static void on_tell(Post *p)
                 k->feeds[KUBE_KIND_GATEWAY].changed = KUBE_FEED_STATE;
                 post_send(&k->tell);
         }
-        changed |= tell_facts(k) | secrets_told | becomes_current(k);
-        if (changed)
+        bool is_first = tell_facts(k), is_current = becomes_current(k);
+        if (changed || is_first || is_current || secrets_told)
                 k->in.fn(k);
 }
 
