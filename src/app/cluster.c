@@ -234,8 +234,13 @@ Cluster *cluster_open(const ClusterInput *in, Err *err)
 {
         KubeConfigInput where = whereabouts(in->config);
         KubeConfig *config = kube_config_load(&where, err);
-        if (config == NULL)
+        if (config == NULL) {
+                err_prefix(err, "%s",
+                           in->config->shape == SHAPE_RUN
+                                   ? "without --resources all is read from Kubernetes"
+                                   : "where is the API server?");
                 return NULL;
+        }
         Cluster *c = mem_new(sizeof *c);
         c->in = *in;
         arena_init(&c->arena, 0);

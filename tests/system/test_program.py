@@ -187,10 +187,11 @@ class Case(unittest.TestCase):
 
 class Commands(Case):
     def test_help_and_exit_codes(self):
-        for args, code in ((["--help"], 0), ([], 2), (["frob"], 2), (["version"], 0), (["run"], 2), (["explain"], 2), (["status", "x"], 2),
-                           (["validate"], 2), (["approve-removal"], 2), (["validate", "/nowhere"], 1), (["status", "--admin-address", "unix:///nowhere"], 1)):
+        for args, code in ((["--help"], 0), ([], 2), (["frob"], 2), (["version"], 0), (["run", "--generated", "x"], 2), (["explain"], 2), (["status", "x"], 2),
+                           (["validate"], 2), (["approve-removal"], 2), (["validate", "/nowhere"], 1), (["status", "--admin-address", "unix:///nowhere"], 1),
+                           (["run", "--kubeconfig", "/nowhere"], 1), (["operator", "--resources", "x"], 2)):
             self.assertEqual(run(*args).returncode, code, args)
-        for command in ("run", "status", "explain", "discover", "validate", "approve-removal"):
+        for command in ("run", "operator", "extension", "status", "explain", "discover", "validate", "approve-removal", "check", "render"):
             done = run(command, "--help")
             self.assertEqual((done.returncode, done.stdout[:6], done.stderr), (0, "usage:", ""))
 
