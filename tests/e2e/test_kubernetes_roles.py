@@ -27,7 +27,7 @@ ELSEWHERE = {
     ("patch", "secrets"): "certificates that are renewed: test_kubernetes.py",
 }
 # By the hooks of Envoy Gateway, which this story does without: test_kubernetes.py.
-BY_HOOKS = {("extension", "patch", "tailscalegatewaybindings")}
+BY_HOOKS = {("extension", "patch", "tailscalegatewaybindings"), ("operator", "delete", "tailscalegatewaybindings")}
 
 
 @pytest.fixture(scope="module")
