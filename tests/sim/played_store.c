@@ -125,7 +125,7 @@ static void put_members(JsonWriter *w, const Tree *const *all, size_t n, bool (*
 {
         for (size_t i = 0; i < n; i++) {
                 TREE_FOREACH (member, all[i]) {
-                        const Tree *same[PLAYED_PARTS_MAX + 1];
+                        const Tree *same[PLAYED_PARTS_MAX + 1] = {NULL};
 
                         if (is_put_before(all, i, member->key) ||
                             (wanted != NULL && !wanted(member->key)))
@@ -138,6 +138,7 @@ static void put_members(JsonWriter *w, const Tree *const *all, size_t n, bool (*
 
 static void put_merged(JsonWriter *w, const Tree *const *all, size_t n)
 {
+        INSIST(n > 0 && all[n - 1] != NULL);
         if (all[n - 1]->type != TREE_OBJECT) {
                 put_tree(w, all[n - 1]);
                 return;
