@@ -114,14 +114,15 @@ static void put_type(Buf *out, const Field *f)
         }
 }
 
-static void enter(Place *to, const Place *from, const Field *f)
+static Place below(const Place *above, const Field *f)
 {
-        const char *dot = from->path[0] != '\0' ? "." : "";
+        Place at = {.of = f};
+        const char *dot = above->path[0] != '\0' ? "." : "";
         const char *items = f->type == FIELD_LIST ? "[]" : "";
-        int n = snprintf(to->path, sizeof(to->path), "%s%s%s%s", from->path, dot, f->name, items);
+        int n = snprintf(at.path, sizeof(at.path), "%s%s%s%s", above->path, dot, f->name, items);
 
-        INSIST(n > 0 && (size_t)n < sizeof(to->path));
-        to->of = f;
+        INSIST(n > 0 && (size_t)n < sizeof(at.path));
+        return at;
 }
 
 static void put_row(Buf *out, const Place *at, const Field *f)
@@ -142,9 +143,8 @@ static void put_rows(Buf *out, const Place *above, const Schema *schema)
 {
         for (size_t i = 0; i < schema->n; i++) {
                 const Field *f = &schema->fields[i];
-                Place at;
+                Place at = below(above, f);
 
-                enter(&at, above, f);
                 put_row(out, &at, f);
                 if (f->schema != NULL)
                         put_rows(out, &at, f->schema);
@@ -162,12 +162,12 @@ static void put_rules(Buf *out, const Place *at, const Schema *schema, bool *is_
                            r->path != NULL ? r->path : "", r->message);
         }
         for (size_t i = 0; i < schema->n; i++) {
-                Place below;
+                const Field *f = &schema->fields[i];
 
-                if (schema->fields[i].schema == NULL)
+                if (f->schema == NULL)
                         continue;
-                enter(&below, at, &schema->fields[i]);
-                put_rules(out, &below, schema->fields[i].schema, is_first);
+                Place inner = below(at, f);
+                put_rules(out, &inner, f->schema, is_first);
         }
 }
 

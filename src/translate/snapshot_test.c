@@ -367,14 +367,19 @@ static void conflicts_among_ours(void **state)
         "{name: e, namespace: " namespace "}, spec: {tailnet: corp, endpoints: [" FIXTURE_API    \
                                           "]}}\n"
 
-/* "namespace/name" of who has the host; `ages` in the order of the TailscaleGateways' keys. */
-static void expect_winner(const char *manifests, const int64_t *ages, const char *winner)
+/* When each was made, in the order of the TailscaleGateways' keys. */
+typedef struct Ages {
+        int64_t at[3];
+} Ages;
+
+/* "namespace/name" of who has the host. */
+static void expect_winner(const char *manifests, Ages ages, const char *winner)
 {
         World *w = fixture_world(manifests);
         Report *report = NULL;
+        assert_in_range(table_n(w->gateways), 1, LENGTH_OF(ages.at));
         for (size_t i = 0; i < table_n(w->gateways); i++)
-                /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): as many as gateways */
-                ((GatewaySpec *)(uintptr_t)w->gateways->at[i])->meta.created.ms = ages[i];
+                ((GatewaySpec *)(uintptr_t)w->gateways->at[i])->meta.created.ms = ages.at[i];
         Snapshot *s = snapshot_new(w, NULL, &report);
         size_t programmed = 0;
         TABLE_FOREACH (RouteReport, r, report->routes) {
@@ -394,20 +399,20 @@ static void the_oldest_claimants_namespace_wins(void **state)
         (void)state;
         static const char two[] = SHARED_GATEWAY CLAIMANT("alpha", "gw", "priority: 9, ")
                 CLAIMANT("zeta", "gw", "") FOUND("alpha") FOUND("zeta");
-        expect_winner(two, (const int64_t[]){2000, 1000}, "zeta/gw");
-        expect_winner(two, (const int64_t[]){1000, 2000}, "alpha/gw");
+        expect_winner(two, (Ages){{2000, 1000}}, "zeta/gw");
+        expect_winner(two, (Ages){{1000, 2000}}, "alpha/gw");
         /* Of one age, or where it is not known, by name. */
-        expect_winner(two, (const int64_t[]){1000, 1000}, "alpha/gw");
-        expect_winner(two, (const int64_t[]){0, 0}, "alpha/gw");
-        expect_winner(two, (const int64_t[]){0, 1000}, "zeta/gw");
+        expect_winner(two, (Ages){{1000, 1000}}, "alpha/gw");
+        expect_winner(two, (Ages){{0, 0}}, "alpha/gw");
+        expect_winner(two, (Ages){{0, 1000}}, "zeta/gw");
         /* Within it the higher priority has it, though another is older. */
         static const char three[] =
                 SHARED_GATEWAY CLAIMANT("alpha", "gw", "") CLAIMANT("zeta", "new", "priority: 1, ")
                         CLAIMANT("zeta", "old", "") FOUND("alpha") FOUND("zeta");
-        expect_winner(three, (const int64_t[]){2000, 3000, 1000}, "zeta/new");
+        expect_winner(three, (Ages){{2000, 3000, 1000}}, "zeta/new");
         static const char same[] =
                 SHARED_GATEWAY CLAIMANT("zeta", "a", "") CLAIMANT("zeta", "b", "") FOUND("zeta");
-        expect_winner(same, (const int64_t[]){3000, 1000}, "zeta/b");
+        expect_winner(same, (Ages){{3000, 1000}}, "zeta/b");
         /* An old one that asks for something else does not help its namespace. */
         static const char other[] = SHARED_GATEWAY CLAIMANT("alpha", "gw", "") CLAIMANT(
                 "zeta", "new",
@@ -415,7 +420,7 @@ static void the_oldest_claimants_namespace_wins(void **state)
                     "metadata: {name: old, namespace: zeta}, spec: {gatewayRef: {name: gw, "
                     "namespace: demo}, tailnets: [{name: none, tailscaleTailnetRef: {name: "
                     "corp}}]}}\n" FOUND("alpha") FOUND("zeta");
-        expect_winner(other, (const int64_t[]){2000, 3000, 1000}, "alpha/gw");
+        expect_winner(other, (Ages){{2000, 3000, 1000}}, "alpha/gw");
 }
 
 #define USER_ROUTE(namespace)                                                                      \
