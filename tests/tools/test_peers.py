@@ -75,6 +75,15 @@ class Peers(unittest.TestCase):
         self.assertTrue(os.access(first, os.X_OK))
         self.assertEqual((self.get(recipe), recipe.n), (first, 1))
 
+    def test_there_builds_nothing(self):
+        recipe = Recipe()
+        with mock.patch.dict(peers.PEERS_BY_NAME, {"tool": recipe}):
+            self.assertEqual((peers.there("tool"), recipe.n), (None, 0))
+            built = peers.get("tool")
+            self.assertEqual((peers.there("tool"), recipe.n), (built, 1))
+            on_path = program(os.path.join(self.bin, "tool"), "1.2.9")
+            self.assertEqual(peers.there("tool"), on_path)
+
     def test_a_failure_leaves_nothing(self):
         for recipe in (Recipe(fails=True), Recipe(empty=True)):
             with self.assertRaises(peers.PeerError):

@@ -5,8 +5,8 @@
     chart_golden.py [--update] [--helm PATH]
 
 A case is `<case>.values.yaml`, and `<case>.yaml` is all that comes of it but the CustomResourceDefinitions, which must be those of
-deploy/crds byte for byte. Where helm (3 or 4) is on PATH it renders; a value that the schema should refuse is tried, too. Where it is
-not, the first line of each golden file still tells whether it was made of the chart as it is now.
+deploy/crds byte for byte. Where helm is there (on PATH, or built by tools/peers.py before) it renders; a value that the schema should
+refuse is tried, too. Where it is not, the first line of each golden file still tells whether it was made of the chart as it is now.
 """
 
 import difflib
@@ -14,12 +14,14 @@ import glob
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path.insert(0, ROOT)
+from tools import peers  # noqa: E402
+
 CHART = os.path.join(ROOT, "deploy", "helm", "tailscale-gateway")
 CRDS = os.path.join(ROOT, "deploy", "crds")
 RELEASE, NAMESPACE = "tailscale-gateway", "tailscale-gateway-system"
@@ -92,9 +94,9 @@ def compare(path, wanted, problems):
 
 def main(argv):
     update = "--update" in argv
-    program = argv[argv.index("--helm") + 1] if "--helm" in argv else shutil.which("helm")
+    program = argv[argv.index("--helm") + 1] if "--helm" in argv else peers.there("helm")
     if update and not program:
-        raise SystemExit("helm is needed: on PATH, or --helm PATH")
+        raise SystemExit("helm is needed: tools/peers.py get helm, or --helm PATH")
     problems = []
     cases = sorted(glob.glob(os.path.join(HERE, "*.values.yaml")))
     for values in cases:
@@ -115,7 +117,7 @@ def main(argv):
         if done.returncode != 0:
             problems.append(done.stdout + done.stderr)
         check_refused(program, problems)
-    print("\n".join(problems) if problems else f"{len(cases)} cases, {'rendered' if program else 'by their digests: no helm on PATH'}")
+    print("\n".join(problems) if problems else f"{len(cases)} cases, {'rendered' if program else 'by their digests: helm is not there'}")
     return 1 if problems or not cases else 0
 
 
