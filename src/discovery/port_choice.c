@@ -9,9 +9,10 @@ bool port_choice_parse_tag(Str tag, PortChoice *ret)
                 Str word;
                 Protocol protocol;
         } words[] = {
-                {STR_INIT("http"), PROTOCOL_HTTP}, {STR_INIT("https"), PROTOCOL_HTTPS},
-                {STR_INIT("grpc"), PROTOCOL_GRPC}, {STR_INIT("tcp"), PROTOCOL_TCP},
-                {STR_INIT("tls"), PROTOCOL_TLS},   {STR_INIT("udp"), PROTOCOL_UDP},
+                {STR_INIT("http"), PROTOCOL_HTTP},   {STR_INIT("https"), PROTOCOL_HTTPS},
+                {STR_INIT("h2c"), PROTOCOL_H2C},     {STR_INIT("grpc"), PROTOCOL_GRPC},
+                {STR_INIT("grpcs"), PROTOCOL_GRPCS}, {STR_INIT("tcp"), PROTOCOL_TCP},
+                {STR_INIT("tls"), PROTOCOL_TLS},     {STR_INIT("udp"), PROTOCOL_UDP},
                 {STR_INIT("port"), PROTOCOL_NONE},
         };
         Str rest = tag, word;

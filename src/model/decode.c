@@ -366,24 +366,31 @@ static void decode_strings(Decoder *d, const Field *f, const Tree *node, void *t
                 *(StrList *)to = (StrList){at, n};
 }
 
-static void decode_ints(Decoder *d, const Field *f, const Tree *node)
-{
-        size_t i = 0;
-
-        if (!good_list(d, f, node))
-                return;
-        TREE_FOREACH (item, node) {
-                size_t where = decode_enter_item(d, i++);
-
-                decode_int(d, f, item, NULL);
-                decode_leave(d, where);
-        }
-}
-
 static void store_counted(const Field *f, void *out, void *array, size_t n)
 {
         *(void **)(void *)((char *)out + f->offset) = array;
         *(size_t *)(void *)((char *)out + f->n_offset) = n;
+}
+
+static void decode_ints(Decoder *d, const Field *f, const Tree *node, void *out)
+{
+        Field one = *f;
+        size_t i = 0;
+        uint16_t *at;
+
+        if (!good_list(d, f, node))
+                return;
+        INSIST(f->min >= 0 && f->max <= UINT16_MAX);
+        one.size = sizeof(*at);
+        at = leaf_alloc(d->leaf, (node->n + 1) * sizeof(*at));
+        TREE_FOREACH (item, node) {
+                size_t where = decode_enter_item(d, i);
+
+                decode_int(d, &one, item, &at[i++]);
+                decode_leave(d, where);
+        }
+        if (out != NULL && f->kept)
+                store_counted(f, out, at, i);
 }
 
 static void decode_cidrs(Decoder *d, const Field *f, const Tree *node, void *out)
@@ -500,7 +507,7 @@ static void decode_value(Decoder *d, const Field *f, const Tree *node, void *out
                 decode_strings(d, f, node, to);
                 break;
         case FIELD_INTS:
-                decode_ints(d, f, node);
+                decode_ints(d, f, node, out);
                 break;
         case FIELD_CIDRS:
                 decode_cidrs(d, f, node, out);

@@ -11,13 +11,10 @@ enum {
         TAGS_MAX = 64,
 };
 
-static const EnumName protocols[] = {{"HTTP", PROTOCOL_HTTP},
-                                     {"HTTPS", PROTOCOL_HTTPS},
-                                     {"GRPC", PROTOCOL_GRPC},
-                                     {"TCP", PROTOCOL_TCP},
-                                     {"TLS", PROTOCOL_TLS},
-                                     {"UDP", PROTOCOL_UDP},
-                                     {NULL, 0}};
+static const EnumName protocols[] = {
+        {"HTTP", PROTOCOL_HTTP}, {"HTTPS", PROTOCOL_HTTPS}, {"H2C", PROTOCOL_H2C},
+        {"GRPC", PROTOCOL_GRPC}, {"GRPCS", PROTOCOL_GRPCS}, {"TCP", PROTOCOL_TCP},
+        {"TLS", PROTOCOL_TLS},   {"UDP", PROTOCOL_UDP},     {NULL, 0}};
 
 static const EnumName directions[] = {{"Egress", 0}, {NULL, 0}};
 

@@ -7,17 +7,15 @@
 enum {
         PORT_MAX = 65535,
         PRIORITY_MAX = 1000000,
+        FAILOVER_MAX = 8,   /* behind one another; people have one or two */
         RESOURCES_MAX = 16, /* kinds of resource that a container asks for */
         DAY_MS = 24 * 60 * 60 * 1000,
 };
 
-static const EnumName endpoint_protocols[] = {{"HTTP", PROTOCOL_HTTP},
-                                              {"HTTPS", PROTOCOL_HTTPS},
-                                              {"GRPC", PROTOCOL_GRPC},
-                                              {"TCP", PROTOCOL_TCP},
-                                              {"TLS", PROTOCOL_TLS},
-                                              {"UDP", PROTOCOL_UDP},
-                                              {NULL, 0}};
+static const EnumName endpoint_protocols[] = {
+        {"HTTP", PROTOCOL_HTTP}, {"HTTPS", PROTOCOL_HTTPS}, {"H2C", PROTOCOL_H2C},
+        {"GRPC", PROTOCOL_GRPC}, {"GRPCS", PROTOCOL_GRPCS}, {"TCP", PROTOCOL_TCP},
+        {"TLS", PROTOCOL_TLS},   {"UDP", PROTOCOL_UDP},     {NULL, 0}};
 
 static const EnumName listener_protocols[] = {{"HTTP", PROTOCOL_HTTP}, {"HTTPS", PROTOCOL_HTTPS},
                                               {"TCP", PROTOCOL_TCP},   {"TLS", PROTOCOL_TLS},
@@ -82,7 +80,8 @@ static const Field port_rule_fields[] = {
          .required = true,
          FIELD_TO(PortRule, ports)},
         {.name = "protocol",
-         .about = "The protocol that the endpoint speaks: HTTP, HTTPS, GRPC, TCP, TLS or UDP. "
+         .about = "The protocol that the endpoint speaks: HTTP, HTTPS, H2C, GRPC, GRPCS, TCP, TLS "
+                  "or UDP. "
                   "Default: HTTPS for the ports 443 and 8443, else HTTP.",
          .type = FIELD_ENUM,
          FIELD_TO(PortRule, protocol),
@@ -125,7 +124,8 @@ static const Field default_port_fields[] = {
          .min = 1,
          .max = PORT_MAX},
         {.name = "protocol",
-         .about = "The protocol that the endpoint speaks: HTTP, HTTPS, GRPC, TCP, TLS or UDP. "
+         .about = "The protocol that the endpoint speaks: HTTP, HTTPS, H2C, GRPC, GRPCS, TCP, TLS "
+                  "or UDP. "
                   "Default: HTTPS for the ports 443 and 8443, else HTTP.",
          .type = FIELD_ENUM,
          FIELD_TO(DiscoveryRules, default_protocol),
@@ -158,6 +158,7 @@ static const Field selector_fields[] = {
          .schema = &expression},
 };
 
+/* Kept by after_discovery: its shape is that of Kubernetes. */
 static const Schema selector = SCHEMA(selector_fields, .size = 0);
 
 static void after_probes(Decoder *d, const Tree *node, void *out)
@@ -258,7 +259,8 @@ static void after_discovery(Decoder *d, const Tree *node, void *out)
 {
         DiscoveryRules *rules = out;
 
-        (void)d, (void)node;
+        if (rules->has_services)
+                rules->services = label_selector_read(d->leaf, tree_get(node, STR("services")));
         if (rules->default_port != 0 && rules->default_protocol == PROTOCOL_NONE)
                 rules->default_protocol = protocol_of_port(rules->default_port);
 }
@@ -311,9 +313,10 @@ static const Field discovery_fields[] = {
          .is_set = true,
          .check = check_word},
         {.name = "services",
-         .about = "Which Services of the cluster the tailnet is to see (ingress). Read and "
-                  "checked; nothing is done with it yet.",
+         .about = "Which Services of the cluster the tailnet is to see (ingress), by their labels, "
+                  "besides those with the label gateway.tailscale.com/expose.",
          .type = FIELD_OBJECT,
+         FIELD_HERE_TO(DiscoveryRules, has_services),
          .schema = &selector},
         {.name = "groups",
          .about = "Devices that are endpoints of one service, by name or tag. The first rule that "
@@ -374,40 +377,239 @@ static void after_direction(Decoder *d, const Tree *node, void *out)
                 lower_in_place(rules->path_hosts.at[i]);
 }
 
-static const Field reference_fields[] = {
+static const Field ca_fields[] = {
         {.name = "name",
          .about = "Name of the Secret, in the namespace of this object.",
          .type = FIELD_STR,
          .required = true,
+         FIELD_TO(RouteRules, tls_ca_secret),
          .check = check_name},
 };
 
-static const Schema reference = SCHEMA(reference_fields, .size = 0);
+/* Offsets here and below are those of RouteRules: its members are flat. */
+static const Schema ca = SCHEMA(ca_fields, .size = sizeof(RouteRules));
 
 static const Field tls_fields[] = {
         {.name = "serverName",
-         .about = "The name in the certificate of the device.",
+         .about = "The name that is sent to a device (SNI) and that its certificate must have. "
+                  "Default: the full name of the device.",
          .type = FIELD_STR,
+         FIELD_TO(RouteRules, tls_server_name),
          .check = check_dns_name},
         {.name = "caSecretRef",
-         .about = "The Secret with the certificate authority (ca.crt) that signed it.",
+         .about = "The Secret with the certificate authority (ca.crt) that signed the certificates "
+                  "of the devices. Without it they are not verified: a device is known by its "
+                  "address in the tailnet.",
          .type = FIELD_OBJECT,
-         .schema = &reference},
+         .kept = true,
+         .schema = &ca},
 };
 
-static const Schema tls = SCHEMA(tls_fields, .size = 0);
+static const Schema tls = SCHEMA(tls_fields, .size = sizeof(RouteRules));
 
 static const Field port_map_fields[] = {
-        {.name = "service", .about = "The service.", .type = FIELD_STR, .check = check_service},
-        {.name = "port", .about = "Its port.", .type = FIELD_INT, .min = 1, .max = PORT_MAX},
+        {.name = "service",
+         .about = "The service.",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(PortMapping, service),
+         .check = check_service},
+        {.name = "port",
+         .about = "Its port. Default: the port of the listener, else the only one that it has.",
+         .type = FIELD_INT,
+         FIELD_TO(PortMapping, port),
+         .min = 1,
+         .max = PORT_MAX},
         {.name = "listenerPort",
          .about = "The port of the listener that leads to it.",
          .type = FIELD_INT,
+         .required = true,
+         FIELD_TO(PortMapping, listener_port),
          .min = 1,
          .max = PORT_MAX},
 };
 
-static const Schema port_map = SCHEMA(port_map_fields, .size = 0);
+static const Schema port_map = SCHEMA(port_map_fields, .size = sizeof(PortMapping));
+
+static const Field failover_service_fields[] = {
+        {.name = "name",
+         .about = "Its name; {service} is filled in. Default: that of the service in the tailnet.",
+         .type = FIELD_STR,
+         FIELD_TO(FailoverRule, service),
+         .fallback = "{service}",
+         .check = check_service_pattern},
+        {.name = "namespace",
+         .about = "Its namespace. Default: that of this object. Another must permit it by a "
+                  "ReferenceGrant.",
+         .type = FIELD_STR,
+         FIELD_TO(FailoverRule, namespace),
+         .check = check_label},
+        {.name = "port",
+         .about = "Its port. Default: that of the service in the tailnet.",
+         .type = FIELD_INT,
+         FIELD_TO(FailoverRule, port),
+         .min = 1,
+         .max = PORT_MAX},
+};
+
+/* Offsets are those of FailoverRule: its members are flat. */
+static const Schema failover_service =
+        SCHEMA(failover_service_fields, .size = sizeof(FailoverRule));
+
+static void after_failover(Decoder *d, const Tree *node, void *out)
+{
+        (void)out;
+        if (node == NULL)
+                return;
+        if (has(node, STR("tailnet")) == has(node, STR("service")))
+                decode_fault(d, node->at, "%s of tailnet and service, expected exactly one",
+                             has(node, STR("tailnet")) ? "both" : "none");
+}
+
+static const SchemaRule failover_rules[] = {
+        {"has(self.tailnet) != has(self.service)", "must have exactly one of tailnet and service",
+         NULL},
+        {NULL, NULL, NULL},
+};
+
+static const Field failover_fields[] = {
+        {.name = "tailnet",
+         .about = "An entry of tailnets of this object: its endpoints of the same service and "
+                  "port. Either this or service.",
+         .type = FIELD_STR,
+         FIELD_TO(FailoverRule, tailnet),
+         .check = check_label},
+        {.name = "service",
+         .about = "A Service of the cluster. Either this or tailnet.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         FIELD_HERE_TO(FailoverRule, is_service),
+         .schema = &failover_service},
+};
+
+static const Schema failover = SCHEMA(failover_fields, .size = sizeof(FailoverRule),
+                                      .after = after_failover, .rules = failover_rules);
+
+static const EnumName balance_types[] = {{"LeastRequest", BALANCE_LEAST_REQUEST},
+                                         {"RoundRobin", BALANCE_ROUND_ROBIN},
+                                         {"Random", BALANCE_RANDOM},
+                                         {"ConsistentHash", BALANCE_CONSISTENT_HASH},
+                                         {NULL, 0}};
+
+static const EnumName hash_types[] = {
+        {"SourceIP", HASH_SOURCE_IP}, {"Header", HASH_HEADER}, {"Cookie", HASH_COOKIE}, {NULL, 0}};
+
+static const Field header_fields[] = {
+        {.name = "name",
+         .about = "The header.",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(Balance, header),
+         .check = check_token},
+};
+
+/* Offsets here and below are those of Balance: its members are flat. */
+static const Schema hash_header = SCHEMA(header_fields, .size = sizeof(Balance));
+
+static const Field cookie_fields[] = {
+        {.name = "name",
+         .about = "The cookie.",
+         .type = FIELD_STR,
+         .required = true,
+         FIELD_TO(Balance, cookie),
+         .check = check_token},
+        {.name = "ttl",
+         .about = "How long a cookie that Envoy makes lives. Default: as long as the caller's "
+                  "session.",
+         .type = FIELD_SPAN,
+         FIELD_TO(Balance, cookie_ttl),
+         .min = 1000,
+         .max = 365LL * DAY_MS},
+};
+
+static const Schema hash_cookie = SCHEMA(cookie_fields, .size = sizeof(Balance));
+
+static void after_hash(Decoder *d, const Tree *node, void *out)
+{
+        const Balance *b = out;
+
+        if (node == NULL)
+                return;
+        if ((b->hash == HASH_HEADER) != has(node, STR("header")))
+                decode_fault(d, node->at,
+                             "type and header do not agree, expected header exactly "
+                             "where type is Header");
+        if ((b->hash == HASH_COOKIE) != has(node, STR("cookie")))
+                decode_fault(d, node->at,
+                             "type and cookie do not agree, expected cookie exactly "
+                             "where type is Cookie");
+}
+
+static const SchemaRule hash_rules[] = {
+        {"(self.type == 'Header') == has(self.header)",
+         "must have header exactly where type is Header", NULL},
+        {"(self.type == 'Cookie') == has(self.cookie)",
+         "must have cookie exactly where type is Cookie", NULL},
+        {NULL, NULL, NULL},
+};
+
+static const Field hash_fields[] = {
+        {.name = "type",
+         .about = "What tells one caller from another: SourceIP, Header or Cookie.",
+         .type = FIELD_ENUM,
+         .required = true,
+         FIELD_TO(Balance, hash),
+         .names = hash_types},
+        {.name = "header",
+         .about = "The header of type Header.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &hash_header},
+        {.name = "cookie",
+         .about = "The cookie of type Cookie.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &hash_cookie},
+};
+
+static const Schema consistent_hash =
+        SCHEMA(hash_fields, .size = sizeof(Balance), .after = after_hash, .rules = hash_rules);
+
+static void after_balance(Decoder *d, const Tree *node, void *out)
+{
+        const Balance *b = out;
+
+        if (node == NULL)
+                return;
+        if ((b->type == BALANCE_CONSISTENT_HASH) != has(node, STR("consistentHash")))
+                decode_fault(d, node->at,
+                             "type and consistentHash do not agree, expected "
+                             "consistentHash exactly where type is ConsistentHash");
+}
+
+static const SchemaRule balance_rules[] = {
+        {"(self.type == 'ConsistentHash') == has(self.consistentHash)",
+         "must have consistentHash exactly where type is ConsistentHash", NULL},
+        {NULL, NULL, NULL},
+};
+
+static const Field balance_fields[] = {
+        {.name = "type",
+         .about = "LeastRequest, RoundRobin, Random or ConsistentHash: one caller stays with one "
+                  "endpoint as long as it is healthy.",
+         .type = FIELD_ENUM,
+         FIELD_TO(Balance, type),
+         .fallback = "LeastRequest",
+         .names = balance_types},
+        {.name = "consistentHash",
+         .about = "How callers are told apart where type is ConsistentHash.",
+         .type = FIELD_OBJECT,
+         .kept = true,
+         .schema = &consistent_hash},
+};
+
+static const Schema balance = SCHEMA(balance_fields, .size = sizeof(Balance),
+                                     .after = after_balance, .rules = balance_rules);
 
 #define HOST_PATTERN_ABOUT                                                                      \
         "The host of a service. It must hold {service}; {tailnet}, {namespace}, {gateway} and " \
@@ -483,15 +685,31 @@ static const Field egress_fields[] = {
          .fallback = "false"},
         SECTION_NAME,
         {.name = "tls",
-         .about = "How the certificates of devices are checked. Read and checked; nothing is done "
-                  "with it yet.",
+         .about = "How the certificates of HTTPS, GRPCS and TLS devices are checked.",
          .type = FIELD_OBJECT,
+         .kept = true,
          .schema = &tls},
         {.name = "portMap",
-         .about = "Listener ports for services that are neither HTTP nor TLS. Read and checked; "
-                  "nothing is done with it yet.",
+         .about = "Which listener leads to a service that has neither host nor path: TCP, UDP, and "
+                  "TLS without a name.",
          .type = FIELD_LIST,
+         FIELD_TO(RouteRules, port_map),
+         FIELD_COUNT_TO(RouteRules, n_port_map),
          .schema = &port_map},
+        {.name = "failover",
+         .about = "Where requests go while every endpoint of what stands before it is down, and "
+                  "from where they come back. The tailnet itself comes first where the list does "
+                  "not name it.",
+         .type = FIELD_LIST,
+         FIELD_TO(RouteRules, failover),
+         FIELD_COUNT_TO(RouteRules, n_failover),
+         .max_items = FAILOVER_MAX,
+         .schema = &failover},
+        {.name = "loadBalancer",
+         .about = "Which of several endpoints of a service gets a request.",
+         .type = FIELD_OBJECT,
+         FIELD_TO(RouteRules, balance),
+         .schema = &balance},
 };
 
 static const Schema egress =
@@ -500,8 +718,7 @@ static const Schema egress =
 /* Offsets are those of the whole entry: its members are flat. */
 static const Field generation_fields[] = {
         {.name = "ingress",
-         .about = "From the tailnet to Services of the cluster. Read and checked; nothing is done "
-                  "with it yet.",
+         .about = "From the tailnet to Services of the cluster.",
          .type = FIELD_OBJECT,
          FIELD_TO(TailnetEntry, ingress),
          FIELD_HERE_TO(TailnetEntry, ingress.enabled),
@@ -532,24 +749,31 @@ static const Schema generation =
 
 /* connectivity */
 
-static const Field ingress_socket_fields[] = {
+static const Field ingress_way_fields[] = {
         {.name = "socket",
-         .about = "The unix socket of the tailscaled whose serve configuration is kept.",
+         .about = "The unix socket of the tailscaled whose serve configuration is kept. Default: "
+                  "none is, and the tailnet is led to the Gateway by somebody else.",
          .type = FIELD_STR,
+         FIELD_TO(IngressWay, socket),
          .check = check_path},
         {.name = "ports",
-         .about = "The ports of the tailnet that are served.",
+         .about = "The ports of the tailnet that are served. Default: that of the listener.",
          .type = FIELD_INTS,
+         FIELD_TO(IngressWay, ports),
+         FIELD_COUNT_TO(IngressWay, n_ports),
          .is_set = true,
+         .max_items = 16,
          .min = 1,
          .max = PORT_MAX},
         {.name = "trustedSources",
-         .about = "From where the PROXY protocol is believed.",
+         .about = "From where the PROXY protocol is believed. Default: 127.0.0.1/32.",
          .type = FIELD_CIDRS,
+         FIELD_TO(IngressWay, trusted),
+         FIELD_COUNT_TO(IngressWay, n_trusted),
          .is_set = true},
 };
 
-static const Schema ingress_socket = SCHEMA(ingress_socket_fields, .size = 0);
+static const Schema ingress_way = SCHEMA(ingress_way_fields, .size = sizeof(IngressWay));
 
 static const Field connectivity_fields[] = {
         {.name = "mode",
@@ -586,10 +810,10 @@ static const Field connectivity_fields[] = {
          .fallback = "AtMostOnce",
          .names = retries},
         {.name = "ingress",
-         .about = "How the tailnet reaches the Gateway. Read and checked; nothing is done with it "
-                  "yet.",
+         .about = "How the tailnet reaches the Gateway.",
          .type = FIELD_OBJECT,
-         .schema = &ingress_socket},
+         FIELD_TO(Connectivity, ingress),
+         .schema = &ingress_way},
 };
 
 static const Schema connectivity = SCHEMA(connectivity_fields, .size = sizeof(Connectivity));
@@ -789,10 +1013,19 @@ int gateway_spec_find(const void *key, const void *leaf)
         return object_key_cmp(*(const ObjectKey *)key, s->meta.key);
 }
 
+static bool selectors_same(const GatewaySpec *x, const GatewaySpec *y)
+{
+        for (size_t i = 0; i < x->n_tailnets; i++)
+                if (!label_selector_same(&x->tailnets[i].discovery.services,
+                                         &y->tailnets[i].discovery.services))
+                        return false;
+        return true;
+}
+
 bool gateway_spec_same(const void *a, const void *b)
 {
         const GatewaySpec *x = a, *y = b;
 
         return object_meta_same(&x->meta, &y->meta) && schema_same(&gateway_spec_schema, x, y) &&
-               extension_ask_same(&x->extension, &y->extension);
+               selectors_same(x, y) && extension_ask_same(&x->extension, &y->extension);
 }

@@ -4,6 +4,7 @@
 
 #include "base/instant.h"
 #include "model/extension_ask.h"
+#include "model/label_selector.h"
 #include "model/object.h"
 #include "model/open_ports.h"
 #include "model/port_spec.h"
@@ -59,12 +60,52 @@ typedef struct DiscoveryRules {
         Protocol default_protocol;
         ProbeRules probes;
         PortProbing port_probing;
+        bool has_services;      /* services is given: */
+        LabelSelector services; /* which Services of the cluster the tailnet is to see */
 } DiscoveryRules;
 
 typedef enum HostHeader {
         HOST_HEADER_DEVICE,
         HOST_HEADER_PRESERVE
 } HostHeader;
+
+typedef enum BalanceType {
+        BALANCE_LEAST_REQUEST,
+        BALANCE_ROUND_ROBIN,
+        BALANCE_RANDOM,
+        BALANCE_CONSISTENT_HASH, /* one caller stays with one endpoint */
+} BalanceType;
+
+typedef enum HashType {
+        HASH_SOURCE_IP,
+        HASH_HEADER,
+        HASH_COOKIE,
+} HashType;
+
+/* egress.loadBalancer, in the words of Envoy Gateway's BackendTrafficPolicy. */
+typedef struct Balance {
+        BalanceType type; /* LeastRequest */
+        HashType hash;    /* of ConsistentHash: SourceIP */
+        Str header;       /* of Header: its name */
+        Str cookie;       /* of Cookie: its name */
+        Span cookie_ttl;  /* of Cookie: 0: a session's */
+} Balance;
+
+/* A TCP, TLS or UDP service behind a port of the Gateway. */
+typedef struct PortMapping {
+        Str service;
+        uint16_t port; /* of the service; 0: listener_port, else its only one */
+        uint16_t listener_port;
+} PortMapping;
+
+/* Where requests go when all of what stands before it is down; exactly one of both. */
+typedef struct FailoverRule {
+        Str tailnet;     /* an entry of the same TailscaleGateway; may be its own */
+        bool is_service; /* a Service of the cluster: */
+        Str service;     /* its name, may hold {service}; default that */
+        Str namespace;   /* empty: the TailscaleGateway's; another needs a ReferenceGrant */
+        uint16_t port;   /* 0: the endpoint's */
+} FailoverRule;
 
 /* routeGeneration.ingress or .egress. */
 typedef struct RouteRules {
@@ -76,6 +117,13 @@ typedef struct RouteRules {
         HostHeader host_header;
         bool override_hosts; /* false */
         Str section_name;    /* or empty */
+        Str tls_server_name; /* egress: the name in a device's certificate; may hold {service} */
+        Str tls_ca_secret;   /* egress: Secret with ca.crt, own namespace; empty: not verified */
+        const PortMapping *port_map; /* egress */
+        size_t n_port_map;
+        const FailoverRule *failover; /* egress; the entry itself comes first where none names it */
+        size_t n_failover;
+        Balance balance; /* egress */
 } RouteRules;
 
 typedef enum ConnectMode {
@@ -93,12 +141,22 @@ typedef struct Cidr {
         unsigned bits; /* of 128 */
 } Cidr;
 
+/* connectivity.ingress: how the tailnet reaches the Gateway. */
+typedef struct IngressWay {
+        Str socket; /* of the tailscaled whose serve configuration is kept; empty: nobody's is */
+        const uint16_t *ports; /* of the tailnet; none: the listener's own */
+        size_t n_ports;
+        const Cidr *trusted; /* from where the PROXY protocol is believed; none: 127.0.0.1/32 */
+        size_t n_trusted;
+} IngressWay;
+
 typedef struct Connectivity {
         ConnectMode mode; /* Proxy */
         StrList proxies;  /* empty: the TailscaleTailnet's */
         const Cidr *allowed;
         size_t n_allowed;
         RetryMode retry;
+        IngressWay ingress;
 } Connectivity;
 
 enum {

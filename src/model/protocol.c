@@ -3,7 +3,8 @@
 
 static const Str names[] = {
         [PROTOCOL_NONE] = STR_INIT(""),       [PROTOCOL_HTTP] = STR_INIT("HTTP"),
-        [PROTOCOL_HTTPS] = STR_INIT("HTTPS"), [PROTOCOL_GRPC] = STR_INIT("GRPC"),
+        [PROTOCOL_HTTPS] = STR_INIT("HTTPS"), [PROTOCOL_H2C] = STR_INIT("H2C"),
+        [PROTOCOL_GRPC] = STR_INIT("GRPC"),   [PROTOCOL_GRPCS] = STR_INIT("GRPCS"),
         [PROTOCOL_TCP] = STR_INIT("TCP"),     [PROTOCOL_TLS] = STR_INIT("TLS"),
         [PROTOCOL_UDP] = STR_INIT("UDP"),
 };
@@ -32,5 +33,11 @@ bool protocol_parse(Str s, Protocol *ret)
 
 bool protocol_is_http_like(Protocol p)
 {
-        return p == PROTOCOL_HTTP || p == PROTOCOL_HTTPS || p == PROTOCOL_GRPC;
+        return p == PROTOCOL_HTTP || p == PROTOCOL_HTTPS || p == PROTOCOL_H2C ||
+               protocol_is_grpc(p);
+}
+
+bool protocol_is_grpc(Protocol p)
+{
+        return p == PROTOCOL_GRPC || p == PROTOCOL_GRPCS;
 }

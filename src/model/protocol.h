@@ -8,7 +8,9 @@ typedef enum Protocol {
         PROTOCOL_NONE,
         PROTOCOL_HTTP,
         PROTOCOL_HTTPS,
-        PROTOCOL_GRPC,
+        PROTOCOL_H2C,   /* HTTP/2 without TLS */
+        PROTOCOL_GRPC,  /* the same, with the manners of gRPC */
+        PROTOCOL_GRPCS, /* on TLS */
         PROTOCOL_TCP,
         PROTOCOL_TLS,
         PROTOCOL_UDP,
@@ -20,5 +22,7 @@ Str protocol_name(Protocol p);
 Protocol protocol_of_port(uint16_t port);
 /* Exact upper-case names; false for anything else. */
 bool protocol_parse(Str s, Protocol *ret);
-/* HTTP, HTTPS or GRPC: can have a host and a path. */
+/* HTTP, HTTPS, H2C, GRPC or GRPCS: can have a host and a path. */
 bool protocol_is_http_like(Protocol p);
+/* GRPC or GRPCS. */
+bool protocol_is_grpc(Protocol p);

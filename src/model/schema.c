@@ -39,6 +39,8 @@ static bool counted_same(const Field *f, const void *a, const void *b)
 
         if (n != count(b, f->n_offset))
                 return false;
+        if (f->type == FIELD_INTS)
+                return n == 0 || memcmp(x, y, n * sizeof(uint16_t)) == 0;
         return f->type == FIELD_CIDRS ? cidrs_same(x, y, n) : structs_same(f->schema, x, y, n);
 }
 
@@ -58,12 +60,12 @@ static bool field_same(const Field *f, const void *a, const void *b)
                 return memcmp(x, y, f->size) == 0;
         case FIELD_PORTS:
                 return port_spec_same(x, y);
+        case FIELD_INTS:
         case FIELD_CIDRS:
         case FIELD_LIST:
                 return counted_same(f, a, b);
         case FIELD_OBJECT:
                 return schema_same(f->schema, x, y);
-        case FIELD_INTS:
         case FIELD_MAP:
         case FIELD_AMOUNTS:
         case FIELD_TIME:

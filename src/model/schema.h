@@ -18,7 +18,7 @@ typedef enum FieldType {
         FIELD_ENUM,    /* an enum; one of `names` */
         FIELD_SPAN,    /* Span; "30s" */
         FIELD_STRS,    /* StrList */
-        FIELD_INTS,    /* numbers; never kept */
+        FIELD_INTS,    /* const uint16_t *, with a count */
         FIELD_CIDRS,   /* const Cidr *, with a count */
         FIELD_PORTS,   /* PortSpec: a port, or a string of ports */
         FIELD_OBJECT,  /* a struct within the struct, by `schema` */
@@ -61,7 +61,7 @@ typedef struct Field {
         bool has_here;   /* `here_offset` is meant */
         bool is_private; /* its value is not repeated in a fault */
         size_t offset, size;
-        size_t n_offset;      /* of the size_t count of FIELD_LIST and FIELD_CIDRS */
+        size_t n_offset;      /* of the size_t count of FIELD_LIST, FIELD_CIDRS and FIELD_INTS */
         size_t here_offset;   /* of a bool: the FIELD_OBJECT is in the manifest */
         int64_t min, max;     /* FIELD_INT, FIELD_INTS: values; FIELD_SPAN: ms, 0: no maximum */
         size_t max_items;     /* of lists and maps; 0: ITEMS_MAX */

@@ -222,6 +222,34 @@ static bool is_dns_name(Str s)
         return check_dns_name(s, ignored);
 }
 
+bool check_service_pattern(Str value, char expected[EXPECTED_MAX])
+{
+        static const Str hole = STR_INIT("{service}");
+        Str s = value;
+        bool good = value.n > 0 && value.n <= DNS_MAX && s.p[0] != '-';
+
+        while (good && s.n > 0) {
+                bool is_hole = str_starts(s, hole);
+
+                good = is_hole || is_lower_or_digit(s.p[0]) || s.p[0] == '-';
+                s = str_sub(s, is_hole ? hole.n : 1, s.n);
+        }
+        return good || say(expected, "the name of a Service, in which {service} may stand");
+}
+
+bool check_token(Str value, char expected[EXPECTED_MAX])
+{
+        bool good = value.n > 0 && value.n <= DNS_MAX;
+
+        for (size_t i = 0; good && i < value.n; i++) {
+                char c = value.p[i];
+
+                good = is_letter_or_digit(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+        }
+        return good ||
+               say(expected, "a name of letters, digits and dashes, at most %d bytes", DNS_MAX);
+}
+
 bool value_host_port(Str value, Str *ret_host, uint16_t *ret_port)
 {
         Str host, rest = value;

@@ -40,6 +40,10 @@ bool check_path(Str value, char expected[EXPECTED_MAX]);
 bool check_env(Str value, char expected[EXPECTED_MAX]);
 /* A host with {service} and other placeholders in it. */
 bool check_host_pattern(Str value, char expected[EXPECTED_MAX]);
+/* The name of a Service of Kubernetes, in which {service} may stand. */
+bool check_service_pattern(Str value, char expected[EXPECTED_MAX]);
+/* The name of a header or cookie: a token of RFC 9110 5.6.2. */
+bool check_token(Str value, char expected[EXPECTED_MAX]);
 /* Empty, or begins with a slash; placeholders. */
 bool check_path_prefix(Str value, char expected[EXPECTED_MAX]);
 /* In Envoy's notation of domains: a host, `*`, `*.example.com`. */

@@ -207,5 +207,5 @@ Attached attach_choose(Arena *a, const World *w, const GatewaySpec *spec, const 
 bool attach_admits_kind(const EgListener *l, bool is_host, Protocol endpoint)
 {
         return (l->kinds & EG_ADMITS_HTTP_ROUTE) != 0 ||
-               (is_host && endpoint == PROTOCOL_GRPC && (l->kinds & EG_ADMITS_GRPC_ROUTE) != 0);
+               (is_host && protocol_is_grpc(endpoint) && (l->kinds & EG_ADMITS_GRPC_ROUTE) != 0);
 }

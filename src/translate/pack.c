@@ -218,6 +218,11 @@ static void write_load_assignment(PbWriter *w, const PackService *s)
         pb_end(w);
 }
 
+static bool speaks_http2(const PackService *s)
+{
+        return s->protocol == PROTOCOL_H2C || protocol_is_grpc(s->protocol);
+}
+
 static void write_health_check(PbWriter *w, const PackService *s)
 {
         pb_begin(w, PB_Cluster_health_checks);
@@ -233,7 +238,7 @@ static void write_health_check(PbWriter *w, const PackService *s)
         pb_varint(w, PB_Int64Range_start, 100);
         pb_varint(w, PB_Int64Range_end, 600);
         pb_end(w);
-        if (s->protocol == PROTOCOL_GRPC)
+        if (speaks_http2(s))
                 pb_enum(w, PB_HealthCheck_HttpHealthCheck_codec_client_type,
                         PB_CodecClientType_HTTP2);
         pb_end(w);
@@ -258,7 +263,7 @@ static void write_tls(PbWriter *w, PbMsg field, const PackService *s)
 
 static void write_transport(PbWriter *w, const PackService *s)
 {
-        bool tls = s->protocol == PROTOCOL_HTTPS;
+        bool tls = s->protocol == PROTOCOL_HTTPS || s->protocol == PROTOCOL_GRPCS;
         if (s->n_proxies == 0) {
                 if (tls)
                         write_tls(w, PB_Cluster_transport_socket, s);
@@ -310,7 +315,7 @@ static void write_cluster(PbWriter *w, const PackService *s)
         pb_end(w);
         pb_end(w);
         write_load_assignment(w, s);
-        if (s->protocol == PROTOCOL_GRPC)
+        if (speaks_http2(s))
                 write_http2(w);
         pb_end(w);
 }
@@ -344,7 +349,7 @@ static void write_action(PbWriter *w, const PackService *s, bool strip)
                 pb_str(w, PB_RouteAction_host_rewrite_literal, s->host);
         /* Envoy starts the route's timeout when the request has ended, which an upgraded one never
          * does; a gRPC stream ends when its caller's grpc-timeout says. */
-        bool grpc = s->protocol == PROTOCOL_GRPC;
+        bool grpc = protocol_is_grpc(s->protocol);
         write_seconds(w, PB_RouteAction_timeout, grpc ? 0 : REQUEST_TIMEOUT_S);
         write_retry(w, s);
         if (!grpc) {
