@@ -6,7 +6,9 @@
 
 For each field a number PBN_<Message>_<field> (for the reader's switch) and a token PB_<Message>_<field> whose C type
 is the field's kind (for the writer: a string written to a message field does not compile). A map is what it is on the
-wire: a repeated message with `key` and `value`. For each message PB_TYPE_<Message>, its type URL for an Any.
+wire: a repeated message with `key` and `value`. For each message PB_TYPE_<Message>, its type URL for an Any. Where a
+later file has a message of the same name, its tokens have the last part of its package before the version in front:
+udp_proxy_Route.
 
 It reads the proto3 that schema/ uses and stops at anything else: packages, messages, enums, fields, maps.
 """
@@ -120,10 +122,14 @@ def resolve(kinds, package, scope, word):
 
 def emit(found):
     kinds = {f"{package}.{name}": kind for package, name, kind, _ in found}
-    names = [name for _, name, _, _ in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise Fault(f"{name} is defined in two packages: tokens would collide")
+    c_names = {}
+    for package, name, _, _ in found:
+        c_name = name.replace(".", "_")
+        if c_name in c_names.values():
+            c_name = f"{package.split('.')[-2]}_{c_name}"
+        if c_name in c_names.values():
+            raise Fault(f"{name} is defined in packages that end alike: tokens would collide")
+        c_names[package, name] = c_name
     out = ["/* SPDX-License-Identifier: Apache-2.0 */", "#pragma once",
            "/* Made by tools/gen_tokens.py from schema/; not to be edited. */", "", '#include "proto/pb_wire.h"', ""]
 
@@ -132,7 +138,7 @@ def emit(found):
         out.append(f"#define PB_{c_name} (({kind}){{PBN_{c_name}}})")
 
     for package, name, kind, members in found:
-        c_name = name.replace(".", "_")
+        c_name = c_names[package, name]
         if kind == "enum":
             values = ", ".join(f"PB_{c_name}_{value} = {number}" for value, number in members)
             out.append(f"enum {{ {values} }};")
