@@ -46,8 +46,9 @@ static bool answer(const BenchWorld *b, Str request, Buf *out)
 {
         HookResult result;
         buf_reset(out);
-        return hook_answer(b->snapshot, HOOK_TRANSLATE, request, false, out, &result) ==
-               HOOK_ANSWERED;
+        HookVerdict v = hook_answer(b->snapshot, HOOK_TRANSLATE, request, false, out, &result);
+        hook_result_done(&result);
+        return v == HOOK_ANSWERED;
 }
 
 typedef struct Samples {

@@ -97,10 +97,10 @@ static HookFact *fact_of(Extension *x, ObjectKey eg_gateway)
 }
 
 /* What this answer is without, where the one before was not without the same. */
-static void log_gaps(Extension *x, const HookResult *r)
+static void log_gaps(Extension *x, const HookGateway *r)
 {
-        for (size_t i = 0; i < r->gaps.n && i < GAPS_LOGGED_MAX; i++) {
-                const AnswerGap *g = &r->gaps.at[i];
+        for (size_t i = 0; i < r->tally.gaps.n && i < GAPS_LOGGED_MAX; i++) {
+                const AnswerGap *g = &r->tally.gaps.at[i];
                 Buf text CLEANUP(buf_done);
                 buf_init(&text, GAP_TEXT_MAX);
                 gap_text(g, &text);
@@ -113,19 +113,26 @@ static void log_gaps(Extension *x, const HookResult *r)
         }
 }
 
-/* Only PostTranslateModify speaks for a Gateway as a whole. */
-static void record_translate(Extension *x, HookVerdict v, const HookResult *r, Str request,
-                             const Buf *answer, double seconds)
+/* One call of PostTranslateModify. */
+typedef struct Called {
+        HookVerdict verdict;
+        const HookResult *result;
+        size_t request_bytes, answer_bytes;
+        double seconds;
+} Called;
+
+static void record_gateway(Extension *x, const Called *c, const HookGateway *r)
 {
         HookFact *f = fact_of(x, r->eg_gateway);
         if (f == NULL)
                 return;
+        HookVerdict v = c->verdict;
         f->calls++;
         f->last = loop_wall(x->in.loop);
         f->at = loop_now(x->in.loop);
-        f->last_seconds = seconds;
-        f->request_bytes = request.n;
-        f->answer_bytes = answer->n;
+        f->last_seconds = c->seconds;
+        f->request_bytes = c->request_bytes;
+        f->answer_bytes = c->answer_bytes;
         f->attempt = r->attempt;
         copy_text(f->asked, sizeof f->asked, r->asked);
         copy_text(f->error, sizeof f->error, str_of(verdict_text(v)));
@@ -136,15 +143,22 @@ static void record_translate(Extension *x, HookVerdict v, const HookResult *r, S
         }
         copy_text(f->served, sizeof f->served, r->served);
         f->owes_attempt = r->asked.n > 0 && r->served.n > 0 && !str_eq(r->asked, r->served);
-        f->hosts = r->hosts;
-        f->paths = r->paths;
+        f->hosts = r->tally.hosts;
+        f->paths = r->tally.paths;
         const AnswerGaps *before = f->gaps;
-        f->gaps = answer_gaps_update(f->gaps, &r->gaps);
+        f->gaps = answer_gaps_update(f->gaps, &r->tally.gaps);
         if (f->gaps != before)
                 log_gaps(x, r);
 }
 
-static void log_translate(Extension *x, HookVerdict v, const HookResult *r, double seconds)
+/* Only PostTranslateModify speaks for Gateways as a whole: for each that it is about. */
+static void record_translate(Extension *x, const Called *c)
+{
+        for (size_t i = 0; i < c->result->n; i++)
+                record_gateway(x, c, &c->result->gateways[i]);
+}
+
+static void log_gateway(Extension *x, HookVerdict v, const HookGateway *r, double seconds)
 {
         char name[OBJECT_KEY_TEXT];
         Str gateway =
@@ -156,8 +170,24 @@ static void log_translate(Extension *x, HookVerdict v, const HookResult *r, doub
         }
         log_info(x->in.log, "hook answered", LOG_STR("gateway", gateway),
                  LOG_STR("asked", r->asked), LOG_STR("served", r->served),
-                 LOG_INT("hosts", r->hosts), LOG_INT("paths", r->paths),
-                 LOG_INT("left_out", r->gaps.total), LOG_INT("micros", (int64_t)(seconds * 1e6)));
+                 LOG_INT("hosts", r->tally.hosts), LOG_INT("paths", r->tally.paths),
+                 LOG_INT("left_out", r->tally.gaps.total),
+                 LOG_INT("micros", (int64_t)(seconds * 1e6)));
+}
+
+static void log_translate(Extension *x, const Called *c)
+{
+        for (size_t i = 0; i < c->result->n; i++)
+                log_gateway(x, c->verdict, &c->result->gateways[i], c->seconds);
+}
+
+static bool is_unchanged(const HookResult *r)
+{
+        for (size_t i = 0; i < r->n; i++) {
+                if (r->gateways[i].served.n > 0)
+                        return false;
+        }
+        return true;
 }
 
 static void count(HookCounters *n, HookMethod m, HookVerdict v, const HookResult *r, double seconds)
@@ -166,7 +196,7 @@ static void count(HookCounters *n, HookMethod m, HookVerdict v, const HookResult
         metric_observe(&n->seconds, seconds);
         switch (v) {
         case HOOK_ANSWERED:
-                n->unchanged += r->served.n == 0;
+                n->unchanged += is_unchanged(r);
                 break;
         case HOOK_UNAVAILABLE:
                 n->unavailable++;
@@ -206,14 +236,17 @@ static bool serve(Extension *x, GrpcCall *call, HookMethod m, bool may_wait)
         HookVerdict v = hook_answer(x->snapshot, m, request, may_wait, &answer, &r);
         double seconds = span_seconds(mono_since(x->in.clock->mono(x->in.clock->ctx), from));
         if (v == HOOK_WAIT) {
+                hook_result_done(&r);
                 buf_done(&answer);
                 return false;
         }
         count(&x->in.facts->counters, m, v, &r, seconds);
         if (m == HOOK_TRANSLATE) {
-                record_translate(x, v, &r, request, &answer, seconds);
-                log_translate(x, v, &r, seconds);
+                Called c = {v, &r, request.n, answer.n, seconds};
+                record_translate(x, &c);
+                log_translate(x, &c);
         }
+        hook_result_done(&r);
         finish(call, v, &answer);
         buf_done(&answer);
         if (m == HOOK_TRANSLATE && x->in.on_facts != NULL)
@@ -241,10 +274,13 @@ static void on_parked_cancelled(GrpcCall *call)
         Buf none;
         buf_init(&none, HOOK_ANSWER_MAX);
         HookVerdict v = hook_answer(NULL, m, grpc_call_message(call), false, &none, &r);
-        record_translate(x, v, &r, grpc_call_message(call), &none, 0);
-        log_warn(x->in.log, "hook given up while it waited",
-                 LOG_STR("namespace", r.eg_gateway.namespace), LOG_STR("name", r.eg_gateway.name),
-                 LOG_STR("asked", r.asked));
+        record_translate(x, &(Called){v, &r, grpc_call_message(call).n, none.n, 0});
+        for (size_t i = 0; i < r.n; i++)
+                log_warn(x->in.log, "hook given up while it waited",
+                         LOG_STR("namespace", r.gateways[i].eg_gateway.namespace),
+                         LOG_STR("name", r.gateways[i].eg_gateway.name),
+                         LOG_STR("asked", r.gateways[i].asked));
+        hook_result_done(&r);
         buf_done(&none);
         if (x->in.on_facts != NULL)
                 x->in.on_facts(x->in.owner);

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/answer_gap.h"
 
+enum {
+        STRINGS = 7 /* of a gap */
+};
+
 /* The strings of a gap, in one place: copied, compared. */
-static size_t strings_of(const AnswerGap *g, Str ret[6])
+static size_t strings_of(const AnswerGap *g, Str ret[STRINGS])
 {
-        const Str all[] = {g->listener, g->namespace, g->host, g->path, g->cluster, g->where};
+        const Str all[STRINGS] = {g->listener, g->namespace, g->host, g->path,
+                                  g->cluster,  g->winner,    g->where};
 
         memcpy(ret, all, sizeof(all));
         return LENGTH_OF(all);
@@ -12,7 +17,7 @@ static size_t strings_of(const AnswerGap *g, Str ret[6])
 
 static bool is_same_gap(const AnswerGap *a, const AnswerGap *b)
 {
-        Str x[6], y[6];
+        Str x[STRINGS], y[STRINGS];
         size_t n = strings_of(a, x);
 
         strings_of(b, y);
@@ -47,7 +52,7 @@ static AnswerGaps *copy(const GapNotes *notes)
         AnswerGaps *gaps;
         AnswerGap *at;
         size_t room = (notes->n + 1) * sizeof(*at);
-        Str s[6];
+        Str s[STRINGS];
 
         for (size_t i = 0; i < notes->n; i++)
                 for (size_t j = strings_of(&notes->at[i], s); j-- > 0;)
@@ -63,6 +68,7 @@ static AnswerGaps *copy(const GapNotes *notes)
                 at[i].host = leaf_str(&gaps->leaf, from->host);
                 at[i].path = leaf_str(&gaps->leaf, from->path);
                 at[i].cluster = leaf_str(&gaps->leaf, from->cluster);
+                at[i].winner = leaf_str(&gaps->leaf, from->winner);
                 at[i].where = leaf_str(&gaps->leaf, from->where);
         }
         gaps->at = at;
@@ -130,6 +136,7 @@ Str gap_reason_name(GapReason reason)
                 [GAP_GENERATED_HOST] = STR_INIT("GeneratedHost"),
                 [GAP_TOO_MANY] = STR_INIT("TooManyRoutes"),
                 [GAP_NO_ROUTES] = STR_INIT("NoRouteConfiguration"),
+                [GAP_OTHER_GATEWAY] = STR_INIT("MergedGateway"),
         };
 
         return names[reason];
@@ -149,6 +156,21 @@ static void auth_text(const AnswerGap *g, Buf *out)
                            STR_FMT(g->where),
                            g->catch_all ? "sectionName must name the listener"
                                         : "pathHosts must name it exactly");
+}
+
+/* "tailscale/<direction>/<namespace>/<name>/<tailnet>/<service>/…" */
+static void winner_text(const AnswerGap *g, Buf *out)
+{
+        Str rest = g->winner, part[6] = {0};
+
+        for (size_t i = 0; i < LENGTH_OF(part); i++)
+                IGNORE(str_cut(&rest, '/', &part[i]), "what is not there is empty");
+        buf_printf(
+                out,
+                "TailscaleGateway %.*s/%.*s, tailnet %.*s, service %.*s has host %.*s on another "
+                "Gateway, which Envoy Gateway merges with this one",
+                STR_FMT(part[2]), STR_FMT(part[3]), STR_FMT(part[4]), STR_FMT(part[5]),
+                STR_FMT(g->host));
 }
 
 void gap_text(const AnswerGap *g, Buf *out)
@@ -191,6 +213,9 @@ void gap_text(const AnswerGap *g, Buf *out)
                            "the RouteConfiguration of listener %.*s did not come: is "
                            "translation.route.includeAll set?",
                            STR_FMT(g->listener));
+                return;
+        case GAP_OTHER_GATEWAY:
+                winner_text(g, out);
                 return;
         case GAP_REASONS:
                 return;

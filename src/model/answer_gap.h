@@ -19,6 +19,7 @@ typedef enum GapReason {
         GAP_GENERATED_HOST,
         GAP_TOO_MANY,
         GAP_NO_ROUTES,
+        GAP_OTHER_GATEWAY, /* one that is merged with this one into the same Envoy */
         GAP_REASONS
 } GapReason;
 
@@ -39,6 +40,7 @@ typedef struct AnswerGap {
         Str host;      /* as in RouteReport: of paths their path host */
         Str path;
         Str cluster;
+        Str winner; /* cluster that has it instead, where that is one of ours; empty: not told */
         Str where;  /* paths: a domain of the virtual host that is without them; empty: none has */
         uint64_t n; /* how many hosts or paths */
 } AnswerGap;

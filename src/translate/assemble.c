@@ -79,7 +79,10 @@ static PackPlace place_of(const Work *w, const Claim *c, uint32_t rank)
                            .listener = c->listener->name,
                            .rank = rank,
                            .named = c->by->attached.named,
-                           .override = c->by->entry->egress.override_hosts};
+                           .override = c->by->entry->egress.override_hosts,
+                           .standing = {.oldest = c->is_path ? c->by->oldest : c->oldest,
+                                        .created = c->by->spec->meta.created,
+                                        .priority = c->by->spec->priority}};
 }
 
 static void too_large(Claim *c)

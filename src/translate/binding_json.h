@@ -8,8 +8,8 @@
 #include "model/object.h"
 
 enum {
-        BINDING_JSON_MAX = 256 << 10,  /* one object with its status; ours are below 2 KiB */
-        BINDING_JSON_OBJECTS_MAX = 64, /* looked at in one call */
+        BINDING_JSON_MAX = 256 << 10,    /* one object with its status; ours are below 2 KiB */
+        BINDING_JSON_OBJECTS_MAX = 1024, /* looked at in one call, those of other kinds too */
 };
 
 typedef struct BindingJson {

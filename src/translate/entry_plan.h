@@ -22,8 +22,9 @@ typedef struct ServicePort {
 typedef struct EntryPlan {
         const GatewaySpec *spec;
         const TailnetEntry *entry;
-        size_t index;          /* in spec->tailnets */
-        uint32_t rank;         /* among the entries of the Gateway, by who wins: set by snapshot */
+        size_t index;  /* in spec->tailnets */
+        uint32_t rank; /* among the entries of the Gateway, by who wins: set by snapshot */
+        Wall oldest;   /* age of the oldest of its namespace that refers to it: set by snapshot */
         const EntryView *view; /* NULL: nothing is known of it yet */
         Attached attached;
         const ProxyAddr *proxies; /* each once; at most PROXIES_MAX */

@@ -47,14 +47,14 @@ static Request request(const char *routes, const char *const *domains, size_t n)
 }
 
 /* Is that among the reasons of what was left out? */
-static bool says(const HookResult *r, const char *part)
+static bool says(const HookGateway *r, const char *part)
 {
         bool found = false;
-        for (size_t i = 0; i < r->gaps.n; i++) {
+        for (size_t i = 0; i < r->tally.gaps.n; i++) {
                 Buf b;
                 buf_init(&b, 1024);
-                buf_add_str(&b, gap_reason_name(r->gaps.at[i].reason));
-                gap_text(&r->gaps.at[i], &b);
+                buf_add_str(&b, gap_reason_name(r->tally.gaps.at[i].reason));
+                gap_text(&r->tally.gaps.at[i], &b);
                 found = found || str_find_str(buf_str(&b), str_of(part)) >= 0;
                 buf_done(&b);
         }
@@ -74,9 +74,9 @@ static void a_host_is_appended_with_its_cluster(void **state)
                 Request r = request(names[i], NULL, 0);
                 Answer a = answer_of(f.snapshot, &r);
                 assert_int_equal(a.verdict, HOOK_ANSWERED);
-                assert_int_equal(a.result.hosts, 1);
+                assert_int_equal(a.result.tally.hosts, 1);
                 assert_int_equal(a.result.clusters, 1);
-                assert_int_equal(a.result.gaps.total, 0);
+                assert_int_equal(a.result.tally.gaps.total, 0);
                 assert_int_equal(a.result.attempt, 7);
                 check_str(a.result.eg_gateway.name, "gw");
                 check_str(a.result.served, snapshot_revision(f.snapshot, gw));
@@ -128,7 +128,7 @@ static void what_is_not_ours_comes_back_as_it_was(void **state)
         assert_true(str_eq(pb_get(out, PBN_PostTranslateModifyResponse_routes),
                            pb_get(in, PBN_PostTranslateModifyRequest_routes)));
         /* The listener's RouteConfiguration is not there: it is said. */
-        assert_int_equal(a.result.gaps.total, 1);
+        assert_int_equal(a.result.tally.gaps.total, 1);
         assert_true(says(&a.result, "includeAll"));
         answer_done(&a);
         request_done(&r);
@@ -144,7 +144,7 @@ static void the_gateway_by_binding_metadata_or_name(void **state)
         request_routes_begin(&r, "demo/gw/http");
         request_routes_end(&r);
         Answer a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.hosts, 1); /* by name */
+        assert_int_equal(a.result.tally.hosts, 1); /* by name */
         answer_done(&a);
         request_done(&r);
 
@@ -153,7 +153,7 @@ static void the_gateway_by_binding_metadata_or_name(void **state)
         request_vhost(&r, "x.y", "demo", false);
         request_routes_end(&r);
         a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.hosts, 1); /* by metadata */
+        assert_int_equal(a.result.tally.hosts, 1); /* by metadata */
         check_str(a.result.asked, "");
         answer_done(&a);
         request_done(&r);
@@ -163,7 +163,7 @@ static void the_gateway_by_binding_metadata_or_name(void **state)
         request_routes_end(&r);
         a = answer_of(f.snapshot, &r);
         assert_int_equal(a.verdict, HOOK_ANSWERED); /* nobody refers to it */
-        assert_int_equal(a.result.hosts, 0);
+        assert_int_equal(a.result.tally.hosts, 0);
         check_str(a.result.served, "");
         check_str(a.result.eg_gateway.name, "other");
         answer_done(&a);
@@ -186,7 +186,7 @@ static void the_gateway_by_binding_metadata_or_name(void **state)
                 NULL);
         a = answer_of(f.snapshot, &r);
         assert_int_equal(a.verdict, HOOK_ANSWERED); /* it has one: the call is about another */
-        assert_int_equal(a.result.hosts, 0);
+        assert_int_equal(a.result.tally.hosts, 0);
         answer_done(&a);
         request_done(&r);
         request_open(&r);
@@ -218,7 +218,7 @@ static void the_revision_that_is_asked_for(void **state)
         Answer a = answer_of(f.snapshot, &r);
         check_str(a.result.asked, first);
         check_str(a.result.served, first);
-        assert_int_equal(a.result.paths, 0);
+        assert_int_equal(a.result.tally.paths, 0);
         answer_done(&a);
         request_done(&r);
 
@@ -234,7 +234,7 @@ static void the_revision_that_is_asked_for(void **state)
         a = answer_bytes(f.snapshot, HOOK_TRANSLATE, buf_str(&r.bytes), false);
         assert_int_equal(a.verdict, HOOK_ANSWERED);
         check_str(a.result.served, snapshot_revision(f.snapshot, gw));
-        assert_int_equal(a.result.paths, 1);
+        assert_int_equal(a.result.tally.paths, 1);
         answer_done(&a);
         fixture_done(&f);
 
@@ -283,8 +283,8 @@ static void a_domain_that_is_there_is_left_alone(void **state)
         Fixture f = fixture_open(WORLD(HOSTS), NULL);
         Request r = REQUEST("API.ts.local", "b.c");
         Answer a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.hosts, 0);
-        assert_int_equal(a.result.gaps.total, 1);
+        assert_int_equal(a.result.tally.hosts, 0);
+        assert_int_equal(a.result.tally.gaps.total, 1);
         assert_true(str_eq(pb_get(buf_str(&a.bytes), PBN_PostTranslateModifyResponse_routes),
                            pb_get(buf_str(&r.bytes), PBN_PostTranslateModifyRequest_routes)));
         answer_done(&a);
@@ -294,7 +294,7 @@ static void a_domain_that_is_there_is_left_alone(void **state)
         f = fixture_open(WORLD(HOSTS ", overrideHosts: true"), NULL);
         r = REQUEST("api.ts.local");
         a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.hosts, 1);
+        assert_int_equal(a.result.tally.hosts, 1);
         Str vhost = {0};
         assert_int_equal(answer_vhost(&a, "api.ts.local", &vhost), 1);
         assert_int_equal(count_fields(vhost, PBN_VirtualHost_routes), 2);
@@ -308,8 +308,8 @@ static void a_domain_that_is_there_is_left_alone(void **state)
         request_vhost(&r, "api.ts.local", "other", false);
         request_routes_end(&r);
         a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.hosts, 0);
-        assert_int_equal(a.result.gaps.total, 1);
+        assert_int_equal(a.result.tally.hosts, 0);
+        assert_int_equal(a.result.tally.gaps.total, 1);
         answer_done(&a);
         request_done(&r);
         fixture_done(&f);
@@ -325,7 +325,7 @@ static void what_did_not_come_is_counted_once(void **state)
         request_binding(&r, BINDING(""));
         Answer a = answer_of(f.snapshot, &r);
         assert_int_equal(a.verdict, HOOK_ANSWERED);
-        assert_int_equal(a.result.gaps.total, 2); /* a host and a path */
+        assert_int_equal(a.result.tally.gaps.total, 2); /* a host and a path */
         assert_true(says(&a.result, "includeAll"));
         answer_done(&a);
         request_done(&r);
@@ -340,8 +340,8 @@ static void what_did_not_come_is_counted_once(void **state)
                 NULL);
         r = REQUEST("api.ts.local");
         a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.hosts, 0);
-        assert_int_equal(a.result.gaps.total, 2);
+        assert_int_equal(a.result.tally.hosts, 0);
+        assert_int_equal(a.result.tally.gaps.total, 2);
         answer_done(&a);
         request_done(&r);
         fixture_done(&f);
@@ -361,8 +361,8 @@ static void check_two_domains(const char *manifests)
         pb_end(&r.w);
         request_routes_end(&r);
         Answer a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.hosts, 0);
-        assert_int_equal(a.result.gaps.total, 2);
+        assert_int_equal(a.result.tally.hosts, 0);
+        assert_int_equal(a.result.tally.gaps.total, 2);
         assert_true(str_eq(pb_get(buf_str(&a.bytes), PBN_PostTranslateModifyResponse_routes),
                            pb_get(buf_str(&r.bytes), PBN_PostTranslateModifyRequest_routes)));
         answer_done(&a);
@@ -390,7 +390,7 @@ static void paths_go_to_the_catch_all(void **state)
                 NULL);
         Request r = REQUEST("b.c", "*");
         Answer a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.paths, 2);
+        assert_int_equal(a.result.tally.paths, 2);
         Str vhost = {0};
         assert_int_equal(answer_vhost(&a, "*", &vhost), 1);
         check_str(pb_get(vhost, PBN_VirtualHost_name), "*");
@@ -413,7 +413,7 @@ static void paths_go_to_the_catch_all(void **state)
         /* Where there is none it is added. */
         r = REQUEST("b.c");
         a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.paths, 2);
+        assert_int_equal(a.result.tally.paths, 2);
         assert_int_equal(answer_vhost(&a, "*", &vhost), 1);
         check_str(pb_get(vhost, PBN_VirtualHost_name), "tailscale/egress/demo/gw/*");
         assert_int_equal(count_fields(vhost, PBN_VirtualHost_routes), 4);
@@ -423,9 +423,9 @@ static void paths_go_to_the_catch_all(void **state)
 }
 
 /* The gap of the row of paths in these hosts. */
-static const AnswerGap *find_gap(const Fixture *f, const HookResult *r, const char *path_host)
+static const AnswerGap *find_gap(const Fixture *f, const HookGateway *r, const char *path_host)
 {
-        AnswerGaps gaps = {.at = r->gaps.at, .n = r->gaps.n};
+        AnswerGaps gaps = {.at = r->tally.gaps.at, .n = r->tally.gaps.n};
         const AnswerGap *found = NULL;
         TABLE_FOREACH (RouteReport, row, f->report->routes) {
                 if (row->path.n > 0 && str_eq(row->host, str_of(path_host)))
@@ -434,7 +434,8 @@ static const AnswerGap *find_gap(const Fixture *f, const HookResult *r, const ch
         return found;
 }
 
-static void check_covered(const Fixture *f, const HookResult *r, const char *path_host, bool partly)
+static void check_covered(const Fixture *f, const HookGateway *r, const char *path_host,
+                          bool partly)
 {
         const AnswerGap *gap = find_gap(f, r, path_host);
         assert_non_null(gap);
@@ -459,9 +460,9 @@ static void paths_go_to_the_hosts_that_are_named(void **state)
                 assert_int_equal(answer_vhost(&a, want[i].domain, &vhost), 1);
                 assert_int_equal(count_fields(vhost, PBN_VirtualHost_routes), want[i].routes);
         }
-        assert_int_equal(a.result.paths, 2);
-        assert_int_equal(a.result.gaps.total, 2);
-        const AnswerGap *auth = &a.result.gaps.at[0], *absent = &a.result.gaps.at[1];
+        assert_int_equal(a.result.tally.paths, 2);
+        assert_int_equal(a.result.tally.gaps.total, 2);
+        const AnswerGap *auth = &a.result.tally.gaps.at[0], *absent = &a.result.tally.gaps.at[1];
         assert_int_equal(auth->reason, GAP_AUTH);
         check_str(auth->host, "*.b");
         check_str(auth->where, "auth.b");
@@ -479,7 +480,7 @@ static void paths_go_to_the_hosts_that_are_named(void **state)
         f = fixture_open(WORLD(PATHS ", pathHosts: [\"*.local\"]"), NULL);
         r = REQUEST("x.local");
         a = answer_of(f.snapshot, &r);
-        assert_int_equal(a.result.paths, 1);
+        assert_int_equal(a.result.tally.paths, 1);
         Str vhost = {0};
         assert_int_equal(answer_vhost(&a, "api.ts.local", &vhost), 1);
         assert_int_equal(count_fields(vhost, PBN_VirtualHost_routes), 1);
@@ -495,25 +496,25 @@ static void authentication_is_not_undone(void **state)
         Request all = REQUEST("!a.b", "!*"), some = REQUEST("!a.b", "c.d"),
                 catch_all = REQUEST("a.b", "!*");
         Answer a = answer_of(f.snapshot, &all);
-        assert_int_equal(a.result.hosts + a.result.paths, 0);
-        assert_int_equal(a.result.gaps.total, 2);
+        assert_int_equal(a.result.tally.hosts + a.result.tally.paths, 0);
+        assert_int_equal(a.result.tally.gaps.total, 2);
         assert_true(says(&a.result, "AuthNotInherited"));
         answer_done(&a);
         a = answer_of(f.snapshot, &some);
-        assert_int_equal(a.result.hosts, 1);
-        assert_int_equal(a.result.paths, 1);
+        assert_int_equal(a.result.tally.hosts, 1);
+        assert_int_equal(a.result.tally.paths, 1);
         answer_done(&a);
         a = answer_of(f.snapshot, &catch_all);
-        assert_int_equal(a.result.hosts, 1);
-        assert_int_equal(a.result.paths, 0);
+        assert_int_equal(a.result.tally.hosts, 1);
+        assert_int_equal(a.result.tally.paths, 0);
         answer_done(&a);
         fixture_done(&f);
         /* The user's word: sectionName. */
         f = fixture_open(WORLD(PATHS ", sectionName: http"), NULL);
         a = answer_of(f.snapshot, &all);
-        assert_int_equal(a.result.hosts, 1);
-        assert_int_equal(a.result.paths, 1);
-        assert_int_equal(a.result.gaps.total, 0);
+        assert_int_equal(a.result.tally.hosts, 1);
+        assert_int_equal(a.result.tally.paths, 1);
+        assert_int_equal(a.result.tally.gaps.total, 0);
         answer_done(&a);
         fixture_done(&f);
         request_done(&all);
@@ -541,9 +542,9 @@ static void what_an_earlier_hook_put_in_is_replaced(void **state)
         Answer once = answer_of(f.snapshot, &r);
         Request second = again(&once);
         Answer twice = answer_of(f.snapshot, &second);
-        assert_int_equal(twice.result.hosts, 1);
-        assert_int_equal(twice.result.paths, 1);
-        assert_int_equal(twice.result.gaps.total, 0);
+        assert_int_equal(twice.result.tally.hosts, 1);
+        assert_int_equal(twice.result.tally.paths, 1);
+        assert_int_equal(twice.result.tally.gaps.total, 0);
         assert_true(str_eq(buf_str(&once.bytes), buf_str(&twice.bytes)));
         answer_done(&twice);
         fixture_done(&f);
@@ -571,8 +572,8 @@ static void a_cluster_name_that_is_taken(void **state)
         pb_end(&r.w);
         Answer a = answer_of(f.snapshot, &r);
         assert_int_equal(a.result.clusters, 0);
-        assert_int_equal(a.result.hosts + a.result.paths, 0);
-        assert_true(a.result.gaps.total > 0);
+        assert_int_equal(a.result.tally.hosts + a.result.tally.paths, 0);
+        assert_true(a.result.tally.gaps.total > 0);
         assert_int_equal(count_fields(buf_str(&a.bytes), PBN_PostTranslateModifyResponse_clusters),
                          1);
         answer_done(&a);
@@ -657,6 +658,7 @@ static void an_answer_above_its_cap(void **state)
         assert_int_equal(
                 hook_answer(f.snapshot, HOOK_TRANSLATE, buf_str(&r.bytes), false, &small, &result),
                 HOOK_TOO_LARGE);
+        hook_result_done(&result);
         buf_done(&small);
         request_done(&r);
         fixture_done(&f);

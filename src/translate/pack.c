@@ -406,6 +406,22 @@ void pack_catch_all(Str eg_namespace, Str eg_gateway, Str domain, Buf *out)
         pb_writer_done(&w);
 }
 
+static bool same_standing(const PackStanding *a, const PackStanding *b)
+{
+        return a->oldest.ms == b->oldest.ms && a->created.ms == b->created.ms &&
+               a->priority == b->priority;
+}
+
+/* Clusters have none, nor has anything without Kubernetes and priorities. */
+static void add_standing(Digester *d, const PackStanding *s)
+{
+        if (same_standing(s, &(PackStanding){0}))
+                return;
+        digester_add_u64(d, (uint64_t)s->oldest.ms);
+        digester_add_u64(d, (uint64_t)s->created.ms);
+        digester_add_u64(d, (uint64_t)(int64_t)s->priority);
+}
+
 static Digest digest_pack(const Pack *p)
 {
         Digester *d = digester_new();
@@ -416,6 +432,7 @@ static Digest digest_pack(const Pack *p)
         digester_add(d, p->bytes);
         digester_add_u64(d, p->rank);
         digester_add_u64(d, (uint64_t)p->named << 1 | (uint64_t)p->override);
+        add_standing(d, &p->standing);
         return digester_finish(d);
 }
 
@@ -429,14 +446,15 @@ static bool is_same(const Pack *a, const Pack *b)
         return str_eq(a->bytes, b->bytes) && str_eq(a->name, b->name) &&
                str_eq(a->cluster, b->cluster) && str_eq(a->namespace, b->namespace) &&
                str_eq(a->listener, b->listener) && a->rank == b->rank && a->named == b->named &&
-               a->override == b->override;
+               a->override == b->override && same_standing(&a->standing, &b->standing);
 }
 
 bool pack_is_at(const Pack *p, Str cluster, const PackPlace *place)
 {
         return str_eq(p->cluster, cluster) && str_eq(p->name, place->name) &&
                str_eq(p->listener, place->listener) && p->rank == place->rank &&
-               p->named == place->named && p->override == place->override;
+               p->named == place->named && p->override == place->override &&
+               same_standing(&p->standing, &place->standing);
 }
 
 bool pack_is_made_of(const Pack *cluster, const PackService *s)
@@ -488,6 +506,7 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
         p->rank = like->rank;
         p->named = like->named;
         p->override = like->override;
+        p->standing = like->standing;
         p->routes_at = like->routes_at;
         p->routes_n = like->routes_n;
         if (n_from > 0) {
@@ -523,6 +542,7 @@ static Pack place(const PackService *s, const PackPlace *p)
                       .rank = p->rank,
                       .named = p->named,
                       .override = p->override,
+                      .standing = p->standing,
                       .only_digest = s->only_digest};
 }
 

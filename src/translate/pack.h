@@ -24,6 +24,14 @@ enum {
 /* Names of clusters and routes begin with this. */
 #define PACK_PREFIX "tailscale/"
 
+/* What decides who has a host or path that others want, too. */
+typedef struct PackStanding {
+        Wall oldest;  /* age of the oldest of its namespace that asks for it; of a path: that refers
+                         to the Gateway. 0: not known */
+        Wall created; /* age of its TailscaleGateway; 0: not known */
+        int32_t priority;
+} PackStanding;
+
 typedef struct Pack {
         Leaf leaf;
         Digest digest;    /* of all below */
@@ -39,6 +47,7 @@ typedef struct Pack {
         uint32_t rank;    /* of a path: who wins where two meet in one host; lower first */
         bool named;       /* the user named the listener: a host without EG's policies is meant */
         bool override;    /* overrideHosts */
+        PackStanding standing; /* of a host or path, beside those of other Gateways */
         /* Of a cluster: what it was made of, so that the next Snapshot need not make it again. */
         Digest config;
         const Endpoint **from; /* each with one reference */
@@ -87,6 +96,7 @@ typedef struct PackPlace {
         Str listener;
         uint32_t rank;
         bool named, override;
+        PackStanding standing;
 } PackPlace;
 
 /* Is it of that cluster and place? */

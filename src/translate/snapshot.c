@@ -134,6 +134,7 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
                 for (size_t j = 0; j < refs[i].spec->n_tailnets; j++) {
                         plans[n_plans] = entry_plan_make(&a, proxies, refs[i].spec, j, gateway);
                         plans[n_plans].rank = (uint32_t)n_plans;
+                        plans[n_plans].oldest = refs[i].oldest;
                         for (size_t k = 0; k < plans[n_plans].n_services; k++)
                                 plans[n_plans].services[k].pack.only_digest = s->only_digests;
                         n_plans++;

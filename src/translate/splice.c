@@ -43,19 +43,27 @@ typedef enum Auth {
 
 typedef struct Splice {
         Arena *arena;
-        Str body; /* of the RouteConfiguration */
-        ObjectKey gateway;
-        const Target *target; /* may be NULL */
-        StrList taken;        /* names of clusters */
-        Note *first, **last;  /* in the order of the bytes */
-        Note **owners;        /* of each of target->hosts: the virtual host that has its domain */
-        Auth *auth;           /* of each of target->listeners */
-        Note **catch_alls;    /* of each of target->groups: the virtual host that is it */
-        size_t *named;        /* of each: virtual hosts of its listener that it names */
-        size_t *placed;       /* of each: virtual hosts that took its paths */
-        size_t paths;         /* put in so far */
-        SpliceResult *result;
+        Str body;            /* of the RouteConfiguration */
+        Joined join;         /* what is put in */
+        StrList taken;       /* names of clusters */
+        Note *first, **last; /* in the order of the bytes */
+        Note **owners;       /* of each of join.hosts: the virtual host that has its domain */
+        Auth **auth;         /* of each part, and there of each of target->listeners */
+        Note **catch_alls;   /* of each of join.groups: the virtual host that is it */
+        size_t *named;       /* of each: virtual hosts of its listener that it names */
+        size_t *placed;      /* of each: virtual hosts that took its paths */
+        size_t paths;        /* put in so far */
 } Splice;
+
+static const PathGroup *group_at(const Splice *s, size_t i)
+{
+        return s->join.groups[i].group;
+}
+
+static const JoinPart *part_of_group(const Splice *s, size_t i)
+{
+        return &s->join.parts[s->join.groups[i].part];
+}
 
 /* -- What a virtual host is ------------------------------------------------------------------ */
 
@@ -85,14 +93,25 @@ static bool is_of_namespace(Str vhost, Str namespace)
         return true;
 }
 
-/* Does the virtual host stand for that listener? One whose listener is not known might. */
-static bool is_on_listener(const Splice *s, Str vhost, Str listener)
+/* Is it a Gateway's own? Where Gateways are merged others have some beside it. One that does not
+ * tell might be. */
+static bool is_of_gateway(Str vhost, ObjectKey gateway)
 {
         EgResource made_by;
-        if (s->target->listeners.n < 2 ||
-            !xds_view_resource(vhost, PBN_VirtualHost_metadata, &made_by) || made_by.section.n == 0)
+        return !xds_view_resource(vhost, PBN_VirtualHost_metadata, &made_by) ||
+               object_key_eq((ObjectKey){made_by.namespace, made_by.name}, gateway);
+}
+
+/* Does the virtual host stand for that listener? One whose listener is not known might. */
+static bool is_on_listener(const JoinPart *part, Str vhost, Str listener)
+{
+        EgResource made_by;
+        if (!xds_view_resource(vhost, PBN_VirtualHost_metadata, &made_by))
                 return true;
-        return str_eq(made_by.section, listener);
+        if (!object_key_eq((ObjectKey){made_by.namespace, made_by.name}, part->gateway))
+                return false;
+        return part->target->listeners.n < 2 || made_by.section.n == 0 ||
+               str_eq(made_by.section, listener);
 }
 
 /* Counts Envoy Gateway's routes; false at the first without authentication. */
@@ -111,25 +130,27 @@ static bool count_auth(Str vhost, size_t *n)
 }
 
 /* Do all of Envoy Gateway's routes of the listener (at least one) carry authentication? */
-static bool is_all_auth(Splice *s, Str listener)
+static bool is_all_auth(const Splice *s, const JoinPart *part, Str listener)
 {
+        const StrList all_listeners = part->target->listeners;
         size_t i = 0;
-        while (i < s->target->listeners.n && !str_eq(s->target->listeners.at[i], listener))
+        while (i < all_listeners.n && !str_eq(all_listeners.at[i], listener))
                 i++;
-        if (i == s->target->listeners.n)
+        if (i == all_listeners.n)
                 return false;
-        if (s->auth[i] != AUTH_UNKNOWN)
-                return s->auth[i] == AUTH_ALL;
+        Auth *known = &s->auth[part - s->join.parts][i];
+        if (*known != AUTH_UNKNOWN)
+                return *known == AUTH_ALL;
         size_t n = 0;
         bool all = true;
         PbReader r = pb_reader(s->body);
         for (Str vhost; all && pb_next_len(&r, PBN_RouteConfiguration_virtual_hosts, &vhost);) {
                 if (!xds_view_is_ours(vhost, PBN_VirtualHost_metadata) &&
-                    is_on_listener(s, vhost, listener))
+                    is_on_listener(part, vhost, listener))
                         all = count_auth(vhost, &n);
         }
-        s->auth[i] = all && n > 0 ? AUTH_ALL : AUTH_NOT_ALL;
-        return s->auth[i] == AUTH_ALL;
+        *known = all && n > 0 ? AUTH_ALL : AUTH_NOT_ALL;
+        return *known == AUTH_ALL;
 }
 
 /* -- First pass: notes ----------------------------------------------------------------------- */
@@ -162,15 +183,10 @@ typedef struct Meaning {
 
 static Meaning meaning(const Splice *s, Str domain)
 {
-        Meaning m = {.host = SIZE_MAX};
         char room[HOSTNAME_MAX];
-        if (s->target == NULL)
-                return m;
-        const Pack **slot = map_get(&s->target->by_domain, fold(domain, room));
-        if (slot != NULL)
-                m.host = (size_t)(slot - s->target->hosts);
-        for (size_t i = 0; i < s->target->n_groups && !m.paths; i++)
-                m.paths = group_names(&s->target->groups[i], domain);
+        Meaning m = {.host = joined_find(&s->join, fold(domain, room))};
+        for (size_t i = 0; i < s->join.n_groups && !m.paths; i++)
+                m.paths = group_names(group_at(s, i), domain);
         return m;
 }
 
@@ -256,47 +272,47 @@ static bool has_one_domain(Str vhost)
         return n == 1;
 }
 
-static void miss_host(Splice *s, const Pack *host, GapReason reason)
+static bool miss_host(const JoinPart *part, const Pack *host, GapReason reason)
 {
-        gap_notes_add(&s->result->gaps, &(AnswerGap){.reason = reason,
-                                                     .listener = host->listener,
-                                                     .namespace = host->namespace,
-                                                     .host = host->name,
-                                                     .cluster = host->cluster,
-                                                     .n = 1});
+        gap_notes_add(&part->tally->gaps, &(AnswerGap){.reason = reason,
+                                                       .listener = host->listener,
+                                                       .namespace = host->namespace,
+                                                       .host = host->name,
+                                                       .cluster = host->cluster,
+                                                       .n = 1});
+        return false;
 }
 
 /* Paths of a group that are not put into the virtual host with the domain `where` (empty: into
  * none). */
-static void miss_group(Splice *s, const PathGroup *g, GapReason reason, Str where)
+static bool miss_group(const Splice *s, size_t group, GapReason reason, Str where)
 {
-        gap_notes_add(&s->result->gaps, &(AnswerGap){.reason = reason,
-                                                     .paths = true,
-                                                     .catch_all = g->catch_all,
-                                                     .listener = g->listener,
-                                                     .namespace = g->namespace,
-                                                     .host = g->domain,
-                                                     .where = where,
-                                                     .n = g->n});
+        const PathGroup *g = group_at(s, group);
+        gap_notes_add(&part_of_group(s, group)->tally->gaps, &(AnswerGap){.reason = reason,
+                                                                          .paths = true,
+                                                                          .catch_all = g->catch_all,
+                                                                          .listener = g->listener,
+                                                                          .namespace = g->namespace,
+                                                                          .host = g->domain,
+                                                                          .where = where,
+                                                                          .n = g->n});
+        return false;
 }
 
 /* May this host of ours be in the answer? `owner`: who has its domain, or NULL. */
-static bool admit_host(Splice *s, const Pack *host, const Note *owner)
+static bool admit_host(const Splice *s, size_t i, const Note *owner)
 {
-        if (strlist_has(s->taken, host->cluster)) {
-                miss_host(s, host, GAP_CLUSTER_TAKEN);
-                return false;
-        }
+        const Pack *host = s->join.hosts[i];
+        const JoinPart *part = joined_part(&s->join, i);
+        if (strlist_has(s->taken, host->cluster))
+                return miss_host(part, host, GAP_CLUSTER_TAKEN);
         if (owner != NULL &&
             (owner->overridden || !host->override || !has_one_domain(owner->body) ||
-             !is_of_namespace(owner->body, host->namespace))) {
-                miss_host(s, host, GAP_HOST_TAKEN);
-                return false;
-        }
-        if (!host->named && is_all_auth(s, host->listener)) {
-                miss_host(s, host, GAP_AUTH);
-                return false;
-        }
+             !is_of_gateway(owner->body, part->gateway) ||
+             !is_of_namespace(owner->body, host->namespace)))
+                return miss_host(part, host, GAP_HOST_TAKEN);
+        if (!host->named && is_all_auth(s, part, host->listener))
+                return miss_host(part, host, GAP_AUTH);
         return true;
 }
 
@@ -312,70 +328,80 @@ static Str named_domain(const PathGroup *g, Str vhost)
 }
 
 /* May the group's paths be put into this virtual host, which it names by `where`? */
-static bool admit_group(Splice *s, const PathGroup *g, const Note *note, Str where)
+static bool admit_group(const Splice *s, size_t i, const Note *note, Str where)
 {
+        const PathGroup *g = group_at(s, i);
+        const JoinPart *part = part_of_group(s, i);
         bool exact = !g->catch_all && !str_starts(g->domain, STR("*"));
-        if (note->overridden) {
-                miss_group(s, g, GAP_GENERATED_HOST, where);
-                return false;
-        }
-        if (!g->catch_all && !is_of_namespace(note->body, g->namespace)) {
-                miss_group(s, g, GAP_OTHER_NAMESPACE, where);
-                return false;
-        }
-        if (g->catch_all ? !g->named && (has_auth(note->body) || is_all_auth(s, g->listener))
-                         : !exact && has_auth(note->body)) {
-                miss_group(s, g, GAP_AUTH, where);
-                return false;
-        }
+        if (note->overridden)
+                return miss_group(s, i, GAP_GENERATED_HOST, where);
+        if (!g->catch_all && !is_of_namespace(note->body, g->namespace))
+                return miss_group(s, i, GAP_OTHER_NAMESPACE, where);
+        if (g->catch_all ? !g->named && (has_auth(note->body) || is_all_auth(s, part, g->listener))
+                         : !exact && has_auth(note->body))
+                return miss_group(s, i, GAP_AUTH, where);
         return true;
 }
 
+/* A path on its way into a host, and whose it is. */
+typedef struct Candidate {
+        const Pack *pack;
+        const JoinPart *part;
+} Candidate;
+
 static int on_path_order(const void *a, const void *b)
 {
-        const Pack *x = *(const Pack *const *)a, *y = *(const Pack *const *)b;
-        if (x->name.n != y->name.n)
-                return x->name.n > y->name.n ? -1 : 1;
-        int c = str_cmp(x->name, y->name);
-        return c != 0 ? c : x->rank < y->rank ? -1 : x->rank > y->rank;
+        const Candidate *x = a, *y = b;
+        if (x->pack->name.n != y->pack->name.n)
+                return x->pack->name.n > y->pack->name.n ? -1 : 1;
+        int c = str_cmp(x->pack->name, y->pack->name);
+        if (c == 0 && x->part != y->part)
+                c = joined_order(x->pack, y->pack);
+        if (c == 0)
+                c = x->pack->rank < y->pack->rank ? -1 : x->pack->rank > y->pack->rank;
+        return c != 0 ? c : x->part < y->part ? -1 : x->part > y->part;
 }
 
 /* Paths of several groups in one host: longest first, and of one path the first by rank. */
-static size_t merge(Splice *s, const Pack **at, size_t n, Str where)
+static size_t merge(Candidate *at, size_t n, Str where)
 {
-        qsort(at, n, sizeof(*at), on_path_order);
+        if (n > 1)
+                qsort(at, n, sizeof(*at), on_path_order);
         size_t kept = 0;
         for (size_t i = 0; i < n; i++) {
-                if (kept == 0 || !str_eq(at[kept - 1]->name, at[i]->name))
+                if (kept == 0 || !str_eq(at[kept - 1].pack->name, at[i].pack->name))
                         at[kept++] = at[i];
                 else
-                        gap_notes_add(&s->result->gaps, &(AnswerGap){.reason = GAP_PATH_TAKEN,
-                                                                     .paths = true,
-                                                                     .partly = true,
-                                                                     .path = at[i]->name,
-                                                                     .cluster = at[i]->cluster,
-                                                                     .where = where,
-                                                                     .n = 1});
+                        gap_notes_add(&at[i].part->tally->gaps,
+                                      &(AnswerGap){.reason = GAP_PATH_TAKEN,
+                                                   .paths = true,
+                                                   .partly = true,
+                                                   .path = at[i].pack->name,
+                                                   .cluster = at[i].pack->cluster,
+                                                   .where = where,
+                                                   .n = 1});
         }
         return kept;
 }
 
 /* The group's paths, but for those of clusters whose name somebody else has. */
-static size_t take_paths(Splice *s, const PathGroup *g, const Pack **at)
+static size_t take_paths(const Splice *s, size_t i, Candidate *at)
 {
+        const PathGroup *g = group_at(s, i);
+        const JoinPart *part = part_of_group(s, i);
         size_t n = 0;
         for (size_t j = 0; j < g->n; j++) {
                 if (!strlist_has(s->taken, g->paths[j]->cluster)) {
-                        at[n++] = g->paths[j];
+                        at[n++] = (Candidate){g->paths[j], part};
                         continue;
                 }
-                gap_notes_add(&s->result->gaps, &(AnswerGap){.reason = GAP_CLUSTER_TAKEN,
-                                                             .paths = true,
-                                                             .catch_all = g->catch_all,
-                                                             .listener = g->listener,
-                                                             .host = g->domain,
-                                                             .cluster = g->paths[j]->cluster,
-                                                             .n = 1});
+                gap_notes_add(&part->tally->gaps, &(AnswerGap){.reason = GAP_CLUSTER_TAKEN,
+                                                               .paths = true,
+                                                               .catch_all = g->catch_all,
+                                                               .listener = g->listener,
+                                                               .host = g->domain,
+                                                               .cluster = g->paths[j]->cluster,
+                                                               .n = 1});
         }
         return n;
 }
@@ -385,27 +411,32 @@ static size_t take_paths(Splice *s, const PathGroup *g, const Pack **at)
 static bool gather(Splice *s, const bool *admitted, Str where, const Pack ***ret, size_t *ret_n)
 {
         size_t n = 0, groups = 0;
-        for (size_t i = 0; i < s->target->n_groups; i++) {
-                n += admitted[i] ? s->target->groups[i].n : 0;
+        for (size_t i = 0; i < s->join.n_groups; i++) {
+                n += admitted[i] ? group_at(s, i)->n : 0;
                 groups += admitted[i];
         }
-        const Pack **at = arena_try(s->arena, n * sizeof(const Pack *));
-        if (at == NULL)
+        Candidate *at = arena_try(s->arena, n * sizeof(*at));
+        const Pack **packs = arena_try(s->arena, n * sizeof(const Pack *));
+        if (at == NULL || packs == NULL)
                 return false;
         n = 0;
-        for (size_t i = 0; i < s->target->n_groups; i++)
-                n += admitted[i] ? take_paths(s, &s->target->groups[i], at + n) : 0;
-        n = groups > 1 ? merge(s, at, n, where) : n;
+        for (size_t i = 0; i < s->join.n_groups; i++)
+                n += admitted[i] ? take_paths(s, i, at + n) : 0;
+        n = groups > 1 ? merge(at, n, where) : n;
         bool fits = s->paths + n <= SPLICE_PATHS_MAX;
-        for (size_t i = 0; i < s->target->n_groups; i++) {
+        for (size_t i = 0; i < s->join.n_groups; i++) {
                 if (admitted[i] && fits)
                         s->placed[i]++;
                 else if (admitted[i])
-                        miss_group(s, &s->target->groups[i], GAP_TOO_MANY, where);
+                        miss_group(s, i, GAP_TOO_MANY, where);
         }
         n = fits ? n : 0;
+        for (size_t i = 0; i < n; i++) {
+                packs[i] = at[i].pack;
+                at[i].part->tally->paths++;
+        }
         s->paths += n;
-        *ret = at;
+        *ret = packs;
         *ret_n = n;
         return true;
 }
@@ -415,34 +446,28 @@ static bool put_paths(Splice *s, Note *note, bool *admitted)
 {
         bool any = false;
         Str first = {0};
-        for (size_t i = 0; i < s->target->n_groups; i++) {
-                const PathGroup *g = &s->target->groups[i];
+        for (size_t i = 0; i < s->join.n_groups; i++) {
+                const PathGroup *g = group_at(s, i);
                 Str where = named_domain(g, note->body);
                 admitted[i] = false;
                 if (where.n == 0)
                         continue;
                 if (g->catch_all && s->catch_alls[i] == NULL)
                         s->catch_alls[i] = note;
-                if (!is_on_listener(s, note->body, g->listener))
+                if (!is_on_listener(part_of_group(s, i), note->body, g->listener))
                         continue;
                 s->named[i]++;
-                admitted[i] = admit_group(s, g, note, where);
+                admitted[i] = admit_group(s, i, note, where);
                 any = any || admitted[i];
                 first = first.n > 0 ? first : where;
         }
-        if (!any)
-                return true;
-        if (!gather(s, admitted, first, &note->in, &note->n_in))
-                return false;
-        s->result->paths += note->n_in;
-        return true;
+        return !any || gather(s, admitted, first, &note->in, &note->n_in);
 }
 
 static bool names_catch_all(const Splice *s, const Note *note)
 {
-        for (size_t i = 0; i < s->target->n_groups; i++) {
-                if (s->target->groups[i].catch_all &&
-                    named_domain(&s->target->groups[i], note->body).n > 0)
+        for (size_t i = 0; i < s->join.n_groups; i++) {
+                if (group_at(s, i)->catch_all && named_domain(group_at(s, i), note->body).n > 0)
                         return true;
         }
         return false;
@@ -598,18 +623,17 @@ static SpliceVerdict write_routes(Splice *s, const Additions *add, uint32_t fiel
 static size_t put_hosts(Splice *s, const Pack **ret)
 {
         size_t n = 0;
-        for (size_t i = 0; i < s->target->n_hosts; i++) {
-                const Pack *host = s->target->hosts[i];
+        for (size_t i = 0; i < s->join.n_hosts; i++) {
                 Note *owner = s->owners[i];
-                if (!admit_host(s, host, owner))
+                if (!admit_host(s, i, owner))
                         continue;
-                s->result->hosts++;
+                joined_part(&s->join, i)->tally->hosts++;
                 if (owner == NULL) {
-                        ret[n++] = host;
+                        ret[n++] = s->join.hosts[i];
                         continue;
                 }
                 owner->overridden = true;
-                owner->in = &s->target->hosts[i];
+                owner->in = &s->join.hosts[i];
                 owner->n_in = 1;
         }
         return n;
@@ -618,35 +642,32 @@ static size_t put_hosts(Splice *s, const Pack **ret)
 /* The catch-all host of group `i` and of others with the same domain, where there is none. */
 static bool add_catch_all(Splice *s, size_t i, bool *admitted, Added *ret)
 {
-        const PathGroup *g = &s->target->groups[i];
-        bool any = false, generated = map_get(&s->target->by_domain, g->domain) != NULL;
-        for (size_t j = 0; j < s->target->n_groups; j++) {
-                const PathGroup *h = &s->target->groups[j];
-                admitted[j] = h->catch_all && str_eq(h->domain, g->domain);
-                if (admitted[j] && !h->named && is_all_auth(s, h->listener)) {
-                        miss_group(s, h, GAP_AUTH, (Str){0});
-                        admitted[j] = false;
-                }
-                if (admitted[j] && generated) {
-                        miss_group(s, h, GAP_GENERATED_HOST, (Str){0});
-                        admitted[j] = false;
-                }
+        const Str domain = group_at(s, i)->domain;
+        const ObjectKey gateway = part_of_group(s, i)->gateway;
+        bool any = false, generated = joined_find(&s->join, domain) != SIZE_MAX;
+        for (size_t j = 0; j < s->join.n_groups; j++) {
+                const PathGroup *h = group_at(s, j);
+                admitted[j] = h->catch_all && str_eq(h->domain, domain);
+                if (admitted[j] && !h->named && is_all_auth(s, part_of_group(s, j), h->listener))
+                        admitted[j] = miss_group(s, j, GAP_AUTH, (Str){0});
+                if (admitted[j] && generated)
+                        admitted[j] = miss_group(s, j, GAP_GENERATED_HOST, (Str){0});
                 any = any || admitted[j];
         }
         if (!any)
                 return true;
-        if (!gather(s, admitted, g->domain, &ret->in, &ret->n_in))
+        if (!gather(s, admitted, domain, &ret->in, &ret->n_in))
                 return false;
         if (ret->n_in > 0)
-                pack_catch_all(s->gateway.namespace, s->gateway.name, g->domain, &ret->head);
-        s->result->paths += ret->n_in;
+                pack_catch_all(gateway.namespace, gateway.name, domain, &ret->head);
         return true;
 }
 
-static bool is_first_of_domain(const Target *t, size_t i)
+static bool is_first_of_domain(const Splice *s, size_t i)
 {
         for (size_t j = 0; j < i; j++) {
-                if (t->groups[j].catch_all && str_eq(t->groups[j].domain, t->groups[i].domain))
+                if (group_at(s, j)->catch_all &&
+                    str_eq(group_at(s, j)->domain, group_at(s, i)->domain))
                         return false;
         }
         return true;
@@ -654,9 +675,9 @@ static bool is_first_of_domain(const Target *t, size_t i)
 
 static bool add_catch_alls(Splice *s, bool *admitted, Added *added, size_t *n_added)
 {
-        for (size_t i = 0; i < s->target->n_groups; i++) {
-                if (!s->target->groups[i].catch_all || s->catch_alls[i] != NULL ||
-                    !is_first_of_domain(s->target, i))
+        for (size_t i = 0; i < s->join.n_groups; i++) {
+                if (!group_at(s, i)->catch_all || s->catch_alls[i] != NULL ||
+                    !is_first_of_domain(s, i))
                         continue;
                 Added *at = &added[*n_added];
                 buf_init(&at->head, PACK_BYTES_MAX);
@@ -667,37 +688,47 @@ static bool add_catch_alls(Splice *s, bool *admitted, Added *added, size_t *n_ad
         return true;
 }
 
-/* Groups that no virtual host was there for; and of those that were left out of some, which are in
- * others. `from`: the first gap of this RouteConfiguration. */
-static void settle_gaps(Splice *s, size_t from)
+/* Of what was left out of some hosts, and is in others: gaps of the part from number `from` on. */
+static void settle_partly(const JoinPart *part, const PathGroup *g, size_t from)
 {
-        GapNotes *gaps = &s->result->gaps;
-        for (size_t i = 0; i < s->target->n_groups; i++) {
-                const PathGroup *g = &s->target->groups[i];
-                if (!g->catch_all && s->named[i] == 0)
-                        miss_group(s, g,
-                                   map_get(&s->target->by_domain, g->domain) != NULL
-                                           ? GAP_GENERATED_HOST
-                                           : GAP_NO_PATH_HOST,
-                                   (Str){0});
-                for (size_t j = from; s->placed[i] > 0 && j < gaps->n; j++) {
-                        AnswerGap *gap = &gaps->at[j];
-                        if (gap->paths && gap->cluster.n == 0 && str_eq(gap->host, g->domain) &&
-                            str_eq(gap->listener, g->listener) &&
-                            str_eq(gap->namespace, g->namespace) && gap->catch_all == g->catch_all)
-                                gap->partly = true;
-                }
+        GapNotes *gaps = &part->tally->gaps;
+        for (size_t j = from; j < gaps->n; j++) {
+                AnswerGap *gap = &gaps->at[j];
+                if (gap->paths && gap->cluster.n == 0 && str_eq(gap->host, g->domain) &&
+                    str_eq(gap->listener, g->listener) && str_eq(gap->namespace, g->namespace) &&
+                    gap->catch_all == g->catch_all)
+                        gap->partly = true;
         }
 }
 
-static SpliceVerdict splice_target(Splice *s, uint32_t field, Buf *answer)
+/* Groups that no virtual host was there for, or only another Gateway's; and of those that were left
+ * out of some, which are in others. `from`: of each part the first gap of this RouteConfiguration.
+ */
+static void settle_gaps(Splice *s, const size_t *from)
 {
-        size_t n_groups = s->target->n_groups;
+        for (size_t i = 0; i < s->join.n_groups; i++) {
+                const PathGroup *g = group_at(s, i);
+                if (!g->catch_all && s->named[i] == 0)
+                        miss_group(s, i,
+                                   joined_find(&s->join, g->domain) != SIZE_MAX ? GAP_GENERATED_HOST
+                                                                                : GAP_NO_PATH_HOST,
+                                   (Str){0});
+                if (g->catch_all && s->catch_alls[i] != NULL && s->named[i] == 0)
+                        miss_group(s, i, GAP_HOST_TAKEN, (Str){0});
+                if (s->placed[i] > 0)
+                        settle_partly(part_of_group(s, i), g, from[s->join.groups[i].part]);
+        }
+}
+
+static SpliceVerdict splice_parts(Splice *s, uint32_t field, Buf *answer)
+{
+        size_t n_groups = s->join.n_groups;
         bool *admitted = arena_new_array(s->arena, n_groups, sizeof(bool));
-        Additions add = {
-                .hosts = arena_new_array(s->arena, s->target->n_hosts, sizeof(const Pack *)),
-                .added = arena_new_array(s->arena, n_groups, sizeof(Added))};
-        size_t from = s->result->gaps.n;
+        size_t *from = arena_new_array(s->arena, s->join.n_parts, sizeof(size_t));
+        Additions add = {.hosts = arena_new_array(s->arena, s->join.n_hosts, sizeof(const Pack *)),
+                         .added = arena_new_array(s->arena, n_groups, sizeof(Added))};
+        for (size_t i = 0; i < s->join.n_parts; i++)
+                from[i] = s->join.parts[i].tally->gaps.n;
         add.n_hosts = put_hosts(s, add.hosts);
         SpliceVerdict v = SPLICE_TOO_LARGE;
         if (put_all_paths(s, admitted) && add_catch_alls(s, admitted, add.added, &add.n_added)) {
@@ -709,23 +740,20 @@ static SpliceVerdict splice_target(Splice *s, uint32_t field, Buf *answer)
         return v;
 }
 
+/* To be ended by joined_done(&s->join). */
 static void init(Splice *s, const SpliceJob *job, Str body)
 {
-        const Target *t = job->target;
-        *s = (Splice){.arena = job->arena,
-                      .body = body,
-                      .gateway = job->gateway,
-                      .target = t,
-                      .taken = job->taken,
-                      .result = job->result};
+        *s = (Splice){.arena = job->arena, .body = body, .taken = job->taken};
         s->last = &s->first;
-        if (t == NULL)
-                return;
-        s->owners = arena_new_array(s->arena, t->n_hosts, sizeof(Note *));
-        s->auth = arena_new_array(s->arena, t->listeners.n, sizeof(Auth));
-        s->catch_alls = arena_new_array(s->arena, t->n_groups, sizeof(Note *));
-        s->named = arena_new_array(s->arena, t->n_groups, sizeof(size_t));
-        s->placed = arena_new_array(s->arena, t->n_groups, sizeof(size_t));
+        joined_init(&s->join, job->arena, job->parts, job->n_parts);
+        s->owners = arena_new_array(s->arena, s->join.n_hosts, sizeof(Note *));
+        s->auth = arena_new_array(s->arena, s->join.n_parts, sizeof(Auth *));
+        for (size_t i = 0; i < s->join.n_parts; i++)
+                s->auth[i] =
+                        arena_new_array(s->arena, job->parts[i].target->listeners.n, sizeof(Auth));
+        s->catch_alls = arena_new_array(s->arena, s->join.n_groups, sizeof(Note *));
+        s->named = arena_new_array(s->arena, s->join.n_groups, sizeof(size_t));
+        s->placed = arena_new_array(s->arena, s->join.n_groups, sizeof(size_t));
 }
 
 SpliceVerdict splice_routes(const SpliceJob *job, Str body)
@@ -733,10 +761,12 @@ SpliceVerdict splice_routes(const SpliceJob *job, Str body)
         Splice s;
         init(&s, job, body);
         SpliceVerdict v = note_all(&s);
-        if (v != SPLICE_DONE)
-                return v;
-        return job->target != NULL ? splice_target(&s, job->field, job->answer)
-                                   : write_routes(&s, &(Additions){0}, job->field, job->answer);
+        if (v == SPLICE_DONE && job->n_parts > 0)
+                v = splice_parts(&s, job->field, job->answer);
+        else if (v == SPLICE_DONE)
+                v = write_routes(&s, &(Additions){0}, job->field, job->answer);
+        joined_done(&s.join);
+        return v;
 }
 
 SpliceVerdict splice_vhost(const SpliceJob *job, Str body)
@@ -749,8 +779,8 @@ SpliceVerdict splice_vhost(const SpliceJob *job, Str body)
         Splice s;
         init(&s, job, buf_str(&whole));
         SpliceVerdict v = whole.failed ? SPLICE_TOO_LARGE : note_all(&s);
-        bool *admitted = arena_new_array(job->arena, job->target->n_groups, sizeof(bool));
-        for (size_t i = 0; i < job->target->n_hosts && v == SPLICE_DONE; i++) {
+        bool *admitted = arena_new_array(job->arena, s.join.n_groups, sizeof(bool));
+        for (size_t i = 0; i < s.join.n_hosts && v == SPLICE_DONE; i++) {
                 /* A generated host takes no paths, and PostTranslate alone decides on hosts. */
                 if (s.owners[i] != NULL)
                         s.owners[i]->overridden = true;
@@ -762,6 +792,7 @@ SpliceVerdict splice_vhost(const SpliceJob *job, Str body)
                 put_vhost(s.first != NULL ? s.first : &plain, job->field, job->answer);
                 v = job->answer->failed ? SPLICE_TOO_LARGE : SPLICE_DONE;
         }
+        joined_done(&s.join);
         buf_done(&whole);
         return v;
 }

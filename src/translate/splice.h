@@ -8,8 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "model/answer_gap.h"
-#include "translate/contribution.h"
+#include "translate/joined.h"
 
 enum {
         /* Path routes put into one RouteConfiguration: hosts x services. 20,000 are some 12 MB. */
@@ -24,23 +23,17 @@ typedef enum SpliceVerdict {
         SPLICE_TOO_LARGE, /* above a cap */
 } SpliceVerdict;
 
-typedef struct SpliceResult {
-        uint64_t hosts, paths; /* put in */
-        GapNotes gaps;         /* left out; borrowed from the Target and the request */
-} SpliceResult;
-
 typedef struct SpliceJob {
         Arena *arena;
-        ObjectKey gateway;
-        const Target *target; /* of splice_routes NULL: nothing is put in */
+        const JoinPart *parts; /* what goes there, as joined_init has it; none: nothing is put in */
+        size_t n_parts;
         StrList taken;  /* names of clusters that somebody else has: their routes are left out */
         uint32_t field; /* of the answer */
         Buf *answer;
-        SpliceResult *result; /* is added to */
 } SpliceJob;
 
 /* Appends the RouteConfiguration to the answer as its field `field`. */
 SpliceVerdict splice_routes(const SpliceJob *job, Str body);
 /* Puts the paths that the host's own domains and routes admit in front of one VirtualHost, which is
- * appended to the answer as its field `field`. `target` is not NULL. */
+ * appended to the answer as its field `field`. There is one part. */
 SpliceVerdict splice_vhost(const SpliceJob *job, Str body);

@@ -114,7 +114,8 @@ static inline void request_done(Request *r)
 
 typedef struct Answer {
         Buf bytes;
-        HookResult result;
+        HookResult all;
+        HookGateway result; /* the first of them */
         HookVerdict verdict;
 } Answer;
 
@@ -122,7 +123,8 @@ static inline Answer answer_bytes(const Snapshot *s, HookMethod method, Str requ
 {
         Answer a;
         buf_init(&a.bytes, HOOK_ANSWER_MAX);
-        a.verdict = hook_answer(s, method, request, may_wait, &a.bytes, &a.result);
+        a.verdict = hook_answer(s, method, request, may_wait, &a.bytes, &a.all);
+        a.result = a.all.n > 0 ? a.all.gateways[0] : (HookGateway){0};
         return a;
 }
 
@@ -133,6 +135,7 @@ static inline Answer answer_of(const Snapshot *s, const Request *r)
 
 static inline void answer_done(Answer *a)
 {
+        hook_result_done(&a->all);
         buf_done(&a->bytes);
 }
 

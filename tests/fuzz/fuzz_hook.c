@@ -193,8 +193,13 @@ static void check_clusters(Str answer, uint64_t want)
 static void check_translate(Str request, Str answer, const HookResult *result)
 {
         /* A Gateway that is not ours gets back what it sent, also what looks like ours. */
-        if (result->hosts + result->clusters > 0)
-                check_clusters(answer, result->clusters);
+        uint64_t hosts = 0, clusters = 0;
+        for (size_t i = 0; i < result->n; i++) {
+                hosts += result->gateways[i].tally.hosts;
+                clusters += result->gateways[i].clusters;
+        }
+        if (hosts + clusters > 0)
+                check_clusters(answer, clusters);
         for (uint32_t kind = 1; kind <= PBN_PostTranslateModifyResponse_routes; kind++) {
                 Buf in, out;
                 buf_init(&in, HOOK_ANSWER_MAX);
@@ -233,6 +238,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         demand(f.number == 1);
                 demand(!r.bad);
         }
+        hook_result_done(&result);
         buf_done(&answer);
         return 0;
 }

@@ -62,16 +62,24 @@ static void print_gap(const AnswerGap *g)
         buf_done(&text);
 }
 
-static void print_result(HookVerdict v, const HookResult *r)
+static void print_gateway(HookVerdict v, const HookGateway *r)
 {
         printf("%s gateway=%.*s/%.*s asked=%.*s attempt=%llu served=%.*s hosts=%llu paths=%llu "
                "clusters=%llu left_out=%llu\n",
                verdicts[v], STR_FMT(r->eg_gateway.namespace), STR_FMT(r->eg_gateway.name),
                STR_FMT(r->asked), (unsigned long long)r->attempt, STR_FMT(r->served),
-               (unsigned long long)r->hosts, (unsigned long long)r->paths,
-               (unsigned long long)r->clusters, (unsigned long long)r->gaps.total);
-        for (size_t i = 0; i < r->gaps.n; i++)
-                print_gap(&r->gaps.at[i]);
+               (unsigned long long)r->tally.hosts, (unsigned long long)r->tally.paths,
+               (unsigned long long)r->clusters, (unsigned long long)r->tally.gaps.total);
+        for (size_t i = 0; i < r->tally.gaps.n; i++)
+                print_gap(&r->tally.gaps.at[i]);
+}
+
+static void print_result(HookVerdict v, const HookResult *r)
+{
+        for (size_t i = 0; i < r->n; i++)
+                print_gateway(v, &r->gateways[i]);
+        if (r->n == 0)
+                print_gateway(v, &(HookGateway){0});
 }
 
 static int answer(const Snapshot *s, HookMethod method, const char *request,
@@ -86,6 +94,7 @@ static int answer(const Snapshot *s, HookMethod method, const char *request,
         if (good) {
                 v = hook_answer(s, method, buf_str(&in), false, &out, &r);
                 print_result(v, &r);
+                hook_result_done(&r);
                 good = v == HOOK_ANSWERED && write_all(answer_path, buf_str(&out));
         }
         buf_done(&in);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Joined: what several Gateways add to one RouteConfiguration, as if one did. Envoy Gateway puts
+ * all Gateways of a class whose EnvoyProxy says mergeGateways into one Envoy, where HTTP listeners
+ * of one port share a RouteConfiguration; without that there is one part.
+ */
+
+#include "base/arena.h"
+#include "model/answer_gap.h"
+#include "translate/contribution.h"
+
+/* What became of one Gateway's. */
+typedef struct JoinTally {
+        uint64_t hosts, paths; /* put in */
+        GapNotes gaps;         /* left out; borrowed from the Target and the request */
+} JoinTally;
+
+typedef struct JoinPart {
+        ObjectKey gateway;
+        const Target *target; /* not NULL */
+        JoinTally *tally;     /* is added to */
+} JoinPart;
+
+typedef struct JoinedGroup {
+        const PathGroup *group;
+        size_t part;
+} JoinedGroup;
+
+typedef struct Joined {
+        const JoinPart *parts; /* borrowed */
+        size_t n_parts;
+        const Pack **hosts; /* each name once; borrowed */
+        size_t n_hosts;
+        const uint32_t *part_of; /* each host's part; NULL: all are the first one's */
+        const Map *by_domain;    /* host to its place in `hosts`; NULL: there is none */
+        JoinedGroup *groups;     /* in the order of parts */
+        size_t n_groups;
+        Map own;
+} Joined;
+
+/* `parts` in an order of their own that every process has (that of Gateways). A host that several
+ * of them have is the one's that comes first by joined_order; the others are told. To be ended by
+ * joined_done before what `parts` and `arena` hold goes; not moved in between. */
+void joined_init(Joined *j, Arena *arena, const JoinPart *parts, size_t n);
+void joined_done(Joined *j);
+const JoinPart *joined_part(const Joined *j, size_t host);
+/* Who comes first, of hosts or paths of different Gateways that want the same: as claims.c has it,
+ * of several namespaces that of the oldest claimant, within one by priority, age and name of the
+ * TailscaleGateway; last by cluster. */
+int joined_order(const Pack *a, const Pack *b);
+/* The index of the host of that name (in lower case); SIZE_MAX: none. */
+size_t joined_find(const Joined *j, Str name);
