@@ -66,7 +66,12 @@ static void sort_known(Find *f)
 static void find_bindings(Find *f, Arena *arena, size_t room)
 {
         BindingJson *at = arena_new_array(arena, HOOK_GATEWAYS_MAX, sizeof(*at));
-        size_t n = binding_json_read(f->call->context, at, HOOK_GATEWAYS_MAX);
+        size_t n = 0;
+        PbReader r = pb_reader(f->call->request);
+        /* A context that comes twice is one whose lists are joined. */
+        for (Str context;
+             pb_next_len(&r, PBN_PostTranslateModifyRequest_post_translate_context, &context);)
+                n += binding_json_read(context, at + n, HOOK_GATEWAYS_MAX - n);
         f->at = arena_new_array(arena, n + room, sizeof(*f->at));
         for (size_t i = 0; i < n; i++)
                 f->at[f->n++] = (Known){.binding = at[i], .bound = true, .order = i};

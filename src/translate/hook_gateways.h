@@ -10,7 +10,7 @@
 
 typedef struct HookCall {
         const Snapshot *snapshot; /* NULL: an incomplete World */
-        Str request, context;
+        Str request;
         StrList routes; /* names of the RouteConfigurations that came */
         bool may_wait;
 } HookCall;
