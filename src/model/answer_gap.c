@@ -136,6 +136,7 @@ Str gap_reason_name(GapReason reason)
                 [GAP_GENERATED_HOST] = STR_INIT("GeneratedHost"),
                 [GAP_TOO_MANY] = STR_INIT("TooManyRoutes"),
                 [GAP_NO_ROUTES] = STR_INIT("NoRouteConfiguration"),
+                [GAP_NO_LISTENER] = STR_INIT("NoListener"),
                 [GAP_OTHER_GATEWAY] = STR_INIT("MergedGateway"),
         };
 
@@ -177,8 +178,12 @@ void gap_text(const AnswerGap *g, Buf *out)
 {
         switch (g->reason) {
         case GAP_HOST_TAKEN:
-                buf_printf(out, "Envoy Gateway has a virtual host for %.*s already",
-                           STR_FMT(g->host));
+                if (g->host.n == 0)
+                        buf_printf(out, "another route has listener %.*s already",
+                                   STR_FMT(g->listener));
+                else
+                        buf_printf(out, "Envoy Gateway has a virtual host for %.*s already",
+                                   STR_FMT(g->host));
                 return;
         case GAP_PATH_TAKEN:
                 buf_printf(out, "in host %.*s another TailscaleGateway has path %.*s",
@@ -212,6 +217,12 @@ void gap_text(const AnswerGap *g, Buf *out)
                 buf_printf(out,
                            "the RouteConfiguration of listener %.*s did not come: is "
                            "translation.route.includeAll set?",
+                           STR_FMT(g->listener));
+                return;
+        case GAP_NO_LISTENER:
+                buf_printf(out,
+                           "Envoy Gateway's request held no listener for %.*s: is "
+                           "translation.listener.includeAll set?",
                            STR_FMT(g->listener));
                 return;
         case GAP_OTHER_GATEWAY:

@@ -10,7 +10,7 @@
 #include "model/report.h"
 
 typedef enum GapReason {
-        GAP_HOST_TAKEN,
+        GAP_HOST_TAKEN, /* without a host: the listener, of TCP or UDP */
         GAP_PATH_TAKEN,
         GAP_CLUSTER_TAKEN,
         GAP_AUTH,
@@ -19,6 +19,7 @@ typedef enum GapReason {
         GAP_GENERATED_HOST,
         GAP_TOO_MANY,
         GAP_NO_ROUTES,
+        GAP_NO_LISTENER,
         GAP_OTHER_GATEWAY, /* one that is merged with this one into the same Envoy */
         GAP_REASONS
 } GapReason;

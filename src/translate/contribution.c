@@ -64,6 +64,14 @@ void contribution_seal(Contribution *c)
                         c->n_paths += t->groups[j].n;
                 }
         }
+        c->n_ports = 0;
+        for (size_t i = 0; i < c->n_patches; i++) {
+                const ListenerPatch *p = &c->patches[i];
+                listener_patch_digest(d, p);
+                c->bytes += listener_patch_bytes(p);
+                c->n_hosts += p->kind == LISTENER_BY_NAME ? p->n : 0;
+                c->n_ports += p->kind == LISTENER_TO_CLUSTER ? p->n : 0;
+        }
         Digest digest = digester_finish(d);
         char hex[DIGEST_HEX];
         memcpy(c->revision, digest_hex(&digest, REVISION_MAX / 2, hex), sizeof(c->revision));
@@ -86,6 +94,8 @@ void contribution_drop(Leaf *leaf)
                 for (size_t j = 0; j < t->n_groups; j++)
                         drop_packs(t->groups[j].paths, t->groups[j].n);
         }
+        for (size_t i = 0; i < c->n_patches; i++)
+                drop_packs(c->patches[i].packs, c->patches[i].n);
 }
 
 static const Pack *find(const Pack *const *packs, size_t n, Str name)

@@ -9,7 +9,7 @@
 #include "base/map.h"
 #include "model/binding_spec.h"
 #include "model/eg_spec.h"
-#include "translate/pack.h"
+#include "translate/listener_patch.h"
 
 /* Paths that go to the same hosts of one listener, by one namespace's wish. */
 typedef struct PathGroup {
@@ -44,8 +44,10 @@ struct Contribution {
         size_t n_clusters;
         Target *targets; /* by tls, port, name */
         size_t n_targets;
+        ListenerPatch *patches; /* by kind, listener's name; strings in the leaf */
+        size_t n_patches;
         size_t bytes; /* of all packs */
-        uint64_t n_hosts, n_paths;
+        uint64_t n_hosts, n_paths, n_ports;
 };
 
 /* Sets revision and sums; to be called once all is filled in. */

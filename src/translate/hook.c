@@ -18,6 +18,7 @@
 #include "proto/pb_writer.h"
 #include "translate/contribution.h"
 #include "translate/hook_gateways.h"
+#include "translate/hook_listeners.h"
 #include "translate/hook_routes.h"
 #include "translate/splice.h"
 #include "translate/xds_view.h"
@@ -38,6 +39,7 @@ typedef struct Hook {
         const Contribution **contributions; /* of each of result->gateways; NULL: nothing of ours */
         bool is_ours;                       /* there is one */
         HookRoutes routes;
+        HookListeners listeners;
         Str taken[TAKEN_MAX];
         size_t n_taken;
         bool has_our_clusters; /* the request has: from an earlier hook */
@@ -58,7 +60,7 @@ static HookGateway *add_gateway(HookResult *r)
 
 /* -- The request ----------------------------------------------------------------------------- */
 
-/* Reads the whole request once: is it what the method says? */
+/* Reads the whole request once: is it what the method says, and what is its context? */
 static HookVerdict survey(Hook *h)
 {
         PbReader r = pb_reader(h->call.request);
@@ -66,6 +68,11 @@ static HookVerdict survey(Hook *h)
                 bool known = f.number <= PBN_PostTranslateModifyRequest_routes;
                 if (known && f.wire != PB_LEN)
                         return HOOK_INVALID;
+                /* A context that comes twice is one whose lists are joined; Bindings of the first
+                 * are as good as any. */
+                if (f.number == PBN_PostTranslateModifyRequest_post_translate_context &&
+                    h->call.context.n == 0)
+                        h->call.context = f.body;
                 h->call.routes.n += f.number == PBN_PostTranslateModifyRequest_routes;
         }
         return r.bad                           ? HOOK_INVALID
@@ -188,7 +195,8 @@ static HookVerdict write_resources(Hook *h)
                         copy(h, PBN_PostTranslateModifyResponse_secrets, f.body);
                         break;
                 case PBN_PostTranslateModifyRequest_listeners:
-                        copy(h, PBN_PostTranslateModifyResponse_listeners, f.body);
+                        v = verdict_of(hook_listeners_write(
+                                &h->listeners, f.body, (StrList){h->taken, h->n_taken}, h->answer));
                         break;
                 case PBN_PostTranslateModifyRequest_routes:
                         if (!h->is_ours)
@@ -215,6 +223,7 @@ static HookVerdict write_answer(Hook *h)
         if (h->is_ours)
                 note_taken(h);
         hook_routes_init(&h->routes, &h->arena, &h->call, h->result, h->contributions);
+        hook_listeners_init(&h->listeners, &h->arena, &h->call, h->result, h->contributions);
         HookVerdict v = write_resources(h);
         if (v == HOOK_ANSWERED && h->is_ours)
                 write_clusters(h);

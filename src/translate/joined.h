@@ -12,7 +12,8 @@
 
 /* What became of one Gateway's. */
 typedef struct JoinTally {
-        uint64_t hosts, paths; /* put in */
+        uint64_t hosts, paths; /* put in; names of TLS listeners are hosts, too */
+        uint64_t ports;        /* listeners of TCP and UDP that lead to a service */
         GapNotes gaps;         /* left out; borrowed from the Target and the request */
 } JoinTally;
 

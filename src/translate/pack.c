@@ -519,6 +519,11 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
         return p;
 }
 
+Pack *pack_keep(Pack *like, const Pack *before, const Buf *bytes)
+{
+        return keep(like, before, bytes, NULL);
+}
+
 Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch)
 {
         buf_reset(scratch);

@@ -101,6 +101,9 @@ typedef struct PackPlace {
 
 /* Is it of that cluster and place? */
 bool pack_is_at(const Pack *p, Str cluster, const PackPlace *place);
+/* A pack of `bytes`, or `before` (may be NULL) with one more reference where it is the same: `like`
+ * has all else, borrowed, but for digest, bytes and n. NULL where `bytes` failed. */
+Pack *pack_keep(Pack *like, const Pack *before, const Buf *bytes) MUST_USE;
 /* Each renders, and gives `before` (may be NULL) with one more reference where it is the same. NULL
  * above PACK_BYTES_MAX. `scratch` is overwritten. */
 Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch) MUST_USE;

@@ -274,6 +274,8 @@ static size_t count_contribution(Map *seen, const Contribution *c)
                 for (size_t j = 0; j < t->n_groups; j++)
                         bytes += count_packs(seen, t->groups[j].paths, t->groups[j].n);
         }
+        for (size_t i = 0; i < c->n_patches; i++)
+                bytes += count_packs(seen, c->patches[i].packs, c->patches[i].n);
         return bytes;
 }
 

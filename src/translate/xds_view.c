@@ -123,6 +123,12 @@ uint64_t xds_view_listener_port(Str listener)
         return pb_get_varint(socket, PBN_SocketAddress_port_value);
 }
 
+bool xds_view_listener_is_udp(Str listener)
+{
+        Str socket = pb_get(pb_get(listener, PBN_Listener_address), PBN_Address_socket_address);
+        return pb_get_varint(socket, PBN_SocketAddress_protocol) == PB_SocketAddress_Protocol_UDP;
+}
+
 bool xds_view_split_name(Str name, Str *ret_namespace, Str *ret_gateway)
 {
         return str_cut(&name, '/', ret_namespace) && str_cut(&name, '/', ret_gateway) &&

@@ -28,5 +28,7 @@ bool xds_view_route_namespace(Str route, Str *ret);
 Str xds_view_listener_routes(Str listener);
 /* The port that a Listener binds; 0 where it has none. */
 uint64_t xds_view_listener_port(Str listener);
+/* Is it one of UDP? */
+bool xds_view_listener_is_udp(Str listener);
 /* The first two parts of "<namespace>/<gateway>/…"; false for anything else. */
 bool xds_view_split_name(Str name, Str *ret_namespace, Str *ret_gateway);
