@@ -54,6 +54,8 @@ struct KubeObjects {
         uint64_t chance;
 };
 
+#define GATEWAY_API "apis/gateway.networking.k8s.io/v1"
+
 static const KubeResource resources[OBSERVED_KINDS] = {
         [OBSERVED_TAILNET] = {"apis/gateway.tailscale.com/v1alpha1", "tailscaletailnets",
                               "TailscaleTailnet"},
@@ -67,6 +69,8 @@ static const KubeResource resources[OBSERVED_KINDS] = {
         [OBSERVED_SERVICE] = {"api/v1", "services", "Service"},
         [OBSERVED_DEPLOYMENT] = {"apis/apps/v1", "deployments", "Deployment"},
         [OBSERVED_PDB] = {"apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget"},
+        [OBSERVED_HTTP_ROUTE] = {GATEWAY_API, "httproutes", "HTTPRoute"},
+        [OBSERVED_GRPC_ROUTE] = {GATEWAY_API, "grpcroutes", "GRPCRoute"},
 };
 
 const KubeResource *kube_objects_resource(ObservedKind kind)

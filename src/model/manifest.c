@@ -15,7 +15,9 @@
 #include "model/endpoints_spec.h"
 #include "model/gateway_spec.h"
 #include "model/manifest_kinds.h"
+#include "model/reference_grant.h"
 #include "model/secret_spec.h"
+#include "model/service_spec.h"
 #include "model/tailnet_spec.h"
 #include "proto/json.h"
 #include "proto/yaml.h"
@@ -103,6 +105,20 @@ static const Kind kinds[] = {
          manifest_read_eg_route,
          eg_route_order,
          eg_route_same},
+        {"",
+         "Service",
+         {"v1"},
+         MANIFEST_SERVICE,
+         manifest_read_service,
+         service_spec_order,
+         service_spec_same},
+        {EG_GROUP,
+         "ReferenceGrant",
+         {"v1beta1", "v1"},
+         MANIFEST_GRANT,
+         manifest_read_reference_grant,
+         reference_grant_order,
+         reference_grant_same},
 };
 
 void manifest_set_init(ManifestSet *s)

@@ -3,7 +3,8 @@
 /*
  * Manifests: YAML (several documents a file) or JSON into leaves of our kinds. All faults are found
  * at once. Kinds that are not ours are counted and skipped; of Envoy Gateway's kinds, Gateway,
- * HTTPRoute, GRPCRoute and Namespace are read as far as eg_spec.h goes. A list of devices (what
+ * HTTPRoute, GRPCRoute, Namespace, Service and ReferenceGrant are read as far as eg_spec.h,
+ * service_spec.h and reference_grant.h go. A list of devices (what
  * file.path of a TailscaleTailnet names) is skipped as well, so that it may stand beside the
  * manifests.
  */
@@ -21,6 +22,8 @@ typedef enum ManifestKind {
         MANIFEST_EG_ROUTE,   /* EgRoute */
         MANIFEST_BINDING,    /* BindingSpec */
         MANIFEST_NAMESPACE,  /* EgNamespace */
+        MANIFEST_SERVICE,    /* ServiceSpec */
+        MANIFEST_GRANT,      /* ReferenceGrant */
         MANIFEST_KINDS,
 } ManifestKind;
 

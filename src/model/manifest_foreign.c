@@ -20,8 +20,7 @@ enum {
         NAME_BYTES_MAX = 253,
 };
 
-/* Name and namespace of an object of somebody else; false where it has no name. */
-static bool loose_meta(const ManifestDoc *doc, Leaf *leaf, ObjectMeta *ret)
+bool manifest_read_loose_meta(const ManifestDoc *doc, Leaf *leaf, ObjectMeta *ret)
 {
         const Tree *meta = tree_get(doc->root, STR("metadata"));
         Str name = tree_get_str(meta, STR("name"));
@@ -134,7 +133,7 @@ void *manifest_read_eg_gateway(const ManifestDoc *doc)
         size_t max = bounded(list, LISTENERS_MAX);
         EgListener *at;
 
-        if (!loose_meta(doc, &g->leaf, &g->meta))
+        if (!manifest_read_loose_meta(doc, &g->leaf, &g->meta))
                 return leaf_unref(g);
         if (max > 0) {
                 at = leaf_alloc(&g->leaf, max * sizeof(*at));
@@ -199,7 +198,7 @@ void *manifest_read_eg_route(const ManifestDoc *doc)
         size_t max = bounded(names, HOSTNAMES_MAX), n = 0;
         Str *at;
 
-        if (!loose_meta(doc, &r->leaf, &r->meta))
+        if (!manifest_read_loose_meta(doc, &r->leaf, &r->meta))
                 return leaf_unref(r);
         r->kind = tree_get_str(doc->root, STR("kind"));
         r->kind = leaf_str(&r->leaf, r->kind.n > 0 ? r->kind : doc->kind);

@@ -23,6 +23,8 @@ typedef void *ManifestReader(const ManifestDoc *doc);
 void manifest_read_meta(Decoder *d, const ManifestDoc *doc, ObjectMeta *ret);
 /* What an API server writes there, and no manifest is asked for: uid, times. */
 void manifest_read_origin(const ManifestDoc *doc, Leaf *leaf, ObjectMeta *ret);
+/* The same of an object of somebody else: its own API judges it. False where it has no name. */
+bool manifest_read_loose_meta(const ManifestDoc *doc, Leaf *leaf, ObjectMeta *ret) MUST_USE;
 /* Bytes for the leaf of an object: for the `room` of leaf_new. */
 size_t manifest_room(const ManifestDoc *doc);
 
@@ -38,3 +40,6 @@ void *manifest_read_eg_gateway(const ManifestDoc *doc);
 void *manifest_read_eg_route(const ManifestDoc *doc);
 /* Kubernetes' own Namespace: its labels, which listeners select by. */
 void *manifest_read_namespace(const ManifestDoc *doc);
+/* Kubernetes' own Service, and the Gateway API's ReferenceGrant, of which Services are kept. */
+void *manifest_read_service(const ManifestDoc *doc);
+void *manifest_read_reference_grant(const ManifestDoc *doc);

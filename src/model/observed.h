@@ -20,6 +20,8 @@ typedef enum ObservedKind {
         OBSERVED_SERVICE,
         OBSERVED_DEPLOYMENT,
         OBSERVED_PDB, /* PodDisruptionBudget */
+        OBSERVED_HTTP_ROUTE,
+        OBSERVED_GRPC_ROUTE,
         OBSERVED_KINDS,
 } ObservedKind;
 

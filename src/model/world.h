@@ -14,7 +14,9 @@
 #include "model/endpoints_spec.h"
 #include "model/gateway_spec.h"
 #include "model/policy.h"
+#include "model/reference_grant.h"
 #include "model/secret_spec.h"
+#include "model/service_spec.h"
 #include "model/tailnet_service.h"
 #include "model/tailnet_spec.h"
 
@@ -98,6 +100,9 @@ typedef struct World {
         const Table *eg_gateways;    /* of EgGateway */
         const Table *eg_routes;      /* of EgRoute */
         const Table *namespaces;     /* of EgNamespace; NULL: none was read */
+        const Table *services;       /* of ServiceSpec: those that may be exposed, or stand in for
+                                        a tailnet; NULL: none was read */
+        const Table *grants;         /* of ReferenceGrant; NULL: likewise */
         const Table *tailnet_states; /* of TailnetState */
         const Table *entries;        /* of EntryView */
         const Table *bindings;       /* of BindingSpec: those that are written; NULL: not known */

@@ -245,6 +245,8 @@ static void on_hold_off(Timer *t)
                 .eg_gateways = objects_theirs(o, MANIFEST_EG_GATEWAY),
                 .eg_routes = objects_theirs(o, MANIFEST_EG_ROUTE),
                 .namespaces = objects_theirs(o, MANIFEST_NAMESPACE),
+                .services = objects_theirs(o, MANIFEST_SERVICE),
+                .grants = objects_theirs(o, MANIFEST_GRANT),
                 .our_namespaces = objects_ours(o, MANIFEST_NAMESPACE),
                 .tailnet_states = states,
                 .bindings = h->bindings,

@@ -5,7 +5,9 @@
 #include "model/eg_spec.h"
 #include "model/endpoints_spec.h"
 #include "model/gateway_spec.h"
+#include "model/reference_grant.h"
 #include "model/secret_spec.h"
+#include "model/service_spec.h"
 #include "model/tailnet_spec.h"
 
 enum {
@@ -14,6 +16,8 @@ enum {
 
 #define OUR_API     "/apis/" MODEL_API_VERSION
 #define GATEWAY_API "/apis/gateway.networking.k8s.io/v1"
+/* Every version of the Gateway API that has ReferenceGrants has them in this one. */
+#define GATEWAY_API_BETA "/apis/gateway.networking.k8s.io/v1beta1"
 
 static const Str spec_only[] = {STR_INIT("kind"), STR_INIT("spec")};
 static const Str meta_only[] = {STR_INIT("kind")};
@@ -56,6 +60,21 @@ const KubeKind kube_kinds[KUBE_KINDS] = {
                                  .role = KUBE_FOREIGN, .is_cluster_wide = true,
                                  .manifest = MANIFEST_NAMESPACE, .read = manifest_read_namespace,
                                  .same = eg_namespace_same, .keep = KEEP(meta_only)},
+        [KUBE_KIND_BACKEND] = {NAMED("Service"), .plural = "services", .api = "/api/v1",
+                               .role = KUBE_FOREIGN, .of_services = true,
+                               .manifest = MANIFEST_SERVICE, .read = manifest_read_service,
+                               .same = service_spec_same, .keep = KEEP(spec_only)},
+        [KUBE_KIND_GRANT] = {NAMED("ReferenceGrant"), .plural = "referencegrants",
+                             .api = GATEWAY_API_BETA, .role = KUBE_FOREIGN, .may_be_absent = true,
+                             .of_services = true, .manifest = MANIFEST_GRANT,
+                             .read = manifest_read_reference_grant, .same = reference_grant_same,
+                             .keep = KEEP(spec_only)},
+        [KUBE_KIND_MADE_HTTP_ROUTE] = {NAMED("own HTTPRoute"), .plural = "httproutes",
+                                       .api = GATEWAY_API, .role = KUBE_MADE, .may_be_absent = true,
+                                       .observed = OBSERVED_HTTP_ROUTE},
+        [KUBE_KIND_MADE_GRPC_ROUTE] = {NAMED("own GRPCRoute"), .plural = "grpcroutes",
+                                       .api = GATEWAY_API, .role = KUBE_MADE, .may_be_absent = true,
+                                       .observed = OBSERVED_GRPC_ROUTE},
         [KUBE_KIND_CREDENTIALS] = {NAMED("Secret"), .plural = "secrets", .api = "/api/v1",
                                    .role = KUBE_NAMED, .is_secret = true,
                                    .manifest = MANIFEST_SECRET, .read = manifest_read_secret,
@@ -83,6 +102,8 @@ TableOrder *kube_kinds_order(ManifestKind kind)
                 [MANIFEST_EG_ROUTE] = eg_route_order,
                 [MANIFEST_BINDING] = binding_spec_order,
                 [MANIFEST_NAMESPACE] = eg_namespace_order,
+                [MANIFEST_SERVICE] = service_spec_order,
+                [MANIFEST_GRANT] = reference_grant_order,
         };
         return orders[kind];
 }
@@ -123,7 +144,7 @@ void kube_kinds_read(const KubeKind *kind, const Tree *object, Arena *arena, Kub
                                                       .faults = &faults,
                                                       .from_api = true,
                                                       .kind = str_of(kind->name)});
-        if (kind->role == KUBE_OURS || kind->role == KUBE_MANAGED)
+        if (kind->role == KUBE_OURS || kind->role == KUBE_MANAGED || kind->role == KUBE_MADE)
                 ret->observed = observed_new(kind->observed, object);
         if (faults.n_total > 0)
                 ret->faults = print_faults(&faults, arena);

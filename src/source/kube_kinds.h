@@ -13,6 +13,7 @@ typedef void KubeShare(const void *newer, const void *older);
 typedef enum KubeRole {
         KUBE_OURS,    /* of our group: decoded and observed */
         KUBE_FOREIGN, /* somebody else's: decoded, kept where it bears on us */
+        KUBE_MADE,    /* made by us among those of users: observed, where it has our label */
         KUBE_MANAGED, /* made by us in our own namespace: observed */
         KUBE_NAMED,   /* decoded, read by name */
 } KubeRole;
@@ -25,11 +26,12 @@ typedef struct KubeKind {
         bool is_cluster_wide; /* it has no namespace */
         bool may_be_absent;   /* where the server does not have the kind, there are none */
         bool is_secret;       /* its bytes are wiped */
+        bool of_services;     /* KUBE_FOREIGN: read only while somebody takes Services */
         ManifestKind manifest;
         ManifestReader *read; /* NULL: it is only observed */
         TableSame *same;
         KubeShare *share;      /* NULL: nothing is shared */
-        ObservedKind observed; /* of KUBE_OURS and KUBE_MANAGED */
+        ObservedKind observed; /* of KUBE_OURS, KUBE_MANAGED and KUBE_MADE */
         StrList keep;          /* members, beside metadata; none: all */
 } KubeKind;
 
@@ -42,6 +44,10 @@ enum {
         KUBE_KIND_HTTP_ROUTE,
         KUBE_KIND_GRPC_ROUTE,
         KUBE_KIND_NAMESPACE,
+        KUBE_KIND_BACKEND, /* Services of users */
+        KUBE_KIND_GRANT,
+        KUBE_KIND_MADE_HTTP_ROUTE,
+        KUBE_KIND_MADE_GRPC_ROUTE,
         KUBE_KIND_CREDENTIALS, /* Secrets of TailscaleTailnets */
         KUBE_KIND_SECRET,      /* our own */
         KUBE_KIND_SERVICE,

@@ -79,6 +79,10 @@ static bool bears_on_us(const KubeFeed *f, const void *leaf)
                 return kube_interest_has_route(&k->interest, leaf);
         case MANIFEST_NAMESPACE:
                 return kube_interest_has_namespace(&k->interest, leaf);
+        case MANIFEST_SERVICE:
+                return kube_interest_has_service(&k->interest, leaf);
+        case MANIFEST_GRANT:
+                return kube_interest_has_grant(&k->interest, leaf);
         case MANIFEST_TAILNET:
         case MANIFEST_GATEWAY:
         case MANIFEST_ENDPOINTS:
@@ -112,12 +116,13 @@ static KubeFeed *new_feed(KubeSource *k, size_t kind, Str namespace, Str name, S
 static void open_feeds(KubeSource *k, size_t kind)
 {
         Feeds *f = &k->feeds[kind];
+        Str label = kube_kinds[kind].role == KUBE_MADE ? STR(MANAGED_LABEL) : (Str){0};
         bool single = kube_kinds[kind].is_cluster_wide || k->in.namespaces.n == 0;
         f->n = single ? 1 : k->in.namespaces.n;
         f->at = mem_new_array(f->n, sizeof(KubeFeed *));
         for (size_t i = 0; i < f->n; i++)
                 f->at[i] = new_feed(k, kind, single ? (Str){0} : k->in.namespaces.at[i], (Str){0},
-                                    (Str){0});
+                                    label);
 }
 
 static void open_managed_feed(KubeSource *k, size_t kind)
@@ -171,12 +176,24 @@ static void add_bound(void *ctx, KubeKept *kept)
                 kube_interest_add_gateway(ctx, ((const BindingSpec *)kept->leaf)->meta.key);
 }
 
+static void add_grant(void *ctx, KubeKept *kept)
+{
+        if (kept->leaf != NULL)
+                kube_interest_add_grant(ctx, kept->leaf);
+}
+
+static bool is_needed(const KubeSource *k, size_t kind)
+{
+        return is_foreign(kind) &&
+               (!kube_kinds[kind].of_services || kube_interest_wants_services(&k->interest));
+}
+
 static void begin_foreign(KubeSource *k)
 {
         k->asked = k->interest.now;
         k->began = loop_now(k->in.loop);
         for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
-                if (!is_foreign(kind))
+                if (!is_needed(k, kind))
                         continue;
                 if (k->feeds[kind].n == 0)
                         open_feeds(k, kind);
@@ -196,14 +213,20 @@ static void on_again(Timer *t)
         begin_foreign(CONTAINER_OF(t, KubeSource, again));
 }
 
+/* What nobody asks for any more. */
+static void end_unneeded(KubeSource *k, bool all)
+{
+        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
+                if (is_foreign(kind) && k->feeds[kind].n > 0 && (all || !is_needed(k, kind)))
+                        close_feeds(&k->feeds[kind]);
+        }
+}
+
 static void end_foreign(KubeSource *k)
 {
         timer_clear(&k->again);
         k->asked = k->covered = 0;
-        for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
-                if (is_foreign(kind) && k->feeds[kind].n > 0)
-                        close_feeds(&k->feeds[kind]);
-        }
+        end_unneeded(k, true);
 }
 
 static void sift_foreign(KubeSource *k)
@@ -228,8 +251,9 @@ static bool are_foreign_synced(const KubeSource *k)
 static void update_interest(KubeSource *k)
 {
         const Feeds *gateways = &k->feeds[KUBE_KIND_GATEWAY];
-        const Feeds *bindings = &k->feeds[KUBE_KIND_BINDING];
+        const Feeds *bindings = &k->feeds[KUBE_KIND_BINDING], *grants = &k->feeds[KUBE_KIND_GRANT];
         unsigned changed = gateways->changed | bindings->changed;
+        changed |= grants->changed & KUBE_FEED_LEAVES;
         if ((changed & (KUBE_FEED_LEAVES | KUBE_FEED_STATE)) == 0 || !are_synced(gateways))
                 return;
         kube_interest_begin(&k->interest);
@@ -237,8 +261,11 @@ static void update_interest(KubeSource *k)
                 kube_feed_each(gateways->at[i], add_interest, &k->interest);
         for (size_t i = 0; i < bindings->n; i++)
                 kube_feed_each(bindings->at[i], add_bound, &k->interest);
+        for (size_t i = 0; i < grants->n; i++)
+                kube_feed_each(grants->at[i], add_grant, &k->interest);
         if (kube_interest_end(&k->interest))
                 sift_foreign(k);
+        end_unneeded(k, false);
         if (kube_interest_is_empty(&k->interest))
                 end_foreign(k);
         else if (k->interest.now > k->asked && k->asked == 0)
@@ -430,7 +457,7 @@ static bool update_others(KubeSource *k)
         unsigned what = 0;
         for (size_t i = 0; i < KUBE_KINDS; i++) {
                 KubeRole role = kube_kinds[i].role;
-                observed[i] = role == KUBE_OURS || role == KUBE_MANAGED;
+                observed[i] = role == KUBE_OURS || role == KUBE_MANAGED || role == KUBE_MADE;
                 faults[i] = role == KUBE_OURS || role == KUBE_NAMED;
                 what |= k->feeds[i].changed;
         }
@@ -605,6 +632,8 @@ KubeSource *kube_source_open(const KubeSourceInput *in)
                         open_feeds(k, kind);
                 if (kube_kinds[kind].role == KUBE_MANAGED && k->in.own_namespace.n > 0)
                         open_managed_feed(k, kind);
+                if (kube_kinds[kind].role == KUBE_MADE && k->in.own_namespace.n > 0)
+                        open_feeds(k, kind);
         }
         IGNORE(tell_facts(k), "nothing is read yet");
         return k;

@@ -38,7 +38,8 @@ typedef struct KubeSourceInput {
         KubeApi *api;       /* borrowed */
         StrList namespaces; /* that namespaced kinds are read in; what is beyond
                                KUBE_SOURCE_NAMESPACES_MAX is not; none: all. Copied */
-        Str own_namespace;  /* where managed objects are; empty: none are looked at. Copied */
+        Str own_namespace;  /* where managed objects are; empty: neither these nor the routes that
+                               were made are looked at. Copied */
         KubeFact *fact;     /* borrowed; written to */
         uint64_t seed;      /* of chance */
         KubeSourceFn *fn; /* something is another: from the loop, once for what came in one turn */

@@ -219,6 +219,7 @@ static bool is_same_world(const World *a, const World *b)
                a->eg_knows_labels == b->eg_knows_labels && a->tailnets == b->tailnets &&
                a->gateways == b->gateways && a->eg_gateways == b->eg_gateways &&
                a->eg_routes == b->eg_routes && a->namespaces == b->namespaces &&
+               a->services == b->services && a->grants == b->grants &&
                a->tailnet_states == b->tailnet_states && a->entries == b->entries &&
                a->bindings == b->bindings && a->proxy_names == b->proxy_names &&
                a->policy == b->policy;
@@ -235,6 +236,8 @@ const World *world_build(const WorldInput *in)
         w->eg_gateways = table_ref(in->eg_gateways);
         w->eg_routes = table_ref(in->eg_routes);
         w->namespaces = namespaces_of(in);
+        w->services = table_ref(in->services);
+        w->grants = table_ref(in->grants);
         w->bindings = table_ref(in->bindings);
         w->proxy_names = table_ref(in->proxy_names);
         w->policy = leaf_ref(in->policy);

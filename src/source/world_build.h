@@ -11,6 +11,8 @@ typedef struct WorldInput {
         const Table *endpoints;  /* of EndpointsSpec: the user's */
         const Table *found;      /* the same, as they stand at an API server: ours; NULL: none */
         const Table *namespaces; /* of EgNamespace, where Envoy Gateway reads */
+        const Table *services;   /* of ServiceSpec, likewise */
+        const Table *grants;     /* of ReferenceGrant, likewise */
         const Table *our_namespaces; /* where our manifests stand; the others win */
         const Table *tailnet_states;
         const Table *bindings; /* of BindingSpec; NULL: not known */

@@ -118,6 +118,8 @@ static inline World *fixture_world(const char *manifests)
         w->eg_gateways = manifest_table(&set, MANIFEST_EG_GATEWAY, NULL);
         w->eg_routes = manifest_table(&set, MANIFEST_EG_ROUTE, NULL);
         w->namespaces = manifest_table(&set, MANIFEST_NAMESPACE, NULL);
+        w->services = manifest_table(&set, MANIFEST_SERVICE, NULL);
+        w->grants = manifest_table(&set, MANIFEST_GRANT, NULL);
         w->bindings = manifest_table(&set, MANIFEST_BINDING, NULL);
         w->tailnet_states = fixture_states(&set);
         w->entries = fixture_views(&set);

@@ -141,6 +141,8 @@ World *golden_world_read(const char *const *paths, size_t n)
                 w->eg_gateways = manifest_table(&set, MANIFEST_EG_GATEWAY, NULL);
                 w->eg_routes = manifest_table(&set, MANIFEST_EG_ROUTE, NULL);
                 w->namespaces = manifest_table(&set, MANIFEST_NAMESPACE, NULL);
+                w->services = manifest_table(&set, MANIFEST_SERVICE, NULL);
+                w->grants = manifest_table(&set, MANIFEST_GRANT, NULL);
                 w->bindings = manifest_table(&set, MANIFEST_BINDING, NULL);
                 w->tailnet_states = make_states(&set);
                 w->entries = make_views(&set);

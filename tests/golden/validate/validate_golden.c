@@ -38,7 +38,9 @@ static bool describe(const char *folder, Buf *out)
                                             "Gateway",
                                             "route",
                                             "TailscaleGatewayBinding",
-                                            "Namespace"};
+                                            "Namespace",
+                                            "Service",
+                                            "ReferenceGrant"};
         CLEANUP(manifest_set_done) ManifestSet set;
         CLEANUP(faults_done) Faults faults;
         bool found = false;
