@@ -5,10 +5,11 @@
     tools/docs.py [ROOT]
 
 Fails on: a page of docs/ that is longer than 150 lines (but where a program made it) or not in docs/README.md, a relative
-link that leads nowhere, a metric that src/ names in full and docs/metrics.md does not, and a reason of a condition that
+link that leads nowhere, a metric that src/ names and none of docs/metrics*.md does, and a reason of a condition that
 the code's list and docs/conditions.md do not both have.
 """
 
+import glob
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ PAGE_LINES = 150
 MADE = "<!-- Made by `"  # first words of a page that a program prints: it is to be looked things up in, not to be read
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
 METRIC = re.compile(r'"(tailscale_gateway_[a-z_]*[a-z])"')
+PREFIX = re.compile(r'^#define (\w+) +"(tailscale_gateway_[a-z_]*)"$', re.M)
 CONDITION = re.compile(r'\{"(\w+)", "(\w+)"\}')
 
 
@@ -32,14 +34,17 @@ def check_links(root, page, text, problems):
 
 
 def check_metrics(root, problems):
-    page = os.path.join(root, "docs/metrics.md")
-    known = set(re.findall(r"tailscale_gateway_\w+", csource.read(page))) if os.path.exists(page) else set()
+    pages = glob.glob(os.path.join(root, "docs", "metrics*.md"))
+    known = set(re.findall(r"tailscale_gateway_\w+", "".join(csource.read(page) for page in pages)))
     for path in csource.files(root, ["src"], [".c"]):
         if path.endswith("_test.c"):
             continue
-        # A prefix to which a macro adds the rest ends in an underscore and is no match.
-        for name in sorted(set(METRIC.findall(csource.read(os.path.join(root, path)))) - known):
-            problems.append(f"{path}: {name} is not in docs/metrics.md")
+        text = csource.read(os.path.join(root, path))
+        for macro, prefix in PREFIX.findall(text):
+            text = re.sub(rf'\b{macro} "', f'"{prefix}', text)
+        # A prefix to which something else adds the rest ends in an underscore and is no match.
+        for name in sorted(set(METRIC.findall(text)) - known):
+            problems.append(f"{path}: {name} is in none of docs/metrics*.md")
 
 
 def check_conditions(root, problems):

@@ -370,8 +370,12 @@ void cluster_view(const Cluster *c, AdminView *v)
                 cert_keeper_view(c->certs, v);
         add(v, &kube_api_metrics, kube_api_counts(c->api), "");
         add(v, &kube_events_metrics, kube_events_counts(c->events), "");
-        for (size_t i = 0; c->objects != NULL && i < LENGTH_OF(verbs); i++)
-                add(v, &kube_write_metrics, &kube_objects_counts(c->objects)->verbs[i], verbs[i]);
+        if (c->objects == NULL)
+                return;
+        const KubeObjectsCounts *counts = kube_objects_counts(c->objects);
+        add(v, &definitions_metrics, &counts->definitions, "");
+        for (size_t i = 0; i < LENGTH_OF(verbs); i++)
+                add(v, &kube_write_metrics, &counts->verbs[i], verbs[i]);
 }
 
 Cluster *cluster_close(Cluster *c)

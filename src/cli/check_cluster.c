@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/check_cluster.h"
 
+#include "cli/crd_compare.h"
 #include "model/observed.h"
 #include "proto/yaml.h"
 
@@ -9,6 +10,7 @@
 enum {
         CONFIG_BYTES_MAX = 1 << 20, /* of a ConfigMap */
         NAME_MAX = 600,
+        LACKS_MAX = 4 << 10, /* CRD_COMPARE_NAMED paths */
 };
 
 #define UPGRADE "helm upgrade the chart " CHECK_NAME
@@ -65,11 +67,39 @@ static bool serves_our_version(const Tree *crd)
         return false;
 }
 
-void check_cluster_crd(CheckRows *rows, const char *plural, const CheckFound *crd)
+/* One that is ours and served. */
+static void check_crd_version(CheckRows *rows, const char *check, const char *plural,
+                              const Tree *crd, Arena *arena)
+{
+        Str bundle = mark_of(crd, STR("annotations"), STR(MODEL_GROUP "/bundle-version"));
+        Str version = bundle.n > 0 ? bundle : STR("unknown");
+        int order = crd_compare_versions(bundle, STR(TSGW_VERSION));
+        CLEANUP(buf_done) Buf lacks;
+
+        buf_init(&lacks, LACKS_MAX);
+        if (crd_compare_lacks(crd_compare_kind(plural), crd, arena, &lacks) > 0)
+                check_rows_add(rows, check, CHECK_WRONG,
+                               order > 0 ? "upgrade this program"
+                                         : UPGRADE " with crds.install, or apply deploy/crds",
+                               "it is of version %.*s and lacks what this program (" TSGW_VERSION
+                               ") knows: %.*s",
+                               STR_FMT(version), STR_FMT(buf_str(&lacks)));
+        else if (order > 0)
+                check_rows_add(rows, check, CHECK_OK, NULL,
+                               "of version %.*s, newer than this program (" TSGW_VERSION ")",
+                               STR_FMT(version));
+        else if (!str_eq(bundle, STR(TSGW_VERSION)))
+                check_rows_add(rows, check, CHECK_WARNING, UPGRADE " with crds.install",
+                               "it is of version %.*s, this program of " TSGW_VERSION,
+                               STR_FMT(version));
+        else
+                check_rows_add(rows, check, CHECK_OK, NULL, "of version %.*s", STR_FMT(bundle));
+}
+
+void check_cluster_crd(CheckRows *rows, const char *plural, const CheckFound *crd, Arena *arena)
 {
         char check[NAME_MAX];
         const Tree *o = crd->object;
-        Str bundle = mark_of(o, STR("annotations"), STR(MODEL_GROUP "/bundle-version"));
         const Tree *conditions = tree_get(tree_get(o, STR("status")), STR("conditions"));
 
         IGNORE(snprintf(check, sizeof(check), "CustomResourceDefinition %s", plural), "it fits");
@@ -89,12 +119,8 @@ void check_cluster_crd(CheckRows *rows, const char *plural, const CheckFound *cr
         else if (!is_true(condition_of(conditions, STR("Established"))))
                 check_rows_add(rows, check, CHECK_WRONG, "kubectl describe it",
                                "the API server has not established it");
-        else if (!str_eq(bundle, STR(TSGW_VERSION)))
-                check_rows_add(rows, check, CHECK_WARNING, UPGRADE " with crds.install",
-                               "it is of version %.*s, this program of " TSGW_VERSION,
-                               STR_FMT(bundle.n > 0 ? bundle : STR("unknown")));
         else
-                check_rows_add(rows, check, CHECK_OK, NULL, "of version %.*s", STR_FMT(bundle));
+                check_crd_version(rows, check, plural, o, arena);
 }
 
 /* ---- what runs ---- */

@@ -17,8 +17,9 @@ typedef struct CheckFound {
 /* Names that the chart gives, unless it is told others. */
 #define CHECK_NAME "tailscale-gateway"
 
-/* A CustomResourceDefinition of ours: "tailscalegateways". */
-void check_cluster_crd(CheckRows *rows, const char *plural, const CheckFound *crd);
+/* A CustomResourceDefinition of ours: "tailscalegateways". One that is newer than this program is
+ * as it should be; one that lacks what this program knows is not. */
+void check_cluster_crd(CheckRows *rows, const char *plural, const CheckFound *crd, Arena *arena);
 /* The Deployments of one component (a list): "operator", "extension". Of the first, *ret_account is
  * whom its pods run as; empty where there is none. */
 void check_cluster_deployment(CheckRows *rows, const char *component, const CheckFound *list,

@@ -6,7 +6,8 @@
 
 #define CRD(labels, annotations, version, established)                                       \
         "{metadata: {name: x, labels: {" labels "}, annotations: {" annotations "}}, spec: " \
-        "{versions: [{name: " version ", served: true}]}, status: {conditions: [{type: "     \
+        "{versions: [{name: " version ", served: true, schema: {openAPIV3Schema: {"          \
+        "x-kubernetes-preserve-unknown-fields: true}}}]}, status: {conditions: [{type: "     \
         "Established, status: \"" established "\"}]}}"
 #define PART   "app.kubernetes.io/part-of: tailscale-gateway"
 #define BUNDLE "gateway.tailscale.com/bundle-version: \"" TSGW_VERSION "\""
@@ -24,20 +25,29 @@ static void definitions(void **state)
                  "wrong: the API server has not established it\n"},
                 {CRD(PART, "gateway.tailscale.com/bundle-version: \"0.0.1\"", "v1alpha1", "True"),
                  "warning: it is of version 0.0.1, this program of " TSGW_VERSION "\n"},
+                {CRD(PART, "gateway.tailscale.com/bundle-version: \"99.0.1\"", "v1alpha1", "True"),
+                 "ok: of version 99.0.1, newer than this program (" TSGW_VERSION ")\n"},
+                {CRD(PART, "", "v1alpha1", "True"),
+                 "warning: it is of version unknown, this program of " TSGW_VERSION "\n"},
+                {"{metadata: {labels: {" PART
+                 "}}, spec: {versions: [{name: v1alpha1, served: true}]}, "
+                 "status: {conditions: [{type: Established, status: \"True\"}]}}",
+                 "wrong: it is of version unknown and lacks what this program (" TSGW_VERSION
+                 ") knows: apiVersion, kind, metadata, spec, status\n"},
         };
         Fixture *f = *state;
         CheckFound crd;
 
         for (size_t i = 0; i < LENGTH_OF(cases); i++) {
                 crd = found_of(f, cases[i].text);
-                check_cluster_crd(&f->rows, "tailscalegateways", &crd);
+                check_cluster_crd(&f->rows, "tailscalegateways", &crd, &f->arena);
                 assert_string_equal(told(f), cases[i].says);
         }
         crd = refused(ERR_MISSING);
-        check_cluster_crd(&f->rows, "tailscalegateways", &crd);
+        check_cluster_crd(&f->rows, "tailscalegateways", &crd, &f->arena);
         assert_string_equal(told(f), "wrong: it is not there\n");
         crd = refused(ERR_DENIED);
-        check_cluster_crd(&f->rows, "tailscalegateways", &crd);
+        check_cluster_crd(&f->rows, "tailscalegateways", &crd, &f->arena);
         assert_string_equal(told(f), "unknown: it says no\n");
 }
 

@@ -122,7 +122,7 @@ static void check_definitions(Check *c)
                 get(c, &crd,
                     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/%s." MODEL_GROUP,
                     kinds[i]);
-                check_cluster_crd(&c->rows, kinds[i], &crd);
+                check_cluster_crd(&c->rows, kinds[i], &crd, &c->arena);
         }
 }
 

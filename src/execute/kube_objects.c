@@ -119,6 +119,21 @@ static void tell_failure(KubeObjects *o, const PlanObject *object, const Err *er
                          LOG_CSTR("reason", err->reason), LOG_CSTR("error", err->text));
 }
 
+/* Of all objects the same, and told once: of a kind whose definition is another's, each may fail.
+ */
+static void tell_misfit(KubeObjects *o, ObservedKind kind, Str misfit)
+{
+        WriteFact *f = o->in.fact;
+        Err why = {0};
+        definitions_explain(&resources[kind], misfit, &why);
+        f->failures++;
+        IGNORE(snprintf(f->error, sizeof f->error, "%s", why.text), "cut at its size");
+        if (definitions_refused(&o->counts.definitions, kind, loop_now(o->in.loop)))
+                log_error(o->in.log, "cannot write to the API server",
+                          LOG_CSTR("kind", resources[kind].kind), LOG_CSTR("reason", why.reason),
+                          LOG_CSTR("error", why.text));
+}
+
 /* ---- time ---- */
 
 static void arm(KubeObjects *o)
@@ -260,10 +275,26 @@ static void send_item(Item *item)
         });
 }
 
+/* Kinds of which something was written, and nothing is owed. */
+static void note_taken(KubeObjects *o, const Batch *b)
+{
+        bool done[OBSERVED_KINDS] = {false}, failed[OBSERVED_KINDS] = {false};
+        for (size_t i = 0; i < b->n; i++) {
+                ObservedKind kind = b->items[i].object.kind;
+                done[kind] |= b->items[i].state == ITEM_DONE;
+                failed[kind] |= b->items[i].state != ITEM_DONE;
+        }
+        for (ObservedKind kind = 0; kind < OBSERVED_KINDS; kind++) {
+                if (done[kind] && !failed[kind])
+                        definitions_taken(&o->counts.definitions, kind);
+        }
+}
+
 static void finish(KubeObjects *o)
 {
         Batch *b = o->batch;
         o->batch = NULL;
+        note_taken(o, b);
         if (b->n_failed == 0 && !b->dropped)
                 o->in.fact->error[0] = '\0';
         if (b->n_done > 0)
@@ -339,7 +370,10 @@ static void on_written(KubeWrite *w, const KubeWriteResult *r)
                 if (is_other(r) && !is_written_here(b, item))
                         kube_known_doubt(o->known, &item->object);
                 rest(o, &item->object, r);
-                tell_failure(o, &item->object, &r->err);
+                if (definitions_is_misfit(&resources[item->object.kind], r->refusal))
+                        tell_misfit(o, item->object.kind, r->refusal->misfit);
+                else
+                        tell_failure(o, &item->object, &r->err);
                 settle(item, ITEM_FAILED);
         }
         item->write = kube_write_close(item->write);
@@ -461,8 +495,9 @@ const Outside *kube_objects_outside(KubeObjects *o)
         return kube_known_outside(o->known, loop_now(o->in.loop));
 }
 
-const KubeObjectsCounts *kube_objects_counts(const KubeObjects *o)
+const KubeObjectsCounts *kube_objects_counts(KubeObjects *o)
 {
+        definitions_look(&o->counts.definitions, loop_now(o->in.loop));
         return &o->counts;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "control/plan.h"
+#include "execute/definitions.h"
 #include "kube/kube_events.h"
 #include "kube/kube_write.h"
 
@@ -43,6 +44,7 @@ typedef struct KubeObjectsInput {
 /* How many of each, for metrics. */
 typedef struct KubeObjectsCounts {
         KubeWriteCounts verbs[3]; /* by PlanVerb */
+        Definitions definitions;  /* that are too old for what was to be written */
 } KubeObjectsCounts;
 
 /* Never NULL; writes nothing by itself. */
@@ -61,7 +63,7 @@ const Outside *kube_objects_outside(KubeObjects *o);
 bool kube_objects_run(KubeObjects *o, const Plan *plan);
 /* Is something being written? Then on_done follows. */
 bool kube_objects_is_writing(const KubeObjects *o);
-const KubeObjectsCounts *kube_objects_counts(const KubeObjects *o);
+const KubeObjectsCounts *kube_objects_counts(KubeObjects *o);
 /* The resource of a kind that we write. */
 const KubeResource *kube_objects_resource(ObservedKind kind);
 /* What is in flight is given up, and may have been done. NULL is welcome. Returns NULL. */

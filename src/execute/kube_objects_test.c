@@ -420,6 +420,35 @@ static void a_binding_waits_for_its_endpoints(void **state)
         assert_true(request(f, TAILNET "/status") >= 0);
 }
 
+/* Told once as what it is, asked again at leisure, and forgotten when it was updated. */
+static void an_older_definition_holds_up_its_kind_alone(void **state)
+{
+        Fixture *f = *state;
+        f->server.fault_in = "/tailscaleendpoints/";
+        f->server.fault = API_REFUSED_MISFIT;
+        plan_until_quiet(f);
+        assert_int_equal(kube_objects_counts(f->objects)->definitions.n, 1);
+        assert_non_null(strstr(f->facts.generated.error,
+                               "CustomResourceDefinition tailscaleendpoints.gateway.tailscale.com "
+                               "is older than this program: it lacks spec.list[].new"));
+        assert_true(request(f, GATEWAY "/status") >= 0);
+        assert_true(request(f, TAILNET "/status") >= 0);
+        assert_true(request(f, BINDING) < 0);
+        size_t before = f->server.n;
+        for (int i = 0; i < 10; i++) {
+                pass(f, SPAN_S(KUBE_OBJECTS_REST_S));
+                plan_until_quiet(f);
+        }
+        assert_in_range(f->server.n - before, 5, 10);
+        assert_int_equal(kube_objects_counts(f->objects)->definitions.n, 1);
+        f->server.fault_in = NULL;
+        pass(f, SPAN_S(KUBE_OBJECTS_REST_S));
+        plan_until_quiet(f);
+        assert_revision(f, REVISION);
+        assert_int_equal(kube_objects_counts(f->objects)->definitions.n, 0);
+        assert_string_equal(f->facts.generated.error, "");
+}
+
 static void two_replicas_keep_what_each_has_said(void **state)
 {
         Fixture *f = *state;
@@ -512,6 +541,7 @@ int main(void)
                 TEST(a_plan_that_is_superseded_ends_after_what_is_in_flight),
                 TEST(after_any_one_failure_the_next_plans_heal),
                 TEST(a_binding_waits_for_its_endpoints),
+                TEST(an_older_definition_holds_up_its_kind_alone),
                 TEST(two_replicas_keep_what_each_has_said),
                 TEST(an_owed_attempt_is_raised_once),
                 TEST(nothing_is_told_after_the_close),

@@ -22,6 +22,7 @@ enum {
 typedef enum ApiFault {
         API_WELL,
         API_REFUSED_500,
+        API_REFUSED_MISFIT, /* its definition is older */
         API_REFUSED_409,
         API_REFUSED_403,
         API_REFUSED_422,
@@ -56,6 +57,7 @@ typedef struct ApiServer {
         char log[API_REQUESTS_MAX][160]; /* "PATCH name status manager" */
         size_t fault_at;                 /* the number of the request that meets it */
         ApiFault fault;
+        const char *fault_in; /* what meets it, too: each request with this in its path; or NULL */
 } ApiServer;
 
 /* ---- objects ---- */
@@ -163,6 +165,12 @@ static inline const char *api_refusal(ApiFault fault)
 {
         static const char *const all[API_FAULTS] = {
                 [API_REFUSED_500] = KUBE_SAYS("500 Internal Server Error", "{}"),
+                [API_REFUSED_MISFIT] = KUBE_SAYS(
+                        "500 Internal Server Error",
+                        "{\"kind\":\"Status\",\"message\":\"failed to create typed patch object "
+                        "(demo/x; gateway.tailscale.com/v1alpha1, Kind=X): "
+                        ".spec.list[name=\\\"a\\\",port=80].new: field not declared in schema\","
+                        "\"code\":500}"),
                 [API_REFUSED_409] =
                         KUBE_SAYS("409 Conflict", "{\"kind\":\"Status\",\"status\":\"Failure\","
                                                   "\"reason\":\"Conflict\",\"code\":409}"),
@@ -244,7 +252,8 @@ static inline char *api_serve(ApiServer *s, Str request, size_t number)
         snprintf(name, sizeof name, "%.*s", STR_FMT(manager));
         snprintf(s->log[number], sizeof s->log[number], "%.*s %.*s %s", STR_FMT(method),
                  STR_FMT(path), name);
-        bool is_fault = number == s->fault_at && s->fault != API_WELL;
+        bool is_met = s->fault_in != NULL && str_find_str(path, str_of(s->fault_in)) >= 0;
+        bool is_fault = (is_met || number == s->fault_at) && s->fault != API_WELL;
         if (is_fault && s->fault != API_UNANSWERED)
                 return api_text(api_refusal(s->fault));
         char *answer = str_eq(method, STR("DELETE")) ? api_delete(s, path, body)

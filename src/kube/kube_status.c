@@ -16,6 +16,27 @@ static Str line_of(const Tree *object, Str key)
         return str_is_printable_utf8(text) ? text : STR("(text of several lines)");
 }
 
+/*
+ * "failed to create typed patch object (NS/NAME; API, Kind=KIND): .spec.x: field not declared in
+ * schema", or "…): errors:" and such a path with its fault in each line behind it. What stands in
+ * brackets holds no "): ": names and groups cannot.
+ */
+static Str misfit_of(const Tree *object)
+{
+        static const Str head = STR_INIT("failed to create typed patch object");
+        Str text = tree_get_str(object, STR("message")), line;
+        ptrdiff_t at = str_starts(text, head) ? str_find_str(text, STR(": ")) : -1;
+
+        if (at < 0)
+                return (Str){0};
+        text = str_sub(text, (size_t)at + 2, text.n);
+        if (str_starts(text, STR("errors:")))
+                IGNORE(str_cut(&text, '\n', &line), "what follows it is looked at");
+        IGNORE(str_cut(&text, '\n', &line), "the last line has no end");
+        line = str_trim(line);
+        return str_is_printable_utf8(line) ? line : (Str){0};
+}
+
 static void read_details(const Tree *details, KubeStatus *ret)
 {
         int64_t seconds = 0;
@@ -37,7 +58,8 @@ bool kube_status_of(const Tree *doc, KubeStatus *ret)
         if (!str_eq(tree_get_str(doc, STR("kind")), STR("Status")))
                 return false;
         *ret = (KubeStatus){.reason = line_of(doc, STR("reason")),
-                            .message = line_of(doc, STR("message"))};
+                            .message = line_of(doc, STR("message")),
+                            .misfit = misfit_of(doc)};
         if (tree_i64(tree_get(doc, STR("code")), 0, 999, false, &code))
                 ret->code = (unsigned)code;
         read_details(tree_get(doc, STR("details")), ret);
@@ -96,6 +118,9 @@ bool kube_status_err(const KubeStatus *s, unsigned code, const char *what, Err *
 
         while (code < m->from || code > m->to)
                 m++;
+        if (s != NULL && s->misfit.n > 0)
+                return err_set(err, ERR_INVALID, "NotOfSchema", "%s: answered with status %u: %.*s",
+                               what, code, STR_FMT(s->misfit));
         if (s == NULL || s->message.n == 0)
                 return err_set(err, m->kind, m->reason, "%s: answered with status %u", what, code);
         if (is_word(s->reason))

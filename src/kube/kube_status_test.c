@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
+
 static void a_conflict_names_its_causes(void **state)
 {
         KubeStatus s;
@@ -113,6 +115,48 @@ static void what_is_no_status_is_none(void **state)
         (void)state;
 }
 
+#define PATCH "failed to create typed patch object (ns/x; example.com/v1, Kind=Thing): "
+
+/* As kube-apiserver 1.36 says it, for one field and for several; and what only looks like it. */
+static void what_is_not_of_the_schema_is_told(void **state)
+{
+        static const struct {
+                const char *message, *misfit;
+        } cases[] = {
+                {PATCH ".spec.x: field not declared in schema",
+                 ".spec.x: field not declared in schema"},
+                {PATCH "errors:\\n  .spec.a[name=\\\"b\\\",port=80].c: field not declared in "
+                       "schema\\n  .spec.x: field not declared in schema",
+                 ".spec.a[name=\"b\",port=80].c: field not declared in schema"},
+                {PATCH ".spec.a: expected list, got &{str}", ".spec.a: expected list, got &{str}"},
+                {PATCH "errors:", ""},
+                {PATCH, ""},
+                {"failed to create typed patch object", ""},
+                {"it failed to create typed patch object (x): .y: z", ""},
+                {"etcdserver: request timed out", ""},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                CLEANUP(buf_done) Buf body;
+                bool is_misfit = cases[i].misfit[0] != '\0';
+                KubeStatus s;
+                Arena arena;
+                Err err = {0};
+
+                buf_init(&body, 4096);
+                buf_printf(&body, "{\"kind\":\"Status\",\"message\":\"%s\",\"code\":500}",
+                           cases[i].message);
+                arena_init(&arena, 0);
+                assert_true(kube_status_read(buf_str(&body), &arena, &s));
+                assert_true(str_eq(s.misfit, str_of(cases[i].misfit)));
+                assert_false(kube_status_err(&s, 500, "PATCH /x", &err));
+                assert_int_equal(err.kind, is_misfit ? ERR_INVALID : ERR_TRANSIENT);
+                assert_string_equal(err.reason, is_misfit ? "NotOfSchema" : "ServerError");
+                arena_done(&arena);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -120,6 +164,7 @@ int main(void)
                 cmocka_unit_test(waits_are_read_and_bounded),
                 cmocka_unit_test(every_status_has_a_kind),
                 cmocka_unit_test(what_is_no_status_is_none),
+                cmocka_unit_test(what_is_not_of_the_schema_is_told),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

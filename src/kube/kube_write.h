@@ -35,9 +35,8 @@ typedef enum KubeVerb {
         /* Server-side apply with force: what the field manager names is its own afterwards, what it
          * named before and no longer does is gone; creates. A metadata.resourceVersion in the body
          * is a condition on what stands there (ERR_CONFLICT), and none where nothing does. With a
-         * metadata.uid nothing is created (ERR_CONFLICT), and another object is ERR_INVALID. A
-         * field that the kind does not have is answered with 500 (Kubernetes 1.36), so it is tried
-         * in vain before it is told. */
+         * metadata.uid nothing is created (ERR_CONFLICT), and another object is ERR_INVALID. With a
+         * field that the kind does not have it is ERR_INVALID "NotOfSchema". */
         KUBE_VERB_APPLY,
         KUBE_VERB_MERGE,  /* JSON merge patch (RFC 7386); ERR_MISSING where there is none */
         KUBE_VERB_CREATE, /* ERR_CONFLICT "AlreadyExists" */

@@ -310,6 +310,11 @@ static void what_a_person_must_mend_is_not_tried_again(void **state)
                                      "\"message\":\"strict decoding error\"}"),
                  ERR_INVALID, "BadRequest", 0},
                 {KUBE_SAYS("413 No", ""), ERR_LIMIT, "RequestEntityTooLarge", 0},
+                {KUBE_SAYS("500 No",
+                           "{\"kind\":\"Status\",\"message\":\"failed to create typed patch "
+                           "object (a/b; c/v1, Kind=D): .x: field not declared in "
+                           "schema\",\"code\":500}"),
+                 ERR_INVALID, "NotOfSchema", 0},
         };
 
         for (size_t i = 0; i < LENGTH_OF(cases); i++) {

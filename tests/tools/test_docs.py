@@ -12,9 +12,9 @@ import docs  # noqa: E402
 
 CLEAN = {
     "README.md": "[a](docs/README.md) [b](https://example.com/x) [c](docs/loop.md#rules)\n```\n[d](nowhere)\n```\n",
-    "docs/README.md": "[loop](loop.md) [metrics](metrics.md) [up](../README.md)\n",
+    "docs/README.md": "[loop](loop.md) [metrics](metrics.md) [more](metrics-more.md) [up](../README.md)\n",
     "docs/loop.md": "# Loop\n",
-    "docs/metrics.md": "`tailscale_gateway_hosts` `tailscale_gateway_ready`\n",
+    "docs/metrics.md": "`tailscale_gateway_hosts`\n", "docs/metrics-more.md": "`tailscale_gateway_ready`\n",
     "src/a/a.c": 'x("tailscale_gateway_hosts"); y("tailscale_gateway_grpc_" name);\n',
 }
 
@@ -40,6 +40,7 @@ class Docs(unittest.TestCase):
         self.assertEqual(self.problems({"docs/loop.md": "<!-- Made by `x`. -->\n" + "line\n" * 151}), [])
         self.planted({"docs/loop.md": "[x](gone.md)\n"}, "docs/loop.md: the link to gone.md")
         self.planted({"src/a/b.c": '"tailscale_gateway_new_total"\n'}, "src/a/b.c: tailscale_gateway_new_total")
+        self.planted({"src/a/b.c": '#define P "tailscale_gateway_"\nP "ready", P "new"\n'}, "src/a/b.c: tailscale_gateway_new is")
 
     def test_conditions(self):
         index = {"docs/README.md": CLEAN["docs/README.md"] + "[conditions](conditions.md)\n"}
