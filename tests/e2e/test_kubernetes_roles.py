@@ -1,33 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chart's roles are exact: an operator and an extension server do all that they do with them, nothing is refused, and what a rule gives is
-used. So the loss of any rule is a request that is refused, which the first of these tests, and those of test_kubernetes.py, would tell.
+"""The chart's roles are exact: an operator and an extension server do all that they do with them, and nothing is refused. Then each right is taken
+away, by itself, from a program that starts anew: it is refused for the lack of that right and of no other, says so, and what users had of it
+they have no more.
 
 The tailnet is a file below --local-sources-dir, and what lies outside it is refused. The tests of this file tell one story and run in this order.
 """
 
 import json
 import os
+import time
 
 import pytest
 
-from tests.lib import chart
+from tests.lib import chart, hooks, kube_program
 from tests.lib.cluster import condition
 from tests.lib.envoy import gateway_class
+from tests.lib.kube_faults import KubeFaults
 from tests.lib.kube_program import Replica
+from tests.lib.kube_rights import is_for, lacked, user_of, without
 from tests.lib.kube_stack import KubeStack
-from tests.lib.process import eventually
+from tests.lib.process import eventually, holds
 
 GROUP = "gateway.tailscale.com"
 TEAM = "team-a"
 OURS = f"/apis/{GROUP}/v1alpha1/namespaces/{TEAM}"
-# (verb, resource) that this story has no cause for, and who has.
-ELSEWHERE = {
-    ("list", "*"): "where a server does not stream lists, or the stream fails three times: kube_watch_test",
-    ("patch", "events"): "an Event that happens again: kube_events_test",
-    ("patch", "secrets"): "certificates that are renewed: test_kubernetes.py",
-}
-# By the hooks of Envoy Gateway, which this story does without: test_kubernetes.py.
-BY_HOOKS = {("extension", "patch", "tailscalegatewaybindings"), ("operator", "delete", "tailscalegatewaybindings")}
+BINDING = f"{OURS}/tailscalegatewaybindings/gw"
+GATEWAY = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "gw", "namespace": TEAM},
+           "spec": {"gatewayClassName": "eg", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}]}}
+GATEWAYS = f"/apis/gateway.networking.k8s.io/v1/namespaces/{TEAM}/gateways"
+EVENTS = f"/apis/events.k8s.io/v1/namespaces/{TEAM}/events"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{chart.NAMESPACE}/leases"
+LEASE = "tailscale-gateway"
+OWN, OF_GATEWAY = f"/api/v1/namespaces/{chart.NAMESPACE}/secrets", f"/api/v1/namespaces/{chart.GATEWAY_NAMESPACE}/secrets"
+CA, SERVER_TLS, EG_CA, EG_CLIENT = f"{OWN}/tailscale-gateway-ca", f"{OWN}/{kube_program.SERVER_TLS}", f"{OF_GATEWAY}/{kube_program.EG_CA}", f"{OF_GATEWAY}/{kube_program.EG_CLIENT}"
+CERTIFICATES = (CA, SERVER_TLS, EG_CA, EG_CLIENT)
+MANAGED = {"deployments": f"/apis/apps/v1/namespaces/{chart.NAMESPACE}/deployments/{chart.account('extension')}",
+           "services": f"/api/v1/namespaces/{chart.NAMESPACE}/services/{chart.account('extension')}",
+           "poddisruptionbudgets": f"/apis/policy/v1/namespaces/{chart.NAMESPACE}/poddisruptionbudgets/{chart.account('extension')}"}
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +86,8 @@ def story(stack, sources):
     write_devices(os.path.join(sources, "corp.json"), "api", "web")
     write_devices(os.path.join(os.path.dirname(sources), "outside.json"), "secret")
     os.symlink("../outside.json", os.path.join(sources, "link.json"))
-    listener = {"name": "http", "protocol": "HTTP", "port": 80}
     cluster.apply(
-        gateway_class(), {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "gw", "namespace": TEAM},
-                          "spec": {"gatewayClassName": "eg", "listeners": [listener]}},
+        gateway_class(), GATEWAY,
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": TEAM}, "stringData": {"api_key": "k"}},
         tailnet("corp", os.path.join(sources, "corp.json")), gateway("corp-gateway", "corp"))
     same = ["--allowed-proxies", "127.0.0.1", "--local-sources-dir", sources]
@@ -157,20 +164,286 @@ def test_nothing_is_refused(stack):
     assert not refused
 
 
-def test_each_rule_is_used(stack):
-    used = {of(r) for r in requests(stack) if 0 < r.code < 300 or r.code == 404}
-    # Server-side apply of what is not there asks for both.
-    used |= {(who, "create", kind) for who, verb, kind in (of(r) for r in requests(stack) if r.code == 201) if verb == "patch"}
-    idle = []
-    for component in ("operator", "extension"):
-        for role, _, rule in chart.rules(component):
-            for kind in rule["resources"]:
-                for verb in rule["verbs"]:
-                    if not ({(verb, kind), (verb, "*")} & set(ELSEWHERE) or (component, verb, kind) in BY_HOOKS or (component, verb, kind) in used):
-                        idle.append(f"{role}: {verb} {kind}")
-    assert not idle, "\n".join(idle)
+# One right after the other is taken away
+
+
+def user_objects(sources):
+    """{plural: objects}"""
+    return {"tailscaletailnets": [
+                tailnet("corp", os.path.join(sources, "corp.json")),
+                {**tailnet("remote", ""), "spec": {"apiURL": "https://127.0.0.1:1", "credentials": {"secretRef": {"name": "key"}}}}],
+            "tailscalegateways": [gateway("corp-gateway", "corp")]}
+
+
+def create(cluster, path, document):
+    answer = cluster.api(path, "POST", document)
+    assert answer.status == 201, answer
+
+
+def anew(stack, sources):
+    """Nothing of ours runs or is there, what users wrote has just come, and the Lease is free."""
+    cluster = stack.cluster
+    for r in stack.replicas:
+        r.kill()  # of a test that failed
+    for path in (*CERTIFICATES, *MANAGED.values(), EVENTS, f"{LEASES}/{LEASE}"):
+        cluster.api(path, "DELETE")
+    for plural in ("tailscalegateways", "tailscaletailnets", "tailscaleendpoints", "tailscalegatewaybindings"):
+        cluster.api(f"{OURS}/{plural}", "DELETE")
+    cluster.api(GATEWAYS, "POST", GATEWAY)  # where a test took it away
+    write_devices(os.path.join(sources, "corp.json"), "api", "web")
+    for plural, documents in user_objects(sources).items():
+        for d in documents:
+            create(cluster, f"{OURS}/{plural}", d)
+    create(cluster, LEASES, {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE}, "spec": {"leaseTransitions": 1}})
+
+
+def says(stack, plural, name, kind="Accepted"):
+    return condition(status(stack, plural, name), kind)
+
+
+def secret_is_read(stack):
+    return says(stack, "tailscaletailnets", "remote", "Authenticated").get("reason") == "NeverSynced"
+
+
+def leads(stack):
+    return stack.operator.process.check() and stack.operator.metric("tailscale_gateway_lease_leader") == 1
+
+
+def shards(stack):
+    return stack.cluster.get(f"{OURS}/tailscaleendpoints")["items"]
+
+
+def event_counts(stack):
+    return [(e.get("series") or {}).get("count", 1) for e in stack.cluster.get(EVENTS)["items"]]
+
+
+def key_of(stack, path, key):
+    return ((stack.cluster.get(path) or {}).get("data") or {}).get(key)
+
+
+def is_complete(stack):
+    """All that an operator makes by itself."""
+    return names_of(stack) == ["api", "web"] and all(stack.cluster.get(p) for p in (BINDING, EG_CLIENT, SERVER_TLS, *MANAGED.values()))
+
+
+def delete(stack, path):
+    stack.cluster.api(path, "DELETE")
+
+
+def lose(stack, path, key):
+    """All certificates are there, as they were made before, but what is in that Secret is of no use."""
+    for secret in CERTIFICATES:
+        stack.cluster.api(os.path.dirname(secret), "POST", stack.certificates[secret])
+    stack.cluster.merge(path, {"data": {key: ""}})
+
+
+def certificates(cluster):
+    """{path: the Secret, as it may be made again}"""
+    found = {path: cluster.get(path) for path in CERTIFICATES}
+    for secret in found.values():
+        for name in ("uid", "resourceVersion", "creationTimestamp", "managedFields"):
+            secret["metadata"].pop(name)
+    return found
+
+
+def tell_again(stack):
+    """What went well fails and goes well again, each twice."""
+    path = stack.devices
+    for _ in range(2):
+        eventually(lambda: says(stack, "tailscaletailnets", "corp", "Synced").get("reason") == "Synced", 20, "the file is read")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("no list")
+        eventually(lambda: says(stack, "tailscaletailnets", "corp", "Synced").get("reason") == "Failing", 20, "and is none")
+        write_devices(path, "api", "web")
+
+
+class Case:
+    """What shows whether a right is there. `seen`: what users have of it. `before` is done before the program starts, `drive` when it runs.
+    `until`: where it is not the refusal itself that keeps it from users, what takes as long with all rights ("ready", "complete")."""
+
+    def __init__(self, seen, before=lambda stack: None, drive=lambda stack: None, until=None):
+        self.seen, self.before, self.drive, self.until = seen, before, drive, until
+
+    def patience(self, stack):
+        """Seconds after which it would long have been seen."""
+        return 2 * stack.took[self.until] if self.until else 0.1
+
+
+def loses(path, key):
+    return Case(lambda s: key_of(s, path, key), lambda s: lose(s, path, key))
+
+
+def case_of(right):
+    """Of an operator's; a right that is not here is one to read a kind without which it is not ready."""
+    exists = {kind: Case(lambda s, p=path: s.cluster.get(p)) for kind, path in MANAGED.items()}
+    cases = {
+        ("create", "tailscaleendpoints"): Case(lambda s: names_of(s) == ["api", "web"]),
+        ("patch", "tailscaleendpoints"): Case(lambda s: names_of(s) == ["api", "web"]),
+        ("delete", "tailscaleendpoints"): Case(lambda s: not shards(s), drive=lambda s: eventually(lambda: shards(s), 20, "there are endpoints") and
+                                               delete(s, f"{OURS}/tailscalegateways/corp-gateway")),
+        ("create", "tailscalegatewaybindings"): Case(lambda s: s.cluster.get(BINDING)),
+        ("patch", "tailscalegatewaybindings"): Case(lambda s: s.cluster.get(BINDING)),
+        ("delete", "tailscalegatewaybindings"): Case(lambda s: not s.cluster.get(BINDING), drive=lambda s: eventually(
+            lambda: s.cluster.get(BINDING), 20, "there is a Binding") and delete(s, f"{GATEWAYS}/gw")),
+        ("patch", "tailscaletailnets/status"): Case(lambda s: says(s, "tailscaletailnets", "corp")),
+        ("patch", "tailscalegateways/status"): Case(lambda s: says(s, "tailscalegateways", "corp-gateway")),
+        ("patch", "tailscaleendpoints/status"): Case(lambda s: any(x.get("status") for x in shards(s))),
+        ("create", "events"): Case(event_counts),
+        ("patch", "events"): Case(lambda s: max(event_counts(s), default=0) > 1, drive=tell_again),
+        ("create", "leases"): Case(leads, lambda s: delete(s, f"{LEASES}/{LEASE}")),
+        ("get", "leases"): Case(leads),
+        ("update", "leases"): Case(leads),
+        **{(verb, kind): case for kind, case in exists.items() for verb in ("create", "patch")},
+        ("create", "secrets", chart.NAMESPACE): Case(lambda s: s.cluster.get(CA)),
+        ("patch", "secrets", chart.NAMESPACE): loses(SERVER_TLS, "tls.crt"),
+        ("create", "secrets", chart.GATEWAY_NAMESPACE): Case(lambda s: s.cluster.get(EG_CA)),
+        ("patch", "secrets", chart.GATEWAY_NAMESPACE): loses(EG_CA, "tls.crt") if right.name == kube_program.EG_CA else loses(EG_CLIENT, "tls.crt"),
+        ("watch", "secrets", ""): Case(secret_is_read, until="ready"),
+        ("watch", "secrets", chart.NAMESPACE): Case(lambda s: s.cluster.get(CA), until="complete"),
+        ("watch", "secrets", chart.GATEWAY_NAMESPACE): Case(lambda s: s.cluster.get(EG_CLIENT), until="complete"),
+    }
+    return cases.get((right.verb, right.resource)) or cases.get((right.verb, right.resource, right.namespace)) or Case(
+        lambda s: s.operator.get("/readyz").status == 200, until="ready")
+
+
+def refusals(stack, mark, component):
+    return [r for r in stack.cluster.audit(mark, user_of(component), stage=None) if r.code in (401, 403)]
+
+
+def missed(stack, mark, replica, component, rights, seen, patience=0.1):
+    """They are refused and no other is, the log names each, and what users had of it they have not."""
+    def check():
+        told = replica.process.text().replace("\\", "")
+        refused = refusals(stack, mark, component)
+        assert all(any(is_for(r, right) for r in refused) and lacked(right) in told for right in rights), f"{refused}\n{replica.process.tail()}"
+        return True
+    eventually(check, 20, f"{rights} are missed", every=0.05)
+    holds(lambda: not seen(), patience, "nobody sees it", every=0.1)
+    others = [r for r in refusals(stack, mark, component) if not any(is_for(r, right) for right in rights)]
+    assert not others, others
 
 
 def test_both_end_well(stack):
     stack.operator.stop()
     stack.extension.stop()
+
+
+def test_an_operator_with_all_rights(stack, sources):
+    """All that somebody would miss is there."""
+    cluster = stack.cluster
+    stack.devices = os.path.join(sources, "corp.json")
+    anew(stack, sources)
+    delete(stack, f"{LEASES}/{LEASE}")
+    mark = cluster.audit_mark()
+    began = time.monotonic()
+    stack.operator.start().wait_ready()
+    stack.took = {"ready": time.monotonic() - began}
+    eventually(lambda: is_complete(stack), 30, "all is made")
+    stack.took["complete"] = time.monotonic() - began
+    stack.certificates = certificates(cluster)
+    for right in sorted(chart.rights("operator"), key=lambda r: r.verb == "delete"):
+        case = case_of(right)
+        if right.resource == "secrets":
+            case.before(stack)
+        case.drive(stack)
+        eventually(lambda c=case: c.seen(stack), 20, str(right))
+    stack.operator.stop()
+    assert not refusals(stack, mark, "operator")
+
+
+@pytest.mark.parametrize("right", [r for r in chart.rights("operator") if r.verb != "list"], ids=str)
+def test_an_operator_without(stack, sources, right):
+    cluster, case = stack.cluster, case_of(right)
+    anew(stack, sources)
+    case.before(stack)
+    with without(cluster, [right], TEAM, ["key"]):
+        mark = cluster.audit_mark()
+        stack.operator.start()
+        case.drive(stack)
+        missed(stack, mark, stack.operator, "operator", [right], lambda: case.seen(stack), case.patience(stack))
+        stack.operator.stop()
+
+
+def hook(stack, replica):
+    """Envoy Gateway asks for what its Binding names."""
+    return hooks.call(replica, hooks.context(stack.cluster.get(BINDING)))
+
+
+def served(stack):
+    return [k for k in stack.cluster.get(BINDING)["metadata"].get("annotations", {}) if k.startswith("served.")]
+
+
+def test_an_extension_server_with_all_rights(stack, sources):
+    cluster = stack.cluster
+    anew(stack, sources)
+    stack.operator.start()
+    eventually(lambda: is_complete(stack), 30, "all is made")
+    stack.operator.stop()
+    mark = cluster.audit_mark()
+    stack.extension.start()
+    stack.extension.wait_ready()
+    hook(stack, stack.extension)
+    eventually(lambda: served(stack), 20, "it says what it served")
+    stack.extension.stop()
+    cluster.merge(BINDING, {"metadata": {"annotations": None}})
+    assert not refusals(stack, mark, "extension")
+
+
+@pytest.mark.parametrize("right", [r for r in chart.rights("extension") if r.verb != "list"], ids=str)
+def test_an_extension_server_without(stack, right):
+    reads = right.verb == "watch"
+    with without(stack.cluster, [right], TEAM, ["key"]):
+        mark = stack.cluster.audit_mark()
+        stack.extension.start()
+        if not reads:
+            stack.extension.wait_ready()
+            hook(stack, stack.extension)
+        missed(stack, mark, stack.extension, "extension", [right],
+               lambda: stack.extension.get("/readyz").status == 200 if reads else served(stack), 2 * stack.took["ready"] if reads else 0.1)
+        stack.extension.stop()
+
+
+@pytest.fixture(scope="module")
+def older(stack):
+    """An API server that is older than streamed lists: it says 422."""
+    front = KubeFaults(stack.cluster)
+    stack.others.append(front)
+    front.fail(422, path="sendInitialEvents")
+    for r in stack.replicas:
+        with open(r.kubeconfig, encoding="utf-8") as f:
+            direct = f.read()
+        with open(r.kubeconfig, "w", encoding="utf-8") as f:
+            f.write(direct.replace(stack.cluster.server, front.server))
+
+
+def test_lists_of_an_older_server(stack, sources, older):
+    anew(stack, sources)
+    mark = stack.cluster.audit_mark()
+    stack.operator.start().wait_ready()
+    stack.extension.start().wait_ready()
+    eventually(lambda: is_complete(stack) and secret_is_read(stack), 30, "all is made")
+    test_both_end_well(stack)
+    for component in ("operator", "extension"):
+        assert not refusals(stack, mark, component)
+        listed = {r.kind for r in stack.cluster.audit(mark, user_of(component), ("list",))}
+        assert listed == {r.resource for r in chart.rights(component) if r.verb == "list"}
+
+
+def part_of(right):
+    return "ours" if right.group == GROUP else "secrets" if right.resource == "secrets" else "others"
+
+
+@pytest.mark.parametrize("component, part", [("operator", "ours"), ("operator", "others"), ("operator", "secrets"), ("extension", "ours"),
+                                             ("extension", "others")])
+def test_lists_are_needed_of_an_older_server(stack, sources, older, component, part):
+    """Each by itself is refused and told. Others are read when ours are known, and so are Secrets."""
+    cluster, replica = stack.cluster, {"operator": stack.operator, "extension": stack.extension}[component]
+    rights = [r for r in chart.rights(component) if r.verb == "list" and part_of(r) == part]
+    anew(stack, sources)
+    with without(cluster, rights, TEAM, ["key"]):
+        mark = cluster.audit_mark()
+        replica.start()
+        missed(stack, mark, replica, component, rights,
+               lambda: cluster.get(CA) or secret_is_read(stack) if part == "secrets" else replica.get("/readyz").status == 200,
+               2 * stack.took["ready"])
+        replica.stop()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the chart installs, as tests/golden/helm has it, by component, so that tests run with its roles and no others."""
 
+import collections
 import glob
 import os
 
@@ -13,6 +14,7 @@ CRDS = os.path.join(ROOT, "deploy", "crds")
 RELEASE, NAMESPACE, GATEWAY_NAMESPACE = "tailscale-gateway", "tailscale-gateway-system", "envoy-gateway-system"
 COMPONENTS = ("operator", "extension", "envoy-gateway", "users")
 ROLE_KINDS = ("ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+RBAC = "rbac.authorization.k8s.io"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 
 
@@ -41,20 +43,34 @@ def account(component):
     return f"{RELEASE}-{component}"
 
 
-def rules(component, case="default"):
-    """[(kind and name of the role, index, rule)]: each may be taken away to see whether somebody misses it."""
-    return [(f"{d['kind']} {d['metadata'].get('namespace', '')}/{d['metadata']['name']}", i, rule)
-            for d in roles(component, case) if d["kind"] in ("Role", "ClusterRole") for i, rule in enumerate(d["rules"])]
+class Right(collections.namedtuple("Right", "component kind namespace role group resource verb name")):
+    """One verb for one resource (of one name, else None) that a role gives: what may be taken away to see who misses it."""
+
+    def __str__(self):
+        where = f"@{self.namespace}" if self.namespace else ""
+        return f"{self.component}:{self.verb}-{self.resource}{f'/{self.name}' if self.name else ''}{where}"
+
+    @property
+    def path(self):
+        """Of its role."""
+        return f"/apis/{RBAC}/v1/{f'namespaces/{self.namespace}/' if self.namespace else ''}{self.kind.lower()}s/{self.role}"
 
 
-def without(documents, role, index):
-    """The same documents, where the role (as `rules` names it) lacks one rule."""
-    changed = []
-    for d in documents:
-        if f"{d['kind']} {d['metadata'].get('namespace', '')}/{d['metadata']['name']}" == role:
-            d = {**d, "rules": [r for i, r in enumerate(d["rules"]) if i != index]}
-        changed.append(d)
-    return changed
+def rights_of(document, component):
+    """Each right that a role gives."""
+    meta = document["metadata"]
+    return [Right(component, document["kind"], meta.get("namespace", ""), meta["name"], group, resource, verb, name)
+            for rule in document["rules"] for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]
+            for name in rule.get("resourceNames") or [None]]
+
+
+def rights(component, case="default"):
+    return [r for d in roles(component, case) if d["kind"] in ("Role", "ClusterRole") for r in rights_of(d, component)]
+
+
+def rules_for(some):
+    """The rules that give these rights and no more."""
+    return [{"apiGroups": [r.group], "resources": [r.resource], "verbs": [r.verb], **({"resourceNames": [r.name]} if r.name else {})} for r in some]
 
 
 def crds():
