@@ -60,7 +60,7 @@ static HookGateway *add_gateway(HookResult *r)
 
 /* -- The request ----------------------------------------------------------------------------- */
 
-/* Reads the whole request once: is it what the method says, and what is its context? */
+/* Reads the whole request once: is it what the method says? */
 static HookVerdict survey(Hook *h)
 {
         PbReader r = pb_reader(h->call.request);
@@ -68,11 +68,6 @@ static HookVerdict survey(Hook *h)
                 bool known = f.number <= PBN_PostTranslateModifyRequest_routes;
                 if (known && f.wire != PB_LEN)
                         return HOOK_INVALID;
-                /* A context that comes twice is one whose lists are joined; Bindings of the first
-                 * are as good as any. */
-                if (f.number == PBN_PostTranslateModifyRequest_post_translate_context &&
-                    h->call.context.n == 0)
-                        h->call.context = f.body;
                 h->call.routes.n += f.number == PBN_PostTranslateModifyRequest_routes;
         }
         return r.bad                           ? HOOK_INVALID
