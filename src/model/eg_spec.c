@@ -26,7 +26,8 @@ bool eg_gateway_same(const void *a, const void *b)
 {
         const EgGateway *x = a, *y = b;
 
-        if (!object_meta_same(&x->meta, &y->meta) || x->n_listeners != y->n_listeners)
+        if (!object_meta_same(&x->meta, &y->meta) || x->n_listeners != y->n_listeners ||
+            !str_eq(x->address, y->address))
                 return false;
         for (size_t i = 0; i < x->n_listeners; i++)
                 if (!listener_same(&x->listeners[i], &y->listeners[i]))

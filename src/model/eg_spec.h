@@ -39,6 +39,8 @@ typedef struct EgGateway {
         const EgListener *listeners; /* in the order of the manifest: the first HTTP one of a port
                                         names its RouteConfiguration */
         size_t n_listeners;          /* at most 64 */
+        Str address; /* the first of status.addresses: an IP address, or a name; empty: none yet, or
+                        not told, as in Envoy Gateway's file mode */
 } EgGateway;
 
 typedef struct EgParent {

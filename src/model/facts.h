@@ -13,6 +13,7 @@
 #include "model/departure.h"
 #include "model/endpoint.h"
 #include "model/probe_fact.h"
+#include "model/serve_fact.h"
 
 /* The last PostTranslateModify calls of one Gateway. */
 typedef struct HookFact {
@@ -144,6 +145,8 @@ typedef struct Facts {
         const ProbeFact *const *probes; /* sorted; the prober's, gone with it */
         size_t n_probes;
         size_t n_unprobed; /* endpoints that ask for it and are beyond what is probed */
+        const ServeFact *serves; /* sorted; the serve writer's, gone with it */
+        size_t n_serves;
         uint64_t probes_ok, probes_failed; /* of all endpoints, also those that are gone */
         DirFact resources, gateway_resources;
         KubeFact kube;

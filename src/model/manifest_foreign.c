@@ -127,6 +127,17 @@ static bool read_listener(Leaf *leaf, const Tree *node, EgListener *ret)
 }
 
 void *manifest_read_eg_gateway(const ManifestDoc *doc)
+static Str read_address(Leaf *leaf, const Tree *root)
+{
+        TREE_FOREACH (node, tree_get(tree_get(root, STR("status")), STR("addresses"))) {
+                Str value = lower_name(leaf, tree_get_str(node, STR("value")));
+
+                if (value.n > 0)
+                        return value;
+        }
+        return STR("");
+}
+
 {
         EgGateway *g = leaf_new(sizeof(*g), 1024, NULL);
         const Tree *list = tree_get(tree_get(doc->root, STR("spec")), STR("listeners"));
@@ -144,6 +155,7 @@ void *manifest_read_eg_gateway(const ManifestDoc *doc)
                 g->listeners = at;
         }
         return g;
+        g->address = read_address(&g->leaf, doc->root);
 }
 
 void *manifest_read_namespace(const ManifestDoc *doc)

@@ -413,6 +413,11 @@ Str policy_source_path(const Policy *p, const TailnetSpec *t, bool local)
         return t->file_path.n > 0 ? t->file_path : t->token_file;
 }
 
+bool policy_admits_socket(const Policy *p, const char *field, Str path, Err *err)
+{
+        return is_open(p) || admits_path(p, field, path, err);
+}
+
 /* ---- images ---- */
 
 bool policy_admits_image(const Policy *p, Str image, Err *err)

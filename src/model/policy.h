@@ -80,5 +80,8 @@ bool policy_admits_proxy(const Policy *p, const struct ProxyAddr *proxy, Err *er
 bool policy_admits_source(const Policy *p, const TailnetSpec *t, bool local, Err *err);
 /* The path that must be below local_sources_dir before that source is asked; empty: none. */
 Str policy_source_path(const Policy *p, const TailnetSpec *t, bool local);
+/* May the serve configuration of the tailscaled at this socket (`field`: who names it) be kept?
+ * "PathRefused"; links as above. */
+bool policy_admits_socket(const Policy *p, const char *field, Str path, Err *err);
 /* May the managed extension server be of this image? "ImageRefused". */
 bool policy_admits_image(const Policy *p, Str image, Err *err);

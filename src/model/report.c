@@ -43,6 +43,14 @@ int gateway_report_order(const void *a, const void *b)
 
 int gateway_report_find(const void *key, const void *leaf)
 {
+int way_report_order(const void *a, const void *b)
+{
+        const WayReport *x = a, *y = b;
+        int c = object_key_cmp(x->gateway, y->gateway);
+
+        return c != 0 ? c : str_cmp(x->tailnet, y->tailnet);
+}
+
         const GatewayReport *r = leaf;
 
         return object_key_cmp(*(const ObjectKey *)key, r->eg_gateway);
@@ -56,3 +64,4 @@ void report_drop(Leaf *leaf)
         table_unref(r->entries);
         table_unref(r->gateways);
 }
+        table_unref(r->ways);

@@ -49,6 +49,19 @@ typedef struct GatewayReport {
         uint64_t hosts, paths, clusters, bytes;
 } GatewayReport;
 
+/* The way in from a tailnet (connectivity.ingress) of one tailnets[] entry that asks for one. */
+typedef struct WayReport {
+        Leaf leaf;
+        ObjectKey gateway; /* the TailscaleGateway */
+        Str tailnet;
+        ObjectKey eg_gateway;
+        Str listener;  /* that demands the PROXY header; empty: none was chosen */
+        uint16_t port; /* of that listener, as the Gateway has it; 0: none */
+        Str reason;    /* where it demands none of it: "ListenerNotNamed", "ListenerShared",
+                          "ListenerTaken", or as of an EntryReport; empty: it does */
+        Str text;
+} WayReport;
+
 typedef struct Report {
         Leaf leaf;
         uint64_t generation;   /* of the World */
@@ -66,3 +79,5 @@ int gateway_report_order(const void *a, const void *b);
 int gateway_report_find(const void *key, const void *leaf);
 /* For the `drop` of leaf_new. */
 void report_drop(Leaf *leaf);
+        const Table *ways;     /* of WayReport; NULL: there are none */
+int way_report_order(const void *a, const void *b);

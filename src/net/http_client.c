@@ -75,6 +75,7 @@ struct HttpRequest {
         HttpResult result;
         Buf body;
         Buf content_type;
+        Buf etag;
         size_t n_header_bytes;
         char peer[300]; /* host:port of the URL, or the path of the unix socket; for people */
         char note[CURL_ERROR_SIZE];
@@ -114,6 +115,7 @@ static void end_request(HttpRequest *r)
         r->result.took = mono_since(loop_now(r->client->loop), r->began);
         r->result.body = buf_str(&r->body);
         r->result.content_type = buf_str(&r->content_type);
+        r->result.etag = buf_str(&r->etag);
         post_send(&r->tell);
 }
 
@@ -291,6 +293,14 @@ static Wall read_date(const HttpRequest *r)
         return (Wall){at > 0 ? (int64_t)at * 1000 : 0};
 }
 
+static void read_etag(HttpRequest *r)
+{
+        struct curl_header *h;
+
+        if (curl_easy_header(r->easy, "ETag", 0, CURLH_HEADER, -1, &h) == CURLHE_OK)
+                buf_add_str(&r->etag, str_trim(str_of(h->value)));
+}
+
 static void refuse_redirect(HttpRequest *r)
 {
         char *to = NULL;
@@ -322,6 +332,7 @@ static void on_transfer_done(HttpRequest *r, CURLcode code)
         if (r->result.status != 0) {
                 r->result.retry_after = read_retry_after(r);
                 r->result.date = read_date(r);
+                read_etag(r);
                 curl_easy_getinfo(r->easy, CURLINFO_CONTENT_TYPE, &type);
                 buf_add_str(&r->content_type, str_of(type));
         }
@@ -586,6 +597,18 @@ static bool add_bearer(HttpRequest *r, const Secret *bearer)
         return ok;
 }
 
+/* One that could end the line is no tag that a server gave. */
+static bool add_if_match(HttpRequest *r, Str etag)
+{
+        char line[64 + HTTP_CLIENT_ETAG_MAX];
+
+        if (etag.n > HTTP_CLIENT_ETAG_MAX || !str_is_printable_utf8(etag))
+                return err_set(&r->result.err, ERR_INVALID, "BadETag",
+                               "the ETag of %s is none that can be sent back", r->peer);
+        snprintf(line, sizeof(line), "If-Match: %.*s", STR_FMT(etag));
+        return add_header(r, line);
+}
+
 static bool add_type(HttpRequest *r, const char *header, const char *type)
 {
         char line[128];
@@ -780,6 +803,7 @@ static bool begin(HttpRequest *r, const HttpRequestInput *in)
         if (in->unix_socket != NULL)
                 snprintf(r->peer, sizeof(r->peer), "%s", in->unix_socket);
         if ((in->bearer != NULL && !add_bearer(r, in->bearer)) ||
+            (in->if_match.n > 0 && !add_if_match(r, in->if_match)) ||
             (in->accept != NULL && !add_type(r, "Accept", in->accept)) ||
             (in->content_type != NULL && !add_type(r, "Content-Type", in->content_type)))
                 return false;
@@ -812,6 +836,7 @@ HttpRequest *http_request_open(HttpClient *c, const HttpRequestInput *in)
         r->began = loop_now(c->loop);
         buf_init(&r->body, in->max_bytes > r->max_refusal ? in->max_bytes : r->max_refusal);
         buf_init(&r->content_type, HTTP_CLIENT_HEADERS_MAX);
+        buf_init(&r->etag, HTTP_CLIENT_HEADERS_MAX);
         timer_init(&r->deadline, c->loop, on_deadline);
         post_init(&r->tell, c->loop, on_tell);
         list_add(&c->requests, &r->link);
@@ -852,6 +877,7 @@ HttpRequest *http_request_close(HttpRequest *r)
         curl_slist_free_all(r->connect_to);
         buf_done(&r->body);
         buf_done(&r->content_type);
+        buf_done(&r->etag);
         link_remove(&r->link);
         mem_free(r);
         return NULL;

@@ -26,6 +26,7 @@ enum {
         /* Kept of the body of an answer that is not 2xx; enough for its message. */
         HTTP_CLIENT_ERROR_BODY_MAX = 4 << 10,
         HTTP_CLIENT_URL_MAX = 4 << 10,
+        HTTP_CLIENT_ETAG_MAX = 256, /* that is sent back; digests are a quarter of it */
         /* Sent of one request; an API server takes 3 MiB. */
         HTTP_CLIENT_BODY_MAX = 3 << 20,
         /* The longest Retry-After that is believed. */
@@ -38,8 +39,8 @@ typedef struct HttpRequest HttpRequest;
 /* Valid within on_done only. */
 typedef struct HttpResult {
         /* ERR_NONE: an answer came in whole, whatever its status. ERR_INVALID "RedirectRefused",
-         * "BadURL", "BodyTooLarge", "BadCredential", "PlainHttpRefused", "BodyRefused" (on_body
-         * said no); ERR_LIMIT "AnswerTooLarge"; ERR_TRANSIENT "Timeout", "ConnectFailed",
+         * "BadURL", "BadETag", "BodyTooLarge", "BadCredential", "PlainHttpRefused", "BodyRefused"
+         * (on_body said no); ERR_LIMIT "AnswerTooLarge"; ERR_TRANSIENT "Timeout", "ConnectFailed",
          * "TunnelRefused" (the proxy answered CONNECT with a refusal), "NameNotFound", "TLSFailed",
          * "AnswerCutShort", "TransferFailed". */
         Err err;
@@ -48,6 +49,7 @@ typedef struct HttpResult {
         Span retry_after; /* at most HTTP_CLIENT_RETRY_AFTER_MAX_S; 0: not said */
         Wall date;        /* that the answer bears (RFC 9110 6.6.1); 0: none */
         Str content_type; /* or empty */
+        Str etag;         /* as it came (RFC 9110 8.8.3), quotes and all; or empty */
         Str body;         /* of 2xx where there is no on_body; else its first bytes */
         uint64_t bytes;   /* of the body that came */
         Span took;
@@ -88,6 +90,8 @@ typedef struct HttpRequestInput {
                        and not kept for the next */
         bool fresh; /* over a connection that is made now: those that are kept may be dead */
         const char *accept; /* media type; copied. May be NULL */
+        Str if_match; /* of an answer's etag: the request is for what it had, and nothing else;
+                         copied. Empty: for whatever is there */
         const char *
                 unix_socket; /* path to connect to instead of the URL's host; copied. May be NULL */
         const char *tunnel;  /* an HTTP CONNECT proxy that leads to the URL's host: "IP:port" or

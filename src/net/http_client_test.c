@@ -31,7 +31,7 @@ typedef struct Fixture {
         int errnum;
         ErrKind kind;
         char reason[ERR_REASON_MAX], text[ERR_TEXT_MAX];
-        char type[64], body[8192];
+        char type[64], etag[64], body[8192];
         unsigned status;
         Span retry_after, took;
         uint64_t bytes;
@@ -88,6 +88,7 @@ static void on_done(HttpRequest *r, const HttpResult *result)
         memcpy(f->reason, result->err.reason, sizeof(f->reason));
         memcpy(f->text, result->err.text, sizeof(f->text));
         snprintf(f->type, sizeof(f->type), "%.*s", STR_FMT(result->content_type));
+        snprintf(f->etag, sizeof(f->etag), "%.*s", STR_FMT(result->etag));
         snprintf(f->body, sizeof(f->body), "%.*s", STR_FMT(result->body));
         f->status = result->status;
         f->retry_after = result->retry_after;
@@ -744,6 +745,34 @@ static void many_at_once(void **state)
                 http_request_close(r[i]);
 }
 
+static void an_etag_goes_there_and_back(void **state)
+{
+        Fixture *f = *state;
+        char longest[HTTP_CLIENT_ETAG_MAX + 1];
+
+        f->server.answer = STR("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nEtag:  W/\"a b\" \r\n\r\n");
+        ask(f, (HttpRequestInput){0});
+        finish(f);
+        assert_string_equal(f->etag, "W/\"a b\"");
+        assert_true(str_find_str(buf_str(&f->server.request), STR("If-Match")) < 0);
+        ask(f, (HttpRequestInput){.if_match = str_of(f->etag)});
+        finish(f);
+        assert_true(str_find_str(buf_str(&f->server.request), STR("\r\nIf-Match: W/\"a b\"\r\n")) >
+                    0);
+        f->server.answer = STR("HTTP/1.1 412 No\r\nContent-Length: 0\r\n\r\n");
+        ask(f, (HttpRequestInput){.if_match = STR("x")});
+        finish(f);
+        assert_int_equal(f->status, 412);
+        assert_string_equal(f->etag, "");
+        memset(longest, 'e', sizeof(longest));
+        ask(f, (HttpRequestInput){.if_match = str_make(longest, sizeof(longest))});
+        finish(f);
+        assert_string_equal(f->reason, "BadETag");
+        ask(f, (HttpRequestInput){.if_match = STR("x\r\nA: b")});
+        finish(f);
+        assert_string_equal(f->reason, "BadETag");
+}
+
 static void a_unix_socket(void **state)
 {
         Fixture *f = *state;
@@ -806,6 +835,7 @@ int main(void)
                 TEST(plain_http_stays_private),
                 TEST(nothing_comes_after_close),
                 TEST(many_at_once),
+                TEST(an_etag_goes_there_and_back),
                 TEST(a_unix_socket),
         };
 
