@@ -365,7 +365,10 @@ void kube_source_want_secrets(KubeSource *k, bool want)
 bool kube_source_knows_secret(const KubeSource *k, ObjectKey key)
 {
         const KubeFeed *f = secret_feed(k, key);
-        return f != NULL && (kube_feed_is_synced(f) || kube_feed_err(f)->kind == ERR_DENIED);
+        /* A feed is ahead of the Table until on_tell: what it knows is not to be found there yet. */
+        if (f == NULL || (k->feeds[KUBE_KIND_CREDENTIALS].changed & KUBE_FEED_LEAVES) != 0)
+                return false;
+        return kube_feed_is_synced(f) || kube_feed_err(f)->kind == ERR_DENIED;
 }
 
 /* --- Tables --- */

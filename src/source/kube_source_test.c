@@ -504,6 +504,8 @@ static void secrets_are_read_by_name_while_they_are_wanted(void **state)
         assert_false(knows_oauth(f));
         kube_source_want_secrets(f->source, true);
         wait_for(f, knows_oauth);
+        /* What is known stands in the Table: nobody is told that it is not there. */
+        assert_int_equal(table_n(table(f, MANIFEST_SECRET)), 1);
         settle(f);
         assert_int_equal(table_n(table(f, MANIFEST_SECRET)), 1);
         const SecretSpec *s = table_find(table(f, MANIFEST_SECRET), &key, secret_spec_find);
@@ -548,6 +550,8 @@ static void a_secret_that_may_not_be_read_says_so(void **state)
         open_source(f);
         kube_source_want_secrets(f->source, true);
         wait_for(f, knows_oauth);
+        /* What is known stands in the Table: nobody is told that it is not there. */
+        assert_int_equal(table_n(table(f, MANIFEST_SECRET)), 1);
         settle(f);
         assert_int_equal(table_n(table(f, MANIFEST_SECRET)), 1);
         const SecretSpec *s = table(f, MANIFEST_SECRET)->at[0];
