@@ -27,6 +27,7 @@ const ConditionReason condition_reasons[] = {
         {"Authenticated", "Forbidden"},
         {"Authenticated", "NotFound"},
         {"Authenticated", "CredentialMissing"},
+        {"Authenticated", "SecretDenied"},
         {"Authenticated", "NoSocket"},
         {"Authenticated", "SocketDenied"},
         {"Authenticated", "InUseOtherUser"},
