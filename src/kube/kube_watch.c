@@ -306,12 +306,23 @@ static void list_again(KubeWatch *w)
         w->version[0] = w->more[0] = '\0';
 }
 
+static Span delay_after(KubeWatch *w, const Err *err, Span at_least)
+{
+        Span delay = kube_delay_backoff(&w->chance, w->failures, at_least);
+        Span half = SPAN_MS(w->in.missing_s * 500);
+
+        if (err->kind != ERR_MISSING || half.ns == 0 || delay.ns <= 2 * half.ns ||
+            at_least.ns > half.ns)
+                return delay;
+        return (Span){half.ns + kube_delay_jitter(&w->chance, half).ns};
+}
+
 /* Inside `inside`: the owner may close. */
 static void fail(KubeWatch *w, const Err *err, Span at_least)
 {
         w->failures++;
         w->counts.failures++;
-        go_on_in(w, kube_delay_backoff(&w->chance, w->failures, at_least));
+        go_on_in(w, delay_after(w, err, at_least));
         if (w->in.events.failed != NULL && !w->closing)
                 w->in.events.failed(w, err);
 }

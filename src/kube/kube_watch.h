@@ -55,6 +55,8 @@ typedef struct KubeWatchInput {
         StrList keep; /* members of each object that are built from a page, at most KUBE_KEEP_MAX,
                          beside metadata; none: all. Borrowed until the close */
         KubeWatchEvents events;
+        unsigned missing_s; /* where the server has no such kind (404) it is asked again within so
+                               many seconds; 0: as after any failure */
         bool is_secret; /* what came is wiped when it was read; the Tree is the owner's to wipe */
         uint64_t seed;  /* of chance */
         void *owner;

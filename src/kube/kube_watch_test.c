@@ -34,6 +34,7 @@ typedef struct Fixture {
         Buf told; /* "+ns/a=1 -ns/a * !Reason " */
         CloseIn close_in;
         bool forgets; /* whatever it is told */
+        unsigned missing_s;
         size_t n_told, n_synced, n_failed;
 } Fixture;
 
@@ -141,6 +142,7 @@ static void begin(Fixture *f)
                              .path = "/api/v1/things",
                              .keep = {keep, 1},
                              .events = {on_put, on_gone, on_synced, on_failed},
+                             .missing_s = f->missing_s,
                              .seed = 7,
                              .owner = f};
 
@@ -551,6 +553,33 @@ static void a_refused_watch_backs_off(void **state)
         was_told(f, "* ");
 }
 
+/* However long it is missed: a definition that is installed at last is found soon, and the server
+ * is not asked all the time meanwhile. What else goes wrong takes its time. */
+static void a_kind_that_is_missed_is_looked_for(void **state)
+{
+        Fixture *f = *state;
+        Span longest = {0};
+
+        f->missing_s = 5;
+        answers(f, PAGE, KUBE_SAYS("404 No", "404 page not found"));
+        begin(f);
+        for (size_t n = 1; n <= 60; n++) {
+                Mono before = loop_now(f->w.loop);
+                Span took;
+
+                if (n == 30)
+                        answers(f, PAGE, KUBE_SAYS("500 No", ""));
+                turn_until(f, &f->n_failed, n);
+                took = mono_since(loop_now(f->w.loop), before);
+                if (n <= 30)
+                        assert_true(took.ns <= SPAN_MS(5200).ns);
+                longest = took.ns > longest.ns ? took : longest;
+        }
+        assert_true(longest.ns > SPAN_S(10).ns);
+        answers(f, PAGE, LIST("10", "", META("a", "u1", "1")));
+        turn_until(f, &f->n_synced, 1);
+}
+
 static void what_is_not_understood_leads_to_a_list(void **state)
 {
         static const struct {
@@ -732,6 +761,7 @@ int main(void)
                 TEST(what_is_not_understood_begins_a_streamed_list_again),
                 TEST(until_a_list_is_whole_nothing_is_synced_or_gone),
                 TEST(a_refused_watch_backs_off),
+                TEST(a_kind_that_is_missed_is_looked_for),
                 TEST(what_is_not_understood_leads_to_a_list),
                 TEST(silence_ends_a_watch),
                 TEST(another_credential_takes_effect),

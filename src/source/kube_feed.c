@@ -306,6 +306,7 @@ static void begin(KubeFeed *f)
                 .path = f->path,
                 .keep = f->in.kind->keep,
                 .events = {on_put, on_gone, on_synced, on_failed},
+                .missing_s = f->in.kind->may_be_absent ? 0 : KUBE_FEED_MISSING_S,
                 .is_secret = f->in.kind->is_secret,
                 .seed = f->in.seed + f->round,
                 .owner = f,

@@ -28,6 +28,12 @@ enum {
         KUBE_FEED_STATE = 8, /* synced, or failing, or counts */
 };
 
+enum {
+        /* A kind that must be there and is not is looked for so often: whoever installs its
+         * definition last waits for us, and an API server answers that in a millisecond. */
+        KUBE_FEED_MISSING_S = 5,
+};
+
 typedef struct KubeFeed KubeFeed;
 /* From inside the watch: only notes what is to be done. */
 typedef void KubeFeedFn(KubeFeed *f, unsigned changed);

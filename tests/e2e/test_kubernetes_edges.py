@@ -91,7 +91,8 @@ def test_they_wait_for_the_definitions(stack):
         eventually(lambda r=r: r.get("/healthz").status == 200, 30, f"{r.name} lives")
     holds(lambda: stack.operator.process.check() and not stack.extension.is_ready(), 4, "nobody ends, the extension server is not ready", every=0.5)
     install_crds(stack.cluster, our_crds(ROOT))
-    eventually(lambda: stack.extension.is_ready() and stack.operator.is_ready(), 90, "both are ready")
+    # They look every 5 s, and a loaded machine takes its time to list.
+    eventually(lambda: stack.extension.is_ready() and stack.operator.is_ready(), 15, "both are ready")
 
 
 def test_two_namespaces_on_one_gateway(stack):
