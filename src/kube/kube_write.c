@@ -210,8 +210,8 @@ static void on_tell(Post *p)
 }
 
 /* A delete is answered with the object where something must happen before it is gone, else with a
- * Status. */
-static bool read_object(Str body, Arena *arena, KubeWriteResult *ret)
+ * Status. All others are answered with the object: a Status is none of it, whatever it says. */
+static bool read_object(const KubeWrite *w, Str body, Arena *arena, KubeWriteResult *ret)
 {
         const JsonLimits limits = {KUBE_EVENT_BYTES_MAX, KUBE_EVENT_NODES_MAX};
         const Tree *doc;
@@ -219,7 +219,7 @@ static bool read_object(Str body, Arena *arena, KubeWriteResult *ret)
         Err why = {0};
 
         doc = json_read_within(arena, body, &limits, NULL, &why);
-        if (doc != NULL && kube_status_of(doc, &status))
+        if (w->in.verb == KUBE_VERB_DELETE && doc != NULL && kube_status_of(doc, &status))
                 return true;
         if (doc == NULL || !kube_object_id(doc, &ret->id, &why))
                 return err_set(&ret->err, ERR_INVALID, "BadAnswer",
@@ -258,7 +258,7 @@ static void on_done(KubeCall *c, const KubeResult *answer)
         }
         arena_init(&arena, 0);
         if (result.err.kind == ERR_NONE)
-                IGNORE(read_object(answer->body, &arena, &result), "it is told");
+                IGNORE(read_object(w, answer->body, &arena, &result), "it is told");
         tell(w, &result);
         arena_done(&arena);
 }

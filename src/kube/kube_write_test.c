@@ -205,9 +205,12 @@ static void the_object_of_the_answer_is_told(void **state)
 static void an_answer_that_is_no_object_is_said_so(void **state)
 {
         Fixture *f = *state;
-        static const char *const cases[] = {KUBE_OK("{"), KUBE_OK("[]"), KUBE_OK(""),
+        static const char *const cases[] = {KUBE_OK("{"),
+                                            KUBE_OK("[]"),
+                                            KUBE_OK(""),
                                             KUBE_OK("{\"metadata\":{}}"),
-                                            KUBE_OK("{\"metadata\":{\"name\":\"x\"}}")};
+                                            KUBE_OK("{\"metadata\":{\"name\":\"x\"}}"),
+                                            KUBE_OK(SUCCESS)};
 
         for (size_t i = 0; i < LENGTH_OF(cases); i++) {
                 answer(f, cases[i]);
