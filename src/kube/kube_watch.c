@@ -327,15 +327,20 @@ static void fail(KubeWatch *w, const Err *err, Span at_least)
                 w->in.events.failed(w, err);
 }
 
+/* Once is soon mended. Where lists come whole and nothing can follow them, they are asked for less
+ * and less: they are what costs a server most. */
 static void note_expired(KubeWatch *w)
 {
+        Span jitter = kube_delay_jitter(&w->chance, SPAN_S(KUBE_RELIST_JITTER_S));
+
+        w->failures++;
         w->counts.expired++;
         /* A streamed list has nothing that can expire; a server that says so is not at ease with
          * it. */
         if (w->streams)
                 w->cut_lists = KUBE_WATCH_TRIES;
         list_again(w);
-        go_on_in(w, kube_delay_jitter(&w->chance, SPAN_S(KUBE_RELIST_JITTER_S)));
+        go_on_in(w, kube_delay_backoff(&w->chance, w->failures, jitter));
 }
 
 /* --- the list --- */
@@ -474,6 +479,8 @@ static bool refuse(KubeWatch *w, const KubeStatus *status, Err *err)
 
 static bool take(KubeWatch *w, const KubeEvent *event, Err *err)
 {
+        unsigned failures = w->failures;
+        bool ends_list = w->streams && event->ends_list;
         Entry *e;
 
         switch (event->type) {
@@ -481,7 +488,7 @@ static bool take(KubeWatch *w, const KubeEvent *event, Err *err)
                 return refuse(w, &event->status, err);
         case KUBE_EVENT_BOOKMARK:
                 w->counts.bookmarks++;
-                if (w->streams && event->ends_list)
+                if (ends_list)
                         end_stream(w, event->id.version);
                 break;
         case KUBE_EVENT_GONE:
@@ -497,6 +504,9 @@ static bool take(KubeWatch *w, const KubeEvent *event, Err *err)
                 break;
         }
         move_to(w, event->id.version);
+        /* What follows a list is what shows that it was of use. */
+        if (ends_list)
+                w->failures = failures;
         return !w->closing || err_set(err, ERR_CONFLICT, "Closed", "closed meanwhile");
 }
 

@@ -494,6 +494,51 @@ static void what_is_not_understood_begins_a_streamed_list_again(void **state)
         assert_false(kube_watch_is_synced(f->watch));
 }
 
+/* Lets `seconds` pass; how often `path` was asked meanwhile. */
+static size_t asked_within(Fixture *f, size_t i, unsigned seconds)
+{
+        size_t before = path(f, i)->n_requests;
+
+        for (unsigned n = 0; n < seconds * 10; n++) {
+                loop_turn(f->w.loop, SPAN_MS(1));
+                loop_turn(f->w.loop, SPAN_MS(0));
+                test_clock_advance(&f->w.time, SPAN_MS(100));
+        }
+        return path(f, i)->n_requests - before;
+}
+
+/* However often a list comes whole: a watch that never gets on is no success. */
+static void lists_that_lead_nowhere_are_asked_for_less_and_less(void **state)
+{
+        static const struct {
+                size_t list;
+                const char *stream, *watch;
+        } cases[] = {
+                {STREAM, OPEN END("10") EVENT("STRANGE", META("a", "u1", "11")), NULL},
+                {STREAM, OPEN END("10") EVENT("ERROR", STATUS(410, "Expired")), NULL},
+                {PAGE, NULL, OPEN EVENT("STRANGE", META("a", "u1", "11"))},
+                {PAGE, NULL, OPEN EVENT("ERROR", STATUS(410, "Expired"))},
+                {PAGE, NULL, KUBE_SAYS("410 Gone", STATUS(410, "Gone"))},
+        };
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                answers(f, STREAM, KUBE_SAYS("422 No", "no"));
+                if (cases[i].stream != NULL)
+                        answers(f, STREAM, cases[i].stream);
+                answers(f, PAGE, LIST("10", "", META("a", "u1", "1")));
+                if (cases[i].watch != NULL)
+                        answers(f, WATCH, cases[i].watch);
+                begin(f);
+                /* Below 1, 2, 4, 8, 16, 30 … s, each by chance. */
+                assert_in_range(asked_within(f, cases[i].list, 120), 5, 18);
+                f->watch = kube_watch_close(f->watch);
+                f->n_told = f->n_synced = f->n_failed = 0;
+                buf_reset(&f->told);
+                kube_turns(&f->w, 5);
+        }
+}
+
 static void until_a_list_is_whole_nothing_is_synced_or_gone(void **state)
 {
         static const struct {
@@ -758,6 +803,7 @@ int main(void)
                 TEST(where_lists_are_not_streamed_they_come_in_pages),
                 TEST(a_streamed_list_that_falls_silent_is_not_waited_for),
                 TEST(a_streamed_list_that_is_put_off_backs_off),
+                TEST(lists_that_lead_nowhere_are_asked_for_less_and_less),
                 TEST(what_is_not_understood_begins_a_streamed_list_again),
                 TEST(until_a_list_is_whole_nothing_is_synced_or_gone),
                 TEST(a_refused_watch_backs_off),
