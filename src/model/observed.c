@@ -204,13 +204,15 @@ static Str owner_of(const Tree *meta)
         return (Str){0};
 }
 
-/* When a field manager wrote last, as the server noted it. */
+/* When a field manager applied last, as the server noted it. What one of that name updated is
+ * another's to the server, and no apply takes it away. */
 static Wall managed_at(const Tree *meta, Str replica)
 {
         static const Str prefix = STR_INIT(OBSERVED_MANAGER_REPLICA "-");
         TREE_FOREACH (m, tree_get(meta, STR("managedFields"))) {
                 Str name = tree_get_str(m, STR("manager"));
-                if (str_starts(name, prefix) && str_eq(str_sub(name, prefix.n, name.n), replica))
+                if (!str_eq(tree_get_str(m, STR("operation")), STR("Update")) &&
+                    str_starts(name, prefix) && str_eq(str_sub(name, prefix.n, name.n), replica))
                         return time_of(m, STR("time"));
         }
         return (Wall){0};

@@ -159,6 +159,8 @@ static void a_binding_tells_who_served_what(void **state)
                 "\"0123456789012345678901234567890123456789\"},"
                 "\"managedFields\":[{\"manager\":\"tailscale-gateway\",\"time\":"
                 "\"2026-11-23T01:00:00Z\"},{\"manager\":\"tailscale-gateway-extension-pod-a\","
+                "\"operation\":\"Apply\",\"time\":\"2026-11-23T02:00:00Z\"},"
+                "{\"manager\":\"tailscale-gateway-extension-pod-b\",\"operation\":\"Update\","
                 "\"time\":\"2026-11-23T02:00:00Z\"}]},"
                 "\"spec\":{\"revision\":\"r2\",\"attempt\":3}}");
         assert_true(str_eq(o->revision, STR("r2")));
@@ -168,6 +170,7 @@ static void a_binding_tells_who_served_what(void **state)
         assert_true(str_eq(o->served[0].revision, STR("r1")));
         char text[WALL_TEXT];
         assert_string_equal(wall_format(o->served[0].at, text), "2026-11-23T02:00:00Z");
+        /* Somebody's of that name, that is not applied, is not ours to take away. */
         assert_int_equal(o->served[1].at.ms, 0);
         assert_true(observed_is_served(o, STR("r1")) && observed_is_served(o, STR("r2")));
         assert_false(observed_is_served(o, STR("r3")));
