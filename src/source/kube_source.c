@@ -42,8 +42,10 @@ struct KubeSource {
         Feeds feeds[KUBE_KINDS];
         KubeInterest interest;
         uint64_t asked, covered; /* numbers of it */
-        uint64_t opened;         /* feeds, for their seeds */
-        Mono began;              /* the foreign feeds did, last */
+        uint64_t first;   /* the same, when all of our kinds were listed for the first time */
+        Mono first_until; /* from then on only that is waited for */
+        uint64_t opened;  /* feeds, for their seeds */
+        Mono began;       /* the foreign feeds did, last */
         Timer again;
         Timer look; /* while something fails: whether it still does */
         Post tell;
@@ -515,14 +517,22 @@ static void tell_away(KubeSource *k)
         k->is_away = away != NULL;
 }
 
-static bool is_read(const KubeSource *k)
+static bool is_read(KubeSource *k)
 {
         for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
                 if (kube_kinds[kind].role != KUBE_NAMED && !is_foreign(kind) &&
                     !are_synced(&k->feeds[kind]))
                         return false;
         }
-        return k->covered == k->interest.now || kube_interest_is_empty(&k->interest);
+        if (k->covered == k->interest.now || kube_interest_is_empty(&k->interest))
+                return true;
+        if (k->first == 0)
+                k->first = k->interest.now;
+        if (k->covered < k->first)
+                return false;
+        if (k->first_until.ns == 0)
+                k->first_until = mono_add(loop_now(k->in.loop), SPAN_S(KUBE_SOURCE_FIRST_S));
+        return !mono_before(loop_now(k->in.loop), k->first_until);
 }
 
 static bool are_ours_synced(const KubeSource *k)
@@ -573,7 +583,7 @@ static bool tell_facts(KubeSource *k)
                 if (fact->kinds[i].err != ERR_NONE && !timer_is_set(&k->look))
                         timer_set_in(&k->look, SPAN_S(LOOK_S));
         }
-        fact->read_once |= is_read(k);
+        fact->read_once = fact->read_once || is_read(k);
         return fact->read_once && !before;
 }
 

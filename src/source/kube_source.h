@@ -27,6 +27,9 @@ enum {
         /* Routes are listed again where a TailscaleGateway refers to another Gateway; so often at
          * most. */
         KUBE_SOURCE_AGAIN_MS = 1000,
+        /* When all is read that bears on what was there at the start, what was asked for since then
+         * holds it up for so long: somebody may ask without end. */
+        KUBE_SOURCE_FIRST_S = 10,
 };
 
 typedef struct KubeSource KubeSource;

@@ -386,6 +386,29 @@ static void many_that_come_at_once_are_read_for_together(void **state)
         assert_in_range(f->api.n_lists - before, 4, 8);
 }
 
+/* Whoever edits a TailscaleGateway without end waits for himself, and keeps nobody else waiting. */
+static void who_refers_elsewhere_without_end_is_not_waited_for(void **state)
+{
+        Fixture *f = *state;
+        put_team(f);
+        put_gateway(f, "team-a", "restless", "other");
+        open_source(f);
+        for (int i = 0; i < 2 * (KUBE_SOURCE_FIRST_S * 100); i++) {
+                char name[16];
+                snprintf(name, sizeof name, "there-%d", i);
+                put_gateway(f, "team-a", "restless", name);
+                loop_turn(f->api.w.loop, SPAN_MS(1));
+                test_clock_advance(&f->api.w.time, SPAN_MS(10));
+                if (i < KUBE_SOURCE_FIRST_S * 100 / 2)
+                        assert_false(is_read(f));
+        }
+        assert_true(is_read(f));
+        assert_non_null(gateway(f, "gw"));
+        settle(f);
+        settle(f);
+        assert_non_null(gateway(f, "restless"));
+}
+
 static void what_is_the_same_keeps_its_table(void **state)
 {
         Fixture *f = *state;
@@ -709,6 +732,7 @@ int main(void)
                 TEST(a_gateway_is_read_where_a_binding_is_left),
                 TEST(a_gateway_waits_for_the_routes_of_what_it_refers_to),
                 TEST(many_that_come_at_once_are_read_for_together),
+                TEST(who_refers_elsewhere_without_end_is_not_waited_for),
                 TEST(what_is_the_same_keeps_its_table),
                 TEST(a_fault_is_told_and_takes_nothing_away),
                 TEST(a_kind_that_is_not_there_is_told_and_waited_for),
