@@ -126,7 +126,6 @@ static bool read_listener(Leaf *leaf, const Tree *node, EgListener *ret)
         return ret->name.n > 0 && ret->port > 0;
 }
 
-void *manifest_read_eg_gateway(const ManifestDoc *doc)
 static Str read_address(Leaf *leaf, const Tree *root)
 {
         TREE_FOREACH (node, tree_get(tree_get(root, STR("status")), STR("addresses"))) {
@@ -138,6 +137,7 @@ static Str read_address(Leaf *leaf, const Tree *root)
         return STR("");
 }
 
+void *manifest_read_eg_gateway(const ManifestDoc *doc)
 {
         EgGateway *g = leaf_new(sizeof(*g), 1024, NULL);
         const Tree *list = tree_get(tree_get(doc->root, STR("spec")), STR("listeners"));
@@ -154,8 +154,8 @@ static Str read_address(Leaf *leaf, const Tree *root)
                                 g->n_listeners++;
                 g->listeners = at;
         }
-        return g;
         g->address = read_address(&g->leaf, doc->root);
+        return g;
 }
 
 void *manifest_read_namespace(const ManifestDoc *doc)
