@@ -41,8 +41,6 @@ int gateway_report_order(const void *a, const void *b)
         return object_key_cmp(x->eg_gateway, y->eg_gateway);
 }
 
-int gateway_report_find(const void *key, const void *leaf)
-{
 int way_report_order(const void *a, const void *b)
 {
         const WayReport *x = a, *y = b;
@@ -51,6 +49,8 @@ int way_report_order(const void *a, const void *b)
         return c != 0 ? c : str_cmp(x->tailnet, y->tailnet);
 }
 
+int gateway_report_find(const void *key, const void *leaf)
+{
         const GatewayReport *r = leaf;
 
         return object_key_cmp(*(const ObjectKey *)key, r->eg_gateway);
@@ -63,5 +63,5 @@ void report_drop(Leaf *leaf)
         table_unref(r->routes);
         table_unref(r->entries);
         table_unref(r->gateways);
-}
         table_unref(r->ways);
+}
