@@ -70,14 +70,14 @@ typedef struct Report {
                                   reference each */
         const Table *entries;  /* of EntryReport */
         const Table *gateways; /* of GatewayReport */
+        const Table *ways;     /* of WayReport; NULL: there are none */
 } Report;
 
 int route_report_order(const void *a, const void *b);
 int entry_report_order(const void *a, const void *b);
 int gateway_report_order(const void *a, const void *b);
+int way_report_order(const void *a, const void *b);
 /* `key` is an ObjectKey *. */
 int gateway_report_find(const void *key, const void *leaf);
 /* For the `drop` of leaf_new. */
 void report_drop(Leaf *leaf);
-        const Table *ways;     /* of WayReport; NULL: there are none */
-int way_report_order(const void *a, const void *b);
