@@ -5,12 +5,14 @@ The tests of this file tell one story and run in this order.
 """
 
 import json
+import os
 import subprocess
 
 import pytest
 import yaml
 
 from tests.lib import chart
+from tests.lib.cluster import ADMIN_TOKEN
 from tests.lib.kube_gateway import POLICY_KIND
 from tests.lib.kube_stack import KubeStack
 from tests.lib.stack import SANITIZER_ENV, program
@@ -253,6 +255,76 @@ def test_check_names_each_fault(stack):
     assert ("wrong", "it is somebody else's, of the same name") in results(check(stack, code=1), "CustomResourceDefinition tailscaleendpoints")
     cluster.merge(crd, {"metadata": {"labels": {"app.kubernetes.io/part-of": "tailscale-gateway"}}})
     check(stack, code=0)
+
+
+# What says who we are
+
+TALK = """#!/bin/sh
+echo "$SAYS" >>{home}/asked
+case $KUBERNETES_EXEC_INFO in *'"server":"{server}"'*) ;; *) echo "no cluster in $KUBERNETES_EXEC_INFO" >&2; exit 3;; esac
+case $SAYS in
+token) credential='"token":"{token}"';;
+certificate) credential='"clientCertificateData":"{certificate}","clientKeyData":"{key}"';;
+stranger) credential='"token":"somebody-else"';;
+*) echo "sign in first: my-secret" >&2; exit 1;;
+esac
+printf '%s\\n' '{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{{'"$credential"'}}}}'
+"""
+
+
+def in_one_line(path):
+    with open(path, encoding="ascii") as f:
+        return f.read().strip().replace("\n", "\\n")
+
+
+def plugin(stack, says, command="./say-who", **more):
+    """A kubeconfig whose credential a program beside it says."""
+    return stack.cluster.kubeconfig("plugin", {"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": command, "interactiveMode": "Never", "provideClusterInfo": True,
+        "env": [{"name": "SAYS", "value": says}], **more}})
+
+
+@pytest.fixture(scope="module")
+def say_who(stack):
+    """Where it writes that it was asked."""
+    cluster = stack.cluster
+    certificate, key = cluster.certificates.issue("plugin", "/O=system:masters/CN=patricia")
+    with open(os.open(cluster.at("say-who"), os.O_WRONLY | os.O_CREAT, 0o700), "w", encoding="ascii") as f:
+        f.write(TALK.format(home=cluster.home, server=cluster.server, token=ADMIN_TOKEN, certificate=in_one_line(certificate), key=in_one_line(key)))
+    return cluster.at("asked")
+
+
+@pytest.mark.parametrize("says, user", [("token", "admin"), ("certificate", "patricia")])
+def test_check_asks_a_plugin_who_we_are(stack, say_who, says, user):
+    mark = stack.cluster.audit_mark()
+    assert {r["result"] for r in check(stack, "--kubeconfig", plugin(stack, says), code=0)} == {"ok"}
+    asked = stack.cluster.audit(mark)
+    assert {r.user for r in asked if "tailscale-gateway" in r.agent} == {user}, asked
+
+
+@pytest.mark.parametrize("says, more, found", [
+    ("nothing", {}, "ended with exit code 1"),
+    ("token", {"command": "./nobody", "installHint": "get it from the team"}, "get it from the team"),
+    ("stranger", {}, "Unauthorized"),
+])
+def test_a_plugin_that_does_not_help(stack, say_who, says, more, found):
+    """What it says to people is theirs; what it says to us is shown to nobody."""
+    path = plugin(stack, says, **more)
+    done = subprocess.run(["nsenter", f"--net={stack.cluster.ns.path}", program(), "check", "--kubeconfig", path, "--namespace", chart.NAMESPACE],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False, env=SANITIZER_ENV)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and found in said, done
+    assert "somebody-else" not in said
+
+
+@pytest.mark.parametrize("shape", ["operator", "extension", "run"])
+def test_what_runs_for_long_starts_no_plugin(stack, say_who, shape):
+    asked = os.path.getsize(say_who)
+    done = subprocess.run(["nsenter", f"--net={stack.cluster.ns.path}", program(), shape, "--kubeconfig", plugin(stack, "token"), "--namespace",
+                           chart.NAMESPACE], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False, env=SANITIZER_ENV)
+    assert done.returncode == 1, done
+    assert "plugin.kubeconfig:" in done.stderr and "users[0].user.exec: a credential plugin is not started by what runs for long" in done.stderr, done
+    assert os.path.getsize(say_who) == asked
 
 
 def test_check_with_too_few_rights(stack):

@@ -298,7 +298,8 @@ def case_of(right):
         ("patch", "secrets", chart.NAMESPACE): loses(SERVER_TLS, "tls.crt"),
         ("create", "secrets", chart.GATEWAY_NAMESPACE): Case(lambda s: s.cluster.get(EG_CA)),
         ("patch", "secrets", chart.GATEWAY_NAMESPACE): loses(EG_CA, "tls.crt") if right.name == kube_program.EG_CA else loses(EG_CLIENT, "tls.crt"),
-        ("watch", "secrets", ""): Case(secret_is_read, until="ready"),
+        ("watch", "secrets", ""): Case(lambda s: says(s, "tailscaletailnets", "remote", "Authenticated").get("reason") not in (None, "SecretDenied"),
+                                       until="ready"),
         ("watch", "secrets", chart.NAMESPACE): Case(lambda s: s.cluster.get(CA), until="complete"),
         ("watch", "secrets", chart.GATEWAY_NAMESPACE): Case(lambda s: s.cluster.get(EG_CLIENT), until="complete"),
     }
