@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "execute/kube_known.h"
 #include "execute/test_api_server.h"
 
 #define API      "/apis/gateway.tailscale.com/v1alpha1/namespaces/"
@@ -164,6 +165,22 @@ static void pass(Fixture *f, Span time)
         kube_turns(&f->server.w, 3);
 }
 
+/* Anew, where they were open: as a process that has just started. */
+static void open_objects(Fixture *f)
+{
+        kube_objects_close(f->objects);
+        f->objects = kube_objects_open(&(KubeObjectsInput){
+                .loop = f->server.w.loop,
+                .log = &f->log,
+                .api = f->server.w.api,
+                .fact = &f->facts.generated,
+                .seed = 7,
+                .may_write = may_write,
+                .on_done = on_done,
+                .owner = f,
+        });
+}
+
 static int setup(void **state)
 {
         Fixture *f = mem_new(sizeof *f);
@@ -183,16 +200,7 @@ static int setup(void **state)
         make_report(f, REVISION);
         f->roles = PLAN_OPERATOR;
         f->may_write = true;
-        f->objects = kube_objects_open(&(KubeObjectsInput){
-                .loop = f->server.w.loop,
-                .log = &f->log,
-                .api = f->server.w.api,
-                .fact = &f->facts.generated,
-                .seed = 7,
-                .may_write = may_write,
-                .on_done = on_done,
-                .owner = f,
-        });
+        open_objects(f);
         *state = f;
         return 0;
 }
@@ -449,6 +457,60 @@ static void an_older_definition_holds_up_its_kind_alone(void **state)
         assert_string_equal(f->facts.generated.error, "");
 }
 
+/* Its TailscaleGateway is deleted; the Gateway stays. */
+static void forget_gateway(Fixture *f)
+{
+        World *w = f->world;
+        Report *r = leaf_new(sizeof *r, 0, report_drop);
+        table_unref(w->gateways);
+        table_unref(w->entries);
+        w->gateways = table_new(NULL, 0, gateway_spec_order);
+        w->entries = table_new(NULL, 0, entry_view_order);
+        r->complete = true;
+        r->gateways = table_new(NULL, 0, gateway_report_order);
+        r->routes = table_new(NULL, 0, route_report_order);
+        r->entries = table_new(NULL, 0, entry_report_order);
+        leaf_unref(f->report);
+        f->report = r;
+        api_forget(api_find(&f->server, STR(GATEWAY)));
+}
+
+/* Whatever was under way when it went, however late the watch shows the Binding, and whoever leads
+ * by then: it goes. */
+static void a_binding_that_nobody_saw_goes(void **state)
+{
+        static const int late_s[] = {0, KUBE_KNOWN_SHOWN_S / 2, 2 * KUBE_KNOWN_SHOWN_S};
+        size_t n_written = 0;
+        assert_int_equal(teardown(state), 0);
+        for (unsigned turns = 0; turns < 60; turns += 6) {
+                for (size_t i = 0; i < 2 * LENGTH_OF(late_s); i++) {
+                        assert_int_equal(setup(state), 0);
+                        Fixture *f = *state;
+                        f->is_watch_late = true;
+                        IGNORE(plan_once(f), "on_done follows");
+                        kube_turns(&f->server.w, turns);
+                        forget_gateway(f);
+                        n_written += api_find(&f->server, STR(BINDING)) != NULL;
+                        plan_until_quiet(f);
+                        pass(f, SPAN_S(late_s[i / 2]));
+                        if (i % 2 == 1)
+                                open_objects(f);
+                        f->is_watch_late = false;
+                        /* It names `empty` first, a second after the last change. */
+                        for (int step = 0; step < 4; step++) {
+                                plan_until_quiet(f);
+                                pass(f, SPAN_S(PLAN_BINDING_UNANSWERED_S));
+                        }
+                        plan_until_quiet(f);
+                        assert_null(api_find(&f->server, STR(BINDING)));
+                        assert_int_equal(f->n_planned, 0);
+                        assert_int_equal(teardown(state), 0);
+                }
+        }
+        assert_true(n_written > 0);
+        assert_int_equal(setup(state), 0);
+}
+
 static void two_replicas_keep_what_each_has_said(void **state)
 {
         Fixture *f = *state;
@@ -541,6 +603,7 @@ int main(void)
                 TEST(a_plan_that_is_superseded_ends_after_what_is_in_flight),
                 TEST(after_any_one_failure_the_next_plans_heal),
                 TEST(a_binding_waits_for_its_endpoints),
+                TEST(a_binding_that_nobody_saw_goes),
                 TEST(an_older_definition_holds_up_its_kind_alone),
                 TEST(two_replicas_keep_what_each_has_said),
                 TEST(an_owed_attempt_is_raised_once),
