@@ -192,6 +192,7 @@ static void put_gap(JsonWriter *w, const AnswerGap *g)
         json_key_str(w, STR("path"), g->path);
         json_key_str(w, STR("where"), g->where);
         json_key_str(w, STR("cluster"), g->cluster);
+        json_key_str(w, STR("winner"), g->winner);
         json_key_u64(w, STR("routes"), g->n);
         json_key_bool(w, STR("partly"), g->partly);
         put_gap_text(w, STR("text"), g);

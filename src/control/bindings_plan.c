@@ -86,6 +86,33 @@ static bool is_missed(const PlanInput *in, Plan *p, const HookFact *fact, const 
         return false;
 }
 
+/* Of any Gateway, or of one that is not known. */
+static Mono last_call(const Facts *facts)
+{
+        Mono last = {0};
+        for (size_t i = 0; i < facts->n_hooks; i++)
+                last = mono_before(last, facts->hooks[i].at) ? facts->hooks[i].at : last;
+        return last;
+}
+
+/*
+ * Has nobody called for this Gateway yet, but for others since we wrote? A call is for all Gateways
+ * that are merged, yet tells nothing of one whose first Binding was missed as above and that has no
+ * route of its own.
+ */
+static bool is_unheard(const PlanInput *in, Plan *p, const HookFact *fact, const BindingWritten *w)
+{
+        Mono last = last_call(in->facts);
+        if (fact != NULL || w->at.ns == 0 || !mono_before(w->at, last) ||
+            w->attempt >= PLAN_BINDING_UNHEARD_MAX)
+                return false;
+        Mono due = mono_add(last, SPAN_MS(PLAN_BINDING_MISSED_MS));
+        if (!mono_before(in->now, due))
+                return true;
+        plan_again(p, due);
+        return false;
+}
+
 /*
  * Was a call not answered as it asked, with no later attempt written since? A call that did not
  * tell its Gateway may have been anybody's: each Binding that this process has not written yet is
@@ -105,7 +132,8 @@ static void plan_wanted(const PlanInput *in, Plan *p, const GatewayReport *g)
         const HookFact *fact = facts_find_hook(in->facts, g->eg_gateway);
         Str revision = str_of(g->revision);
         bool is_new = w == NULL || !str_eq(w->revision, revision);
-        bool is_owed = !is_new && (owes_attempt(in->facts, fact, w) || is_missed(in, p, fact, w));
+        bool is_owed = !is_new && (owes_attempt(in->facts, fact, w) || is_missed(in, p, fact, w) ||
+                                   is_unheard(in, p, fact, w));
         if ((!is_new && !is_owed) || !may_write(in, p, w))
                 return;
         uint64_t attempt = w != NULL ? w->attempt : 0;

@@ -176,6 +176,44 @@ static void test_a_change_that_was_not_seen_is_made_again(void **state)
         done(&c);
 }
 
+/* What the plan is at `now`, where r2 with that attempt was written at second `written` (0: by the
+ * process before) and another Gateway's call came at second 11. */
+static void plan_after_others(Case *c, uint64_t attempt, int64_t written, Mono now)
+{
+        BindingWritten w = {.eg_gateway = gateway,
+                            .revision = STR("r2"),
+                            .attempt = attempt,
+                            .at = {SPAN_S(written).ns}};
+        *c = (Case){0};
+        facts_init(&c->facts);
+        facts_hook(&c->facts, (ObjectKey){STR("infra"), STR("other")})->at = (Mono){SPAN_S(11).ns};
+        plan(c, "r2", &w, now);
+}
+
+static void test_one_that_no_call_tells_of_is_tried_again(void **state)
+{
+        (void)state;
+        static const struct {
+                uint64_t attempt;
+                int64_t written;
+        } quiet[] = {{0, 12}, {0, 0}, {PLAN_BINDING_UNHEARD_MAX, 10}};
+        Case c;
+        Mono early = {SPAN_S(13).ns}, late = {SPAN_S(14).ns};
+        plan_after_others(&c, 0, 10, early);
+        assert_int_equal(c.plan.n, 0);
+        assert_int_equal(c.plan.again.ns, late.ns);
+        done(&c);
+        plan_after_others(&c, 0, 10, late);
+        expect_write(&c, "attempt: 1");
+        done(&c);
+        for (size_t i = 0; i < LENGTH_OF(quiet); i++) {
+                plan_after_others(&c, quiet[i].attempt, quiet[i].written, late);
+                assert_int_equal(c.plan.n, 0);
+                assert_int_equal(c.plan.again.ns, 0);
+                done(&c);
+        }
+}
+
 static void test_unwanted_names_the_empty_contribution_before_it_goes(void **state)
 {
         (void)state;
@@ -312,6 +350,7 @@ int main(void)
                 cmocka_unit_test(test_changes_keep_a_second_apart),
                 cmocka_unit_test(test_an_owed_answer_raises_the_attempt_once),
                 cmocka_unit_test(test_a_change_that_was_not_seen_is_made_again),
+                cmocka_unit_test(test_one_that_no_call_tells_of_is_tried_again),
                 cmocka_unit_test(test_unwanted_names_the_empty_contribution_before_it_goes),
                 cmocka_unit_test(test_unwanted_waits_until_the_empty_one_was_served),
                 cmocka_unit_test(test_unwanted_of_another_process_asks_once_more),

@@ -110,6 +110,9 @@ enum {
          * seen only after this time: reading all its files takes Envoy Gateway up to two seconds.
          */
         PLAN_BINDING_MISSED_MS = 3000,
+        /* So many attempts are made for a Gateway that no call has told of while others called:
+         * Envoy Gateway may not take it at all, and each write makes it read its files. */
+        PLAN_BINDING_UNHEARD_MAX = 3,
         /* A file's name, so that it fits a directory (255 bytes) under a temporary name, too. */
         PLAN_FILE_NAME_MAX = 250,
         /* Between two writes of a status in which only lastSync is another. */

@@ -137,7 +137,6 @@ Str gap_reason_name(GapReason reason)
                 [GAP_TOO_MANY] = STR_INIT("TooManyRoutes"),
                 [GAP_NO_ROUTES] = STR_INIT("NoRouteConfiguration"),
                 [GAP_NO_LISTENER] = STR_INIT("NoListener"),
-                [GAP_OTHER_GATEWAY] = STR_INIT("MergedGateway"),
         };
 
         return names[reason];
@@ -176,6 +175,10 @@ static void winner_text(const AnswerGap *g, Buf *out)
 
 void gap_text(const AnswerGap *g, Buf *out)
 {
+        if (g->winner.n > 0) {
+                winner_text(g, out);
+                return;
+        }
         switch (g->reason) {
         case GAP_HOST_TAKEN:
                 if (g->host.n == 0)
@@ -224,9 +227,6 @@ void gap_text(const AnswerGap *g, Buf *out)
                            "Envoy Gateway's request held no listener for %.*s: is "
                            "translation.listener.includeAll set?",
                            STR_FMT(g->listener));
-                return;
-        case GAP_OTHER_GATEWAY:
-                winner_text(g, out);
                 return;
         case GAP_REASONS:
                 return;

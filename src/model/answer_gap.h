@@ -20,7 +20,6 @@ typedef enum GapReason {
         GAP_TOO_MANY,
         GAP_NO_ROUTES,
         GAP_NO_LISTENER,
-        GAP_OTHER_GATEWAY, /* one that is merged with this one into the same Envoy */
         GAP_REASONS
 } GapReason;
 
@@ -41,7 +40,8 @@ typedef struct AnswerGap {
         Str host;      /* as in RouteReport: of paths their path host */
         Str path;
         Str cluster;
-        Str winner; /* cluster that has it instead, where that is one of ours; empty: not told */
+        Str winner; /* of a host that is taken: the cluster of ours that has it, of a Gateway that
+                       is merged with this one; empty: it is none of ours */
         Str where;  /* paths: a domain of the virtual host that is without them; empty: none has */
         uint64_t n; /* how many hosts or paths */
 } AnswerGap;

@@ -239,7 +239,7 @@ static void check_winner(const char *manifests, ObjectKey winner, const char *na
         assert_int_equal(told(&a, winner)->tally.gaps.total, 0);
         assert_int_equal(told(&a, loser)->tally.hosts, 0);
         assert_int_equal(told(&a, loser)->tally.gaps.total, 1);
-        assert_true(has_gap(told(&a, loser), "MergedGateway", text));
+        assert_true(has_gap(told(&a, loser), "Conflicted", text));
         check_third(&a, &r);
         answer_done(&a);
         request_done(&r);

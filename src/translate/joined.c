@@ -39,7 +39,7 @@ int joined_order(const Pack *a, const Pack *b)
 
 static void lose_host(const JoinPart *loser, const Pack *host, const Pack *winner)
 {
-        gap_notes_add(&loser->tally->gaps, &(AnswerGap){.reason = GAP_OTHER_GATEWAY,
+        gap_notes_add(&loser->tally->gaps, &(AnswerGap){.reason = GAP_HOST_TAKEN,
                                                         .listener = host->listener,
                                                         .namespace = host->namespace,
                                                         .host = host->name,
