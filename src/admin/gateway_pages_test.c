@@ -192,7 +192,7 @@ static void each_reason_has_its_condition(void **state)
                  "GatewayNotFound", "NoConflict"},
                 {"TailnetNotFound", 0, "", "Valid", "TailnetNotFound", "TailnetNotFound",
                  "NoConflict"},
-                {"IngressNotSupported", 1, "", "Valid", "ResolvedRefs", "IngressNotSupported",
+                {"RefNotPermitted", 1, "", "Valid", "RefNotPermitted", "RefNotPermitted",
                  "NoConflict"},
                 {"", 0, "", "Valid", "ResolvedRefs", "NothingSelected", "NoConflict"},
                 {"", 1, "Conflicted", "Valid", "ResolvedRefs", "NothingLeft", "Conflicted"},

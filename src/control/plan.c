@@ -62,6 +62,8 @@ static void make_objects(const PlanInput *in, Plan *p)
                 plan_endpoints_again(in, p);
         else if ((in->roles & PLAN_OPERATOR) != 0)
                 plan_endpoints_objects(in, p);
+        if ((in->roles & PLAN_OPERATOR) != 0 && !in->only_facts)
+                plan_route_objects(in, p);
         plan_binding_objects(in, p);
         if ((in->roles & PLAN_OPERATOR) == 0)
                 return;

@@ -173,6 +173,7 @@ void plan_endpoints_objects(const PlanInput *in, Plan *p);
 /* When these are to be looked at again, where nothing of them is planned now. */
 void plan_endpoints_again(const PlanInput *in, Plan *p);
 void plan_binding_objects(const PlanInput *in, Plan *p);
+void plan_route_objects(const PlanInput *in, Plan *p);
 void plan_tailnet_statuses(const PlanInput *in, Plan *p);
 void plan_gateway_statuses(const PlanInput *in, Plan *p);
 /* Of what users write beside these: TailscaleEndpoints that are not valid. */

@@ -53,8 +53,9 @@ bool eg_route_same(const void *a, const void *b)
 {
         const EgRoute *x = a, *y = b;
 
-        if (!str_eq(x->kind, y->kind) || !object_meta_same(&x->meta, &y->meta) ||
-            !strlist_eq(x->hostnames, y->hostnames) || x->n_parents != y->n_parents)
+        if (!str_eq(x->kind, y->kind) || x->made != y->made ||
+            !object_meta_same(&x->meta, &y->meta) || !strlist_eq(x->hostnames, y->hostnames) ||
+            x->n_parents != y->n_parents)
                 return false;
         for (size_t i = 0; i < x->n_parents; i++)
                 if (!parent_same(&x->parents[i], &y->parents[i]))

@@ -53,6 +53,7 @@ typedef struct EgRoute {
         Leaf leaf;
         Str kind; /* "HTTPRoute" or "GRPCRoute" */
         ObjectMeta meta;
+        bool made; /* by us, of a Service that a tailnet sees: it claims nothing beside that */
         StrList hostnames; /* empty: those of the listener */
         const EgParent *parents;
         size_t n_parents;

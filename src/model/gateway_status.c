@@ -23,16 +23,15 @@ static bool is_one_of(Str reason, const char *const *names, size_t n)
 
 static bool is_reference(Str reason)
 {
-        static const char *const names[] = {"GatewayNotFound", "TailnetNotFound"};
+        static const char *const names[] = {"GatewayNotFound", "TailnetNotFound", "RefNotPermitted"};
         return is_one_of(reason, names, LENGTH_OF(names));
 }
 
 /* Of those that stand for a fault of the resource, or of what it stands beside; what Envoy Gateway
- * has not done yet, or this program cannot do, is none. */
+ * has not done yet is none. */
 static bool is_refusal(Str reason)
 {
-        static const char *const names[] = {"IngressNotSupported", "Pending"};
-        return reason.n > 0 && !is_reference(reason) && !is_one_of(reason, names, LENGTH_OF(names));
+        return reason.n > 0 && !is_reference(reason) && !str_eq(reason, STR("Pending"));
 }
 
 /* What the conditions of one TailscaleGateway are made of. */

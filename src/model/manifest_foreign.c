@@ -6,6 +6,7 @@
  */
 #include "base/mem.h"
 #include "model/eg_spec.h"
+#include "model/label_value.h"
 #include "model/manifest_kinds.h"
 #include "model/secret_spec.h"
 
@@ -202,6 +203,20 @@ static void read_parents(EgRoute *r, const Tree *list)
         r->parents = at;
 }
 
+/* It has our label, and a TailscaleGateway owns it. */
+static bool is_made(const Tree *meta)
+{
+        Str by = tree_get_str(tree_get(meta, STR("labels")), STR(MODEL_LABEL_MANAGED_BY));
+
+        if (!str_eq(by, STR(MODEL_OURS)))
+                return false;
+        TREE_FOREACH (owner, tree_get(meta, STR("ownerReferences")))
+                if (str_starts(tree_get_str(owner, STR("apiVersion")), STR(MODEL_GROUP "/")) &&
+                    str_eq(tree_get_str(owner, STR("kind")), STR("TailscaleGateway")))
+                        return true;
+        return false;
+}
+
 void *manifest_read_eg_route(const ManifestDoc *doc)
 {
         EgRoute *r = leaf_new(sizeof(*r), 512, NULL);
@@ -212,6 +227,7 @@ void *manifest_read_eg_route(const ManifestDoc *doc)
 
         if (!manifest_read_loose_meta(doc, &r->leaf, &r->meta))
                 return leaf_unref(r);
+        r->made = is_made(tree_get(doc->root, STR("metadata")));
         r->kind = tree_get_str(doc->root, STR("kind"));
         r->kind = leaf_str(&r->leaf, r->kind.n > 0 ? r->kind : doc->kind);
         at = leaf_alloc(&r->leaf, (max + 1) * sizeof(*at));

@@ -201,14 +201,14 @@ void render_endpoints(const EntryView *view, Str name, const Endpoint *const *en
         doc_end(&d);
 }
 
-static void render_owner(DocWriter *d, const RenderShard *shard)
+void render_gateway_owner(DocWriter *d, Str name, Str uid)
 {
         doc_list(d, STR("ownerReferences"), 1);
         doc_item(d);
         doc_str(d, STR("apiVersion"), STR(MODEL_API_VERSION));
         doc_str(d, STR("kind"), STR("TailscaleGateway"));
-        doc_str(d, STR("name"), shard->view->gateway.name);
-        doc_str(d, STR("uid"), shard->owner_uid);
+        doc_str(d, STR("name"), name);
+        doc_str(d, STR("uid"), uid);
         doc_bool(d, STR("controller"), true);
         doc_item_end(d);
         doc_list_end(d);
@@ -232,7 +232,7 @@ void render_endpoints_apply(const RenderShard *shard, Buf *out)
         IGNORE(snprintf(shards, sizeof shards, "%zu", shard->n_shards), "a number fits");
         doc_str(&d, STR(MODEL_SHARDS), str_of(shards));
         doc_object_end(&d);
-        render_owner(&d, shard);
+        render_gateway_owner(&d, view->gateway.name, shard->owner_uid);
         doc_object_end(&d);
         render_endpoints_spec(&d, view->tailnet, shard->endpoints, shard->n);
         doc_end(&d);

@@ -46,3 +46,5 @@ void render_entry_conditions(const EntryView *view, Condition ret[RENDER_ENTRY_C
 /* Begins what is applied of an object of ours: apiVersion, kind, and metadata with name, namespace
  * and, where it is not empty, uid. */
 void render_apply_head(DocWriter *d, const char *kind, ObjectKey key, Str uid);
+/* ownerReferences, of metadata: the TailscaleGateway of that name and uid. */
+void render_gateway_owner(DocWriter *d, Str name, Str uid);

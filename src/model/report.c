@@ -23,7 +23,9 @@ int route_report_order(const void *a, const void *b)
                 c = number_order(x->port, y->port);
         if (c == 0)
                 c = number_order(x->protocol, y->protocol);
-        return c != 0 ? c : str_cmp(x->listener, y->listener);
+        if (c == 0)
+                c = str_cmp(x->listener, y->listener);
+        return c != 0 ? c : (x->backend != NULL) - (y->backend != NULL);
 }
 
 int entry_report_order(const void *a, const void *b)

@@ -10,6 +10,13 @@
 #include "model/binding_spec.h"
 #include "model/protocol.h"
 
+/* A Service of the cluster that a tailnet is led to: what its route, an object, is made of. */
+typedef struct RouteBackend {
+        ObjectKey service;
+        Str kind; /* "HTTPRoute", "GRPCRoute", … */
+        Str path; /* prefix; "/": all */
+} RouteBackend;
+
 /* One host or path of one service, programmed or not. */
 typedef struct RouteReport {
         Leaf leaf;
@@ -24,8 +31,10 @@ typedef struct RouteReport {
         Protocol protocol;
         bool catch_all; /* a path in the listener's catch-all host */
         bool programmed;
-        Str reason; /* where not: "Conflicted", "NoHost", "TooManyRoutes", … */
-        Str text;   /* with whom, which cap, … */
+        Str reason;                  /* where not: "Conflicted", "NoHost", "TooManyRoutes", … */
+        Str text;                    /* with whom, which cap, … */
+        const RouteBackend *backend; /* of ingress in Kubernetes, whose route the operator writes:
+                                        `cluster` is empty then; else NULL */
 } RouteReport;
 
 /* Of one tailnets[] entry. */
@@ -40,15 +49,6 @@ typedef struct EntryReport {
         Str text;
 } EntryReport;
 
-/* Of one Envoy Gateway's Gateway that a TailscaleGateway refers to. */
-typedef struct GatewayReport {
-        Leaf leaf;
-        ObjectKey eg_gateway;
-        bool found;                      /* it is among what we read */
-        char revision[REVISION_MAX + 1]; /* wanted; never empty */
-        uint64_t hosts, paths, clusters, bytes;
-} GatewayReport;
-
 /* The way in from a tailnet (connectivity.ingress) of one tailnets[] entry that asks for one. */
 typedef struct WayReport {
         Leaf leaf;
@@ -61,6 +61,15 @@ typedef struct WayReport {
                           "ListenerTaken", or as of an EntryReport; empty: it does */
         Str text;
 } WayReport;
+
+/* Of one Envoy Gateway's Gateway that a TailscaleGateway refers to. */
+typedef struct GatewayReport {
+        Leaf leaf;
+        ObjectKey eg_gateway;
+        bool found;                      /* it is among what we read */
+        char revision[REVISION_MAX + 1]; /* wanted; never empty */
+        uint64_t hosts, paths, clusters, bytes;
+} GatewayReport;
 
 typedef struct Report {
         Leaf leaf;

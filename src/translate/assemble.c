@@ -30,7 +30,7 @@ static void pack_clusters(Work *w, EntryPlan *plans, size_t n_plans, Claims *cla
         }
         for (size_t i = 0; i < claims->n; i++) {
                 ServicePort *s = claims->at[i].port;
-                if (!claims->at[i].won || s->wanted)
+                if (!claims->at[i].won || s->wanted || s->backend != NULL)
                         continue;
                 s->wanted = true;
                 wanted[n++] = s;
@@ -207,7 +207,7 @@ static void pack_targets(Work *w, Claims *claims)
         Claim **at = arena_new_array(w->arena, claims->n, sizeof(Claim *));
         size_t n = 0, targets = 0;
         for (size_t i = 0; i < claims->n; i++) {
-                if (!claims->at[i].won)
+                if (!claims->at[i].won || claims->at[i].port->backend != NULL)
                         continue;
                 at[n++] = &claims->at[i];
                 targets += n == 1 || !claims_share_routes(at[n - 2]->listener, at[n - 1]->listener);

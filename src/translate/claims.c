@@ -9,6 +9,7 @@
 #include "translate/claims.h"
 
 #include "translate/hostname.h"
+#include "translate/ingress_plan.h"
 
 #include <stdlib.h>
 
@@ -137,6 +138,39 @@ static void claim_paths(ClaimList *l, EntryPlan *p, ServicePort *s)
         }
 }
 
+/* The route of a Service, an object: its host, with a path in it. A path may be all of it. */
+static void claim_backend(ClaimList *l, EntryPlan *p, ServicePort *s)
+{
+        const struct IngressBackend *b = s->backend;
+        bool is_grpc = str_eq(b->kind, STR("GRPCRoute"));
+        unsigned kind = is_grpc ? EG_ADMITS_GRPC_ROUTE : EG_ADMITS_HTTP_ROUTE;
+        Claim *c = add(l, p, s);
+        if (b->reason != NULL) {
+                lose(c, b->reason, b->text);
+                return;
+        }
+        HostVars v = vars_of(p, &s->pack);
+        v.service = b->service->meta.key.name;
+        c->name = hostname_expand(l->arena, b->host, &v);
+        Str path = hostname_expand_path(l->arena, b->path.n > 0 ? b->path : STR("/"), &v);
+        c->path = str_sub(path, 0, path.n > 1 ? path.n - 1 : path.n);
+        if (c->name.n == 0)
+                lose(c, "InvalidHost",
+                     arena_printf(l->arena, "%.*s gives no DNS name for it", STR_FMT(b->host)));
+        else if (c->listener != NULL && !hostname_within(c->listener->hostname, c->name))
+                lose(c, "NoMatchingListenerHostname",
+                     arena_printf(l->arena, "listener %.*s serves %.*s only",
+                                  STR_FMT(c->listener->name), STR_FMT(c->listener->hostname)));
+        if (path.n == 0 || (is_grpc && path.n > 1))
+                lose(c, "InvalidPath",
+                     arena_printf(l->arena, "%.*s gives no path for a %.*s", STR_FMT(b->path),
+                                  STR_FMT(b->kind)));
+        if (c->listener != NULL && (c->listener->kinds & kind) == 0)
+                lose(c, "NotAllowedByListeners",
+                     arena_printf(l->arena, "listener %.*s admits no %.*s (allowedRoutes.kinds)",
+                                  STR_FMT(c->listener->name), STR_FMT(b->kind)));
+}
+
 static int order_numbers(uint64_t a, uint64_t b)
 {
         return a < b ? -1 : a > b;
@@ -170,7 +204,9 @@ static int order_claimants(const Claim *a, const Claim *b)
                 c = str_cmp(a->port->pack.service, b->port->pack.service);
         if (c == 0)
                 c = order_numbers(a->port->pack.port, b->port->pack.port);
-        return c != 0 ? c : order_numbers(a->port->pack.protocol, b->port->pack.protocol);
+        if (c == 0)
+                c = order_numbers(a->port->pack.protocol, b->port->pack.protocol);
+        return c != 0 ? c : (a->port->backend != NULL) - (b->port->backend != NULL);
 }
 
 static int order_routes(const EgListener *a, const EgListener *b)
@@ -253,13 +289,13 @@ static UserHost *user_hosts(Arena *a, const World *w, ObjectKey gateway, size_t 
 {
         size_t n = 0;
         TABLE_FOREACH (EgRoute, r, w->eg_routes) {
-                for (size_t i = 0; i < r->n_parents; i++)
+                for (size_t i = 0; i < r->n_parents && !r->made; i++)
                         n += object_key_eq(r->parents[i].gateway, gateway) ? r->hostnames.n : 0;
         }
         UserHost *at = arena_new_array(a, n, sizeof(*at));
         n = 0;
         TABLE_FOREACH (EgRoute, r, w->eg_routes) {
-                for (size_t i = 0; i < r->n_parents; i++) {
+                for (size_t i = 0; i < r->n_parents && !r->made; i++) {
                         if (!object_key_eq(r->parents[i].gateway, gateway))
                                 continue;
                         for (size_t j = 0; j < r->hostnames.n; j++)
@@ -315,19 +351,67 @@ static Str name_claimant(Arena *a, const Claim *c)
                             STR_FMT(c->port->pack.service));
 }
 
+/* Both are routes of Services, of one namespace, in one host. */
+static bool may_share(const Claim *a, const Claim *b)
+{
+        return a->port->backend != NULL && b->port->backend != NULL &&
+               str_eq(a->by->spec->meta.key.namespace, b->by->spec->meta.key.namespace);
+}
+
+/* Is it one object that both ask for? */
+static bool is_same_route(const Claim *a, const Claim *b)
+{
+        return a->by->spec == b->by->spec && a->port->pack.port == b->port->pack.port &&
+               str_eq(a->listener->name, b->listener->name) &&
+               a->port->backend->service == b->port->backend->service;
+}
+
+/* Of the claims of the thing between `from` and `i`, the one that keeps it from that one; NULL:
+ * none, for it has another path in the host, or is the same route (*ret_same). */
+static const Claim *taken_by_ours(const Claims *all, size_t from, size_t i, bool *ret_same)
+{
+        const Claim *c = &all->at[i];
+        *ret_same = false;
+        for (size_t j = from; j < i; j++) {
+                const Claim *other = &all->at[j];
+                if (!other->won)
+                        continue;
+                if (!may_share(other, c))
+                        return other;
+                if (!str_eq(other->path, c->path))
+                        continue;
+                *ret_same = is_same_route(other, c);
+                return *ret_same ? NULL : other;
+        }
+        return NULL;
+}
+
+static void win(Claim *c)
+{
+        c->won = true;
+        (*(c->is_path ? &c->by->paths : &c->by->hosts))++;
+}
+
 static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, size_t n_users,
                    Claims *all)
 {
-        size_t hosts = 0, paths = 0;
-        const Claim *winner = NULL; /* of the thing before */
+        size_t hosts = 0, paths = 0, from = 0;
         for (size_t i = 0; i < all->n; i++) {
                 Claim *c = &all->at[i];
+                if (i > 0 && order_things(c - 1, c) != 0)
+                        from = i;
                 if (c->reason != NULL)
                         continue;
-                if (winner != NULL && order_things(winner, c) == 0) {
+                bool is_same;
+                const Claim *winner = taken_by_ours(all, from, i, &is_same);
+                if (winner != NULL) {
                         lose(c, "Conflicted",
                              arena_printf(a, "%.*s has it", STR_FMT(name_claimant(a, winner))));
                         c->by->conflicts++;
+                        continue;
+                }
+                if (is_same) {
+                        win(c);
                         continue;
                 }
                 const EgRoute *user = c->is_path ? NULL : taken_by_user(c, gateway, users, n_users);
@@ -345,9 +429,7 @@ static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, si
                              arena_printf(a, "one Gateway takes %zu at most", max));
                         continue;
                 }
-                c->won = true;
-                winner = c;
-                (*(c->is_path ? &c->by->paths : &c->by->hosts))++;
+                win(c);
         }
 }
 
@@ -356,6 +438,10 @@ Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPl
         ClaimList l = {.arena = a};
         for (size_t i = 0; i < n; i++) {
                 for (size_t j = 0; j < plans[i].n_services; j++) {
+                        if (plans[i].services[j].backend != NULL) {
+                                claim_backend(&l, &plans[i], &plans[i].services[j]);
+                                continue;
+                        }
                         claim_host(&l, &plans[i], &plans[i].services[j]);
                         claim_paths(&l, &plans[i], &plans[i].services[j]);
                 }

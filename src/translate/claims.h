@@ -19,7 +19,8 @@ typedef struct Claim {
         const EgListener *listener; /* NULL: the entry has none */
         Str name;                   /* host, or path; empty: nothing was asked for (NoHost) */
         Str domain;                 /* of a path: the hosts that it goes to, in Envoy's notation */
-        Wall oldest;                /* age of the oldest of its namespace that asks for the same */
+        Str path;    /* of a Service's route: its prefix, without '/' at the end but "/" itself */
+        Wall oldest; /* age of the oldest of its namespace that asks for the same */
         bool is_path, catch_all;
         bool won;
         const char *reason; /* where it has not won */

@@ -70,8 +70,10 @@ static void find_proxies(Arena *a, const Proxies *proxies, EntryPlan *p)
         ProxyGaps gaps;
         p->n_proxies = proxies_find(proxies, given, found, &gaps);
         p->proxies = found;
-        if (gaps.refused.n > 0)
+        if (gaps.refused.n > 0) {
                 p->gap = gap_text(a, &gaps);
+                p->gap_reason = "ProxyRefused";
+        }
         if (p->n_proxies == 0)
                 refuse_without_proxy(a, &gaps, p);
         refuse_shared(a, proxies, key, p);
@@ -222,10 +224,7 @@ EntryPlan entry_plan_make(Arena *a, const Proxies *proxies, const GatewaySpec *s
         EntryKey key = {spec->meta.key, p.entry->name};
         p.view = table_find(w->entries, &key, entry_view_find);
         if (!p.entry->egress.enabled)
-                refuse(&p, p.entry->ingress.enabled ? "IngressNotSupported" : "NoDirection",
-                       p.entry->ingress.enabled
-                               ? STR("ingress is accepted, but this version does not program it")
-                               : STR("routeGeneration names no direction"));
+                refuse(&p, "NoDirection", STR("routeGeneration names no direction"));
         else
                 p.attached = attach_choose(a, w, spec, &p.entry->egress, gateway);
         if (p.attached.listener == NULL && p.attached.reason != NULL)

@@ -17,6 +17,9 @@ typedef struct ServicePort {
         bool wanted;   /* set by assemble: a route leads to it */
         bool same;     /* set by assemble: made of what it was made of before */
         const Pack *cluster; /* set by assemble, borrowed from the Contribution */
+        /* A Service of the cluster whose route is an object (ingress_plan.h): of `pack` then only
+         * names, port and protocol are set. NULL: what leads to it is injected. */
+        struct IngressBackend *backend;
 } ServicePort;
 
 typedef struct EntryPlan {
@@ -31,10 +34,13 @@ typedef struct EntryPlan {
         size_t n_proxies;
         const char *reason; /* why nothing of it can be programmed, or NULL */
         Str text;
-        Str gap;       /* what is not used of it, where the rest is: a refused proxy; or empty */
-        Str suffix;    /* of the tailnet; may be empty */
-        Digest config; /* of all that packs take from here */
-        ServicePort *services; /* by name, port, protocol */
+        Str gap; /* what is not used of it, where the rest is: a refused proxy; or empty */
+        const char *gap_reason;    /* of it; NULL: none */
+        bool is_ingress;           /* made by ingress_plan.h: it is of the other direction */
+        struct EntryPlan *ingress; /* the same entry's plan of ingress, or NULL: set by snapshot */
+        Str suffix;                /* of the tailnet; may be empty */
+        Digest config;             /* of all that packs take from here */
+        ServicePort *services;     /* by name, port, protocol */
         size_t n_services;
         uint64_t hosts, paths, conflicts; /* counted by claims */
 } EntryPlan;

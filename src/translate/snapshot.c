@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "translate/assemble.h"
+#include "translate/ingress_plan.h"
 #include "translate/verdicts.h"
 
 #include <stdlib.h>
@@ -117,6 +118,31 @@ static void sort_references(Reference *refs, size_t n)
                 qsort(refs, n, sizeof(*refs), on_reference_order);
 }
 
+/* The plans of both directions of each entry, egress before ingress. */
+static size_t make_plans(const Snapshot *s, Arena *a, const Proxies *proxies, const Reference *refs,
+                         size_t n, const EgGateway *gateway, EntryPlan *plans)
+{
+        size_t n_plans = 0;
+        uint32_t rank = 0;
+        for (size_t i = 0; i < n; i++) {
+                for (size_t j = 0; j < refs[i].spec->n_tailnets; j++) {
+                        EntryPlan *p = &plans[n_plans++];
+                        *p = entry_plan_make(a, proxies, refs[i].spec, j, gateway);
+                        p->rank = rank++;
+                        p->oldest = refs[i].oldest;
+                        for (size_t k = 0; k < p->n_services; k++)
+                                p->services[k].pack.only_digest = s->only_digests;
+                        if (!p->entry->ingress.enabled)
+                                continue;
+                        p->ingress = &plans[n_plans++];
+                        *p->ingress = ingress_plan_make(a, s->world, refs[i].spec, j, gateway);
+                        p->ingress->rank = p->rank;
+                        p->ingress->oldest = p->oldest;
+                }
+        }
+        return n_plans;
+}
+
 /* References [0, n) are those to one Gateway. */
 static void make_state(Snapshot *s, const Proxies *proxies, const Reference *refs, size_t n,
                        const Snapshot *before, Verdicts *verdicts)
@@ -127,19 +153,9 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
         const EgGateway *gateway = table_find(s->world->eg_gateways, &key, eg_gateway_find);
         size_t n_plans = 0;
         for (size_t i = 0; i < n; i++)
-                n_plans += refs[i].spec->n_tailnets;
+                n_plans += 2 * refs[i].spec->n_tailnets;
         EntryPlan *plans = arena_new_array(&a, n_plans, sizeof(*plans));
-        n_plans = 0;
-        for (size_t i = 0; i < n; i++) {
-                for (size_t j = 0; j < refs[i].spec->n_tailnets; j++) {
-                        plans[n_plans] = entry_plan_make(&a, proxies, refs[i].spec, j, gateway);
-                        plans[n_plans].rank = (uint32_t)n_plans;
-                        plans[n_plans].oldest = refs[i].oldest;
-                        for (size_t k = 0; k < plans[n_plans].n_services; k++)
-                                plans[n_plans].services[k].pack.only_digest = s->only_digests;
-                        n_plans++;
-                }
-        }
+        n_plans = make_plans(s, &a, proxies, refs, n, gateway, plans);
         Claims claims = claims_settle(&a, s->world, gateway, plans, n_plans);
         const GatewayState *old = find_state(before, key);
         AssembleInput in = {.key = key,
@@ -150,8 +166,10 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
                             .before = old != NULL ? old->kept[0] : NULL};
         Contribution *c = assemble(&a, &in);
         verdicts_add_gateway(verdicts, c, gateway != NULL);
-        for (size_t i = 0; i < n_plans; i++)
-                verdicts_add_entry(verdicts, &plans[i]);
+        for (size_t i = 0; i < n_plans; i++) {
+                if (!plans[i].is_ingress)
+                        verdicts_add_entry(verdicts, &plans[i]);
+        }
         for (size_t i = 0; i < claims.n; i++)
                 verdicts_add_claim(verdicts, &claims.at[i], key);
         keep(&s->states[s->n_states++], c, old, s->only_digests ? 1 : SNAPSHOT_REVISIONS);

@@ -531,7 +531,9 @@ static void ingress_is_told_of_where_it_was_asked_for(void **state)
                 NULL);
         const EntryReport *e = f.report->entries->at[0];
         assert_true(e->programmed);
-        check_str(e->reason, "IngressNotSupported");
+        /* Its listener would be one of HTTPS. */
+        check_str(e->reason, "NoMatchingListener");
+        assert_true(str_starts(e->text, STR("ingress: ")));
         fixture_done(&f);
         f = fixture_open(PLAIN, NULL);
         e = f.report->entries->at[0];

@@ -2,6 +2,7 @@
 #include "translate/verdicts.h"
 
 #include "base/mem.h"
+#include "translate/ingress_plan.h"
 
 static void add(VerdictList *l, const void *leaf)
 {
@@ -32,8 +33,20 @@ void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found)
         add(&v->gateways, r);
 }
 
+/* What is to be said of one direction; false where that is nothing. */
+static bool say(EntryReport *r, const EntryPlan *p)
+{
+        const char *reason = p->reason != NULL ? p->reason : p->gap_reason;
+        if (reason == NULL)
+                return false;
+        r->reason = leaf_str(&r->leaf, str_of(reason));
+        r->text = leaf_str(&r->leaf, p->reason != NULL ? p->text : p->gap);
+        return true;
+}
+
 void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
 {
+        const EntryPlan *in = p->ingress;
         EntryReport *r = leaf_new(sizeof(*r), p->text.n + p->gap.n + 256, NULL);
         r->gateway = keep_key(&r->leaf, p->spec->meta.key);
         r->tailnet = leaf_str(&r->leaf, p->entry->name);
@@ -42,18 +55,10 @@ void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
         r->hosts = p->hosts;
         r->paths = p->paths;
         r->conflicts = p->conflicts;
-        r->programmed = p->hosts + p->paths > 0;
-        if (p->reason != NULL) {
-                r->reason = leaf_str(&r->leaf, str_of(p->reason));
-                r->text = leaf_str(&r->leaf, p->text);
-        } else if (p->gap.n > 0) {
-                r->reason = leaf_str(&r->leaf, STR("ProxyRefused"));
-                r->text = leaf_str(&r->leaf, p->gap);
-        } else if (p->entry->ingress.enabled) {
-                /* Egress works; the user asked for ingress too and must not think that it does. */
-                r->reason = leaf_str(&r->leaf, STR("IngressNotSupported"));
-                r->text = leaf_str(
-                        &r->leaf, STR("ingress is accepted, but this version does not program it"));
+        if (in != NULL) {
+                r->selected += in->n_services;
+                r->hosts += in->hosts;
+                r->conflicts += in->conflicts;
         }
         add(&v->entries, r);
 }
@@ -61,6 +66,22 @@ void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
 void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
 {
         const PackService *s = &c->port->pack;
+/* The whole host needs no path. */
+static Str path_shown(Leaf *leaf, const Claim *c)
+{
+        return c->path.n > 1 ? leaf_str(leaf, c->path) : (Str){0};
+}
+
+static const RouteBackend *keep_backend(Leaf *leaf, const Claim *c)
+{
+        const struct IngressBackend *from = c->port->backend;
+        RouteBackend *b = leaf_alloc(leaf, sizeof(*b));
+        b->service = keep_key(leaf, from->service->meta.key);
+        b->kind = leaf_str(leaf, from->kind);
+        b->path = leaf_str(leaf, c->path);
+        return b;
+}
+
         const ObjectKey *key = &c->by->spec->meta.key;
         Str listener = c->listener != NULL ? c->listener->name : (Str){0};
         Str reason = c->won ? (Str){0} : str_of(c->reason);
@@ -79,7 +100,7 @@ void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
         r->service = leaf_str(&r->leaf, s->service);
         r->listener = leaf_str(&r->leaf, listener);
         r->host = leaf_str(&r->leaf, c->is_path ? c->domain : c->name);
-        r->path = c->is_path ? leaf_str(&r->leaf, c->name) : (Str){0};
+        r->path = c->is_path ? leaf_str(&r->leaf, c->name) : path_shown(&r->leaf, c);
         r->cluster = leaf_str(&r->leaf, s->cluster);
         r->port = s->port;
         r->protocol = s->protocol;
@@ -90,6 +111,8 @@ void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
         add(&v->routes, r);
 }
 
+        if (c->port->backend != NULL)
+                r->backend = keep_backend(&r->leaf, c);
 static Table *take_table(VerdictList *l, TableOrder *order)
 {
         Table *t = table_new(l->at, l->n, order);

@@ -17,7 +17,9 @@ typedef struct Verdicts {
 
 /* Each adds one row; nothing is borrowed. `found`: the Gateway is among what was read. */
 void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found);
-/* Of a tailnets[] entry; after its claims have been settled. */
+/* Of a tailnets[] entry, both directions, by its plan of egress; after its claims have been
+ * settled.
+ */
 void verdicts_add_entry(Verdicts *v, const EntryPlan *p);
 /* Of a host or path, won or lost. */
 void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway);

@@ -79,6 +79,10 @@ class KubeHome(KubeStack):
         deployment = eventually(lambda: self.deployment(EXTENSION) if self.has_certificates() else None, 60, "the operator made Deployment and certificates")
         for _ in range(extensions):
             self.add_extension(deployment).start()
+        return self.start_peers()
+
+    def start_peers(self):
+        """Envoy Gateway, once the extension servers run, and an Envoy."""
         self.service = ServiceAddress(self.network.hub, self.network.HUB, EXTENSION_PORT, self.extensions)
         self.others.append(self.service)
         for e in self.extensions:
