@@ -60,12 +60,12 @@ void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
                 r->hosts += in->hosts;
                 r->conflicts += in->conflicts;
         }
+        r->programmed = r->hosts + r->paths > 0;
+        if (in == NULL || !p->entry->egress.enabled || !say(r, p))
+                IGNORE(say(r, in != NULL ? in : p), "nothing may be to be said");
         add(&v->entries, r);
 }
 
-void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
-{
-        const PackService *s = &c->port->pack;
 /* The whole host needs no path. */
 static Str path_shown(Leaf *leaf, const Claim *c)
 {
@@ -82,6 +82,9 @@ static const RouteBackend *keep_backend(Leaf *leaf, const Claim *c)
         return b;
 }
 
+void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
+{
+        const PackService *s = &c->port->pack;
         const ObjectKey *key = &c->by->spec->meta.key;
         Str listener = c->listener != NULL ? c->listener->name : (Str){0};
         Str reason = c->won ? (Str){0} : str_of(c->reason);
@@ -108,11 +111,11 @@ static const RouteBackend *keep_backend(Leaf *leaf, const Claim *c)
         r->programmed = c->won;
         r->reason = leaf_str(&r->leaf, reason);
         r->text = leaf_str(&r->leaf, text);
+        if (c->port->backend != NULL)
+                r->backend = keep_backend(&r->leaf, c);
         add(&v->routes, r);
 }
 
-        if (c->port->backend != NULL)
-                r->backend = keep_backend(&r->leaf, c);
 static Table *take_table(VerdictList *l, TableOrder *order)
 {
         Table *t = table_new(l->at, l->n, order);
