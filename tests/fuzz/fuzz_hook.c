@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whole requests against a fixed Snapshot. The first byte chooses the method and whether the call
- * may wait. What is answered must be a message; what of it is not ours must be what of the request
- * is not ours, in the same order; and no domain of ours may be there twice.
+ * Whole requests against a fixed Snapshot of two Gateways, which may be merged. The first byte
+ * chooses the method and whether the call may wait. What is answered must be a message; what of it
+ * is not ours must be what of the request is not ours, in the same order; and no domain of ours may
+ * be there twice.
  */
 #include "base/mem.h"
 #include "model/manifest.h"
@@ -22,6 +23,10 @@ static const char manifests[] =
         "demo}, spec: "
         "{gatewayClassName: eg, listeners: [{name: http, protocol: HTTP, port: 10080}]}}\n"
         "---\n"
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: second, "
+        "namespace: demo}, spec: "
+        "{gatewayClassName: eg, listeners: [{name: http, protocol: HTTP, port: 10080}]}}\n"
+        "---\n"
         "{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleTailnet, metadata: {name: "
         "corp, namespace: "
         "demo}, spec: {file: {path: d.json}, proxyAddresses: [\"127.0.0.1:1055\"]}}\n"
@@ -35,11 +40,22 @@ static const char manifests[] =
         "protocol: HTTP, overrideHosts: true, pathHosts: [\"*\", \"*.example.com\", "
         "\"open.example.com\"]}}}]}}\n"
         "---\n"
+        "{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleGateway, metadata: {name: "
+        "two, namespace: demo}, spec: {gatewayRef: {name: second}, priority: 1, tailnets: [{name: "
+        "more, tailscaleTailnetRef: {name: corp}, routeGeneration: {egress: {hostPattern: "
+        "\"{service}.example.com\", pathPrefix: \"/t/{service}/\", protocol: HTTP}}}]}}\n"
+        "---\n"
         "{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleEndpoints, metadata: {name: "
         "e, namespace: demo}, "
         "spec: {tailnet: corp, endpoints: [{name: www, tailscaleIP: 100.64.0.1, port: 80, "
         "protocol: HTTP}, {name: "
-        "b, tailscaleIP: 100.64.0.2, port: 80, protocol: GRPC}]}}\n";
+        "b, tailscaleIP: 100.64.0.2, port: 80, protocol: GRPC}]}}\n"
+        "---\n"
+        "{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleEndpoints, metadata: {name: "
+        "f, namespace: demo}, "
+        "spec: {tailnet: more, endpoints: [{name: www, tailscaleIP: 100.64.0.3, port: 80, "
+        "protocol: HTTP}, {name: "
+        "c, tailscaleIP: 100.64.0.4, port: 80, protocol: HTTP}]}}\n";
 
 static void demand(bool is_true)
 {
@@ -47,21 +63,26 @@ static void demand(bool is_true)
                 abort();
 }
 
-/* All endpoints for the one entry. */
-static const Table *make_views(const ManifestSet *set)
+/* All endpoints of one object for the entry of its tailnet. */
+static EntryView *make_view(const EndpointsSpec *spec, Str gateway)
 {
-        const EndpointsSpec *spec = set->kinds[MANIFEST_ENDPOINTS].at[0];
         const void **leaves = mem_new_array(spec->n, sizeof(void *));
         for (size_t i = 0; i < spec->n; i++)
                 leaves[i] = leaf_ref(spec->endpoints[i]);
         EntryView *v = leaf_new(sizeof(*v), 0, entry_view_drop);
-        v->gateway = (ObjectKey){STR("demo"), STR("corp")};
-        v->tailnet = STR("corp");
+        v->gateway = (ObjectKey){STR("demo"), gateway};
+        v->tailnet = leaf_str(&v->leaf, spec->tailnet);
         v->known = true;
         v->endpoints = table_new(leaves, spec->n, endpoint_order);
         mem_free(leaves);
-        const void *one = v;
-        return table_new(&one, 1, entry_view_order);
+        return v;
+}
+
+static const Table *make_views(const ManifestSet *set)
+{
+        void *const *at = set->kinds[MANIFEST_ENDPOINTS].at;
+        const void *views[] = {make_view(at[0], STR("corp")), make_view(at[1], STR("two"))};
+        return table_new(views, LENGTH_OF(views), entry_view_order);
 }
 
 static Snapshot *make_snapshot(void)
@@ -156,7 +177,7 @@ static void strip(Str message, uint32_t number, uint32_t kind, Buf *out)
 static void check_domains(Str routes)
 {
         static const Str ours[] = {STR_INIT("www.example.com"), STR_INIT("b.example.com"),
-                                   STR_INIT("*")};
+                                   STR_INIT("c.example.com"), STR_INIT("*")};
         size_t seen[LENGTH_OF(ours)] = {0}, by_us[LENGTH_OF(ours)] = {0};
         PbReader r = pb_reader(routes);
         for (Str vhost; pb_next_len(&r, PBN_RouteConfiguration_virtual_hosts, &vhost);) {
@@ -176,7 +197,7 @@ static void check_domains(Str routes)
 /* As many clusters are marked as ours as were said to be put in, and no name twice. */
 static void check_clusters(Str answer, uint64_t want)
 {
-        Str names[4];
+        Str names[8];
         uint64_t n = 0;
         PbReader r = pb_reader(answer);
         for (Str c; pb_next_len(&r, PBN_PostTranslateModifyResponse_clusters, &c);) {

@@ -101,14 +101,15 @@ class EnvoyGateway:
 
 
 class Envoy:
-    """A hand-started Envoy for one Gateway: it outlives restarts of Envoy Gateway."""
+    """A hand-started Envoy for one Gateway, or with the name of a GatewayClass as `cluster` for all that it merges: it
+    outlives restarts of Envoy Gateway."""
 
-    def __init__(self, ns, home, log_dir, gateway, namespace="demo", name="gw", admin_port=9901, eg=None, bootstrap=None):
+    def __init__(self, ns, home, log_dir, gateway, namespace="demo", name="gw", admin_port=9901, eg=None, bootstrap=None, cluster=None):
         self.ns, self.admin_port = ns, admin_port
         os.makedirs(home, exist_ok=True)
         self.bootstrap = f"{home}/envoy-{name}.yaml"
         with open(self.bootstrap, "w", encoding="utf-8") as f:
-            yaml.safe_dump(bootstrap or self._xds(gateway, f"{namespace}/{name}", f"envoy-{name}"), f, sort_keys=False)
+            yaml.safe_dump(bootstrap or self._xds(gateway, cluster or f"{namespace}/{name}", f"envoy-{name}"), f, sort_keys=False)
         self.process = Process(f"envoy-{name}", [peers.get("envoy"), "-c", self.bootstrap, "--use-dynamic-base-id", "--concurrency", "1",
                                                  "-l", "warning"], log_dir, ns=ns)
 
@@ -177,6 +178,15 @@ def endpoints(cluster, addresses):
 def gateway_class():
     return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "eg"},
             "spec": {"controllerName": CONTROLLER}}
+
+
+def merged_class():
+    """The class whose Gateways are merged into one Envoy, whose cluster has the class's name."""
+    proxy = {"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "EnvoyProxy", "metadata": {"name": "merged", "namespace": "demo"},
+             "spec": {"mergeGateways": True, "provider": {"type": "Host", "host": {}}}}
+    made = gateway_class()
+    made["spec"]["parametersRef"] = {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "merged", "namespace": "demo"}
+    return proxy, made
 
 
 def gateway(name="gw", namespace="demo", listeners=None):

@@ -128,8 +128,9 @@ class Stack:
                                extension=self.extension if extension else None, runtime_flags=runtime_flags)
         return self.eg
 
-    def start_envoy(self, namespace="demo", name="gw", admin_port=9901):
-        made = Envoy(self.network.hub, os.path.join(self.workdir, "envoy"), self.log_dir, self.eg, namespace, name, admin_port)
+    def start_envoy(self, namespace="demo", name="gw", admin_port=9901, cluster=None):
+        made = Envoy(self.network.hub, os.path.join(self.workdir, "envoy"), self.log_dir, self.eg, namespace, name, admin_port,
+                     cluster=cluster)
         self.envoys.append(made)
         return made.start()
 
