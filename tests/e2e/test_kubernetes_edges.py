@@ -5,12 +5,14 @@ credentials. Tailnets are files; no Envoy Gateway asks. The tests of this file t
 
 import json
 import os
+import time
 
 import pytest
 
 from tests.lib import chart
 from tests.lib.cluster import condition
 from tests.lib.envoy import gateway_class
+from tests.lib.kube_faults import KubeFaults
 from tests.lib.kube_gateway import install_crds, our_crds
 from tests.lib.kube_program import Replica
 from tests.lib.kube_stack import KubeStack
@@ -22,6 +24,8 @@ OLD, YOUNG, INFRA = "team-old", "team-young", "infra"
 EG_GATEWAY = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "gw", "namespace": INFRA},
               "spec": {"gatewayClassName": "eg", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80,
                                                                 "allowedRoutes": {"namespaces": {"from": "All"}}}]}}
+OWN_SECRETS = f"/api/v1/namespaces/{chart.NAMESPACE}/secrets"
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{chart.NAMESPACE}/leases/tailscale-gateway"
 EG_PATH = f"/apis/gateway.networking.k8s.io/v1/namespaces/{INFRA}/gateways/gw"
 
 
@@ -41,8 +45,20 @@ def story(stack):
     with open(os.path.join(stack.workdir, "devices.json"), "w", encoding="utf-8") as f:
         json.dump({"devices": [{"nodeId": "n1", "name": "api.corp.ts.net", "addresses": ["100.64.0.1"], "authorized": True,
                                 "tags": ["tag:http-8080"]}]}, f)
-    stack.operator = Replica(stack, "operator", "op-1", chart.account("operator"), "--local-sources-dir", stack.workdir).start()
-    stack.extension = Replica(stack, "extension", "ex-1", chart.account("extension")).start()
+    stack.front = KubeFaults(cluster)
+    stack.others.append(stack.front)
+    stack.operator = Replica(stack, "operator", "op-1", chart.account("operator"), "--local-sources-dir", stack.workdir)
+    stack.extension = Replica(stack, "extension", "ex-1", chart.account("extension"), server=stack.front.server)
+    for r in stack.replicas:
+        bind_token(cluster, r, "first")
+        r.start()
+
+
+def bind_token(cluster, replica, name):
+    """In the replica's file is now a token that ends in ten minutes, or with the Secret of that name."""
+    made = cluster.api(OWN_SECRETS, "POST", {"metadata": {"name": f"{replica.name}-{name}"}}).json()["metadata"]
+    cluster.token_file(chart.account(replica.shape), chart.NAMESPACE, seconds=600, file=replica.name,
+                       bound={"apiVersion": "v1", "kind": "Secret", "name": made["name"], "uid": made["uid"]})
 
 
 def tailnet(stack, namespace):
@@ -134,6 +150,34 @@ def test_a_namespace_goes(stack):
     wait_served(stack, {"api.corp.tailscale.local": YOUNG}, 30)
     eventually(lambda: says(stack, YOUNG, "Conflicted", "False"), 30, "and is told")
     eventually(lambda: binding(stack)["spec"]["revision"] != before, 10, "the Binding names it")
+
+
+def test_tokens_that_are_replaced(stack):
+    """A token has just ended when the next one comes: it is found, and nobody starts anew, stops leading or forgets."""
+    cluster = stack.cluster
+    lease = cluster.get(LEASE)["spec"]
+    pids = [r.process.pid for r in stack.replicas]
+    for r in stack.replicas:
+        mark = cluster.audit_mark()
+        with open(cluster.at(f"{r.name}.token"), encoding="ascii") as f:
+            old = f.read()
+        cluster.api(f"{OWN_SECRETS}/{r.name}-first", "DELETE")
+        # An API server believes for ten seconds what it found good.
+        eventually(lambda t=old: cluster.api("/version", token=t).status == 401, 30, f"the token of {r.name} is refused", every=0.2)
+        bind_token(cluster, r, "second")
+        stack.front.refuse = r is stack.extension  # it calls only where a watch ends
+        if r is stack.extension:
+            time.sleep(0.3)  # each of its watches is cut
+            stack.front.clear()
+        user, token = f"serviceaccount:{chart.NAMESPACE}:{chart.account(r.shape)}", r.credential_in_file()
+        eventually(lambda u=user, t=token: any(q.credential == t for q in cluster.audit(mark, u, stage=None)), 60, f"{r.name} found its new token")
+    cluster.apply(gateway(YOUNG, "{service}.third.local"))
+    wait_served(stack, {"api.third.local": YOUNG}, 60)
+    now_held = cluster.get(LEASE)["spec"]
+    assert [now_held[k] for k in ("holderIdentity", "leaseTransitions")] == [lease[k] for k in ("holderIdentity", "leaseTransitions")]
+    assert [r.process.pid for r in stack.replicas] == pids
+    cluster.apply(gateway(YOUNG))
+    wait_served(stack, {"api.corp.tailscale.local": YOUNG}, 30)
 
 
 def test_credentials_that_end(stack):

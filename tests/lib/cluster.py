@@ -216,18 +216,19 @@ class Cluster:
         certificate, key = self.certificates.issue(f"user-{file}", "".join(f"/O={g}" for g in groups) + f"/CN={user}")
         return self.kubeconfig(file, {"client-certificate": certificate, "client-key": key}, server)
 
-    def token_for(self, name, namespace="default", seconds=3600):
-        """A ServiceAccount's token, as a pod gets it; the account must exist."""
+    def token_for(self, name, namespace="default", seconds=3600, bound=None):
+        """A ServiceAccount's token, as a pod gets it; the account must exist. `bound`: the object that it ends with."""
+        spec = {"expirationSeconds": seconds, **({"boundObjectRef": bound} if bound else {})}
         answer = self.api(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", "POST",
-                          {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": seconds}})
+                          {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec})
         assert answer.status == 201, answer
         return answer.json()["status"]["token"]
 
-    def token_file(self, name, namespace="default", seconds=3600, file=None):
+    def token_file(self, name, namespace="default", seconds=3600, file=None, bound=None):
         path = self.at(f"{file or f'{namespace}-{name}'}.token")
         hidden = path + ".part"
         with open(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
-            f.write(self.token_for(name, namespace, seconds))
+            f.write(self.token_for(name, namespace, seconds, bound))
         os.rename(hidden, path)
         return path
 

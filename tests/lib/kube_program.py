@@ -33,10 +33,7 @@ class Replica:
         self.stack, self.shape, self.name = stack, shape, name
         self.ns, self.mounts = machine or stack.network.machine(name), []
         self.kubeconfig = stack.cluster.kubeconfig_of_account(service_account, NAMESPACE, server=server, file=name)
-        with open(stack.cluster.at(f"{name}.token"), encoding="ascii") as f:
-            payload = f.read().split(".")[1]
-        # By it the audit log tells replicas of one account apart.
-        self.credential = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
+        self.credential = self.credential_in_file()
         self.process = Process(name, [
             program(), shape, "--kubeconfig", self.kubeconfig, "--namespace", NAMESPACE, "--identity", name,
             "--admin-address", f"tcp://127.0.0.1:{ADMIN_PORT}", "--metrics-address", f"tcp://127.0.0.1:{METRICS_PORT}",
@@ -46,6 +43,12 @@ class Replica:
     @property
     def address(self):
         return self.ns.address
+
+    def credential_in_file(self):
+        """Which token it finds there. By it the audit log tells replicas of one account apart."""
+        with open(self.stack.cluster.at(f"{self.name}.token"), encoding="ascii") as f:
+            payload = f.read().split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
 
     def start(self):
         self.process.start()
