@@ -12,7 +12,9 @@
 #include "app/cluster.h"
 #include "base/mem.h"
 #include "control/plan.h"
+#include "control/serve_plan.h"
 #include "execute/generated.h"
+#include "execute/serve_writer.h"
 #include "extension/extension.h"
 #include "source/webhooks.h"
 #include "translate/snapshot.h"
@@ -33,6 +35,7 @@ struct Shape {
         Generated *generated; /* without Kubernetes; else NULL */
         Cluster *cluster;     /* in Kubernetes; else NULL */
         const Policy *policy; /* in Kubernetes; else NULL */
+        ServeWriter *serve;   /* NULL: this shape sets nothing */
         Hub *hub;
         Extension *extension; /* NULL: this shape answers no hooks */
         Admin *admin;
@@ -75,6 +78,20 @@ static bool is_writing(const Shape *s)
                                   : generated_is_writing(s->generated);
 }
 
+/* Who leads keeps the way in from the tailnets; one who does not any more leaves it as it is. */
+static void plan_serves(Shape *s, const PlanInput *in)
+{
+        if (s->serve == NULL || !s->report->complete)
+                return;
+        if (s->cluster != NULL && (in->roles & PLAN_OPERATOR) == 0) {
+                serve_writer_rest(s->serve);
+                return;
+        }
+        ServePlan plan;
+        serve_plan_make(in->world, in->report, &plan);
+        serve_writer_wish(s->serve, &plan);
+}
+
 /* `only_facts`: nothing but Facts has changed since the last plan. */
 static void plan_now(Shape *s, bool only_facts)
 {
@@ -89,6 +106,8 @@ static void plan_now(Shape *s, bool only_facts)
                 .only_facts = only_facts && s->is_settled,
         };
         look_outside(s, &in);
+        if (!only_facts)
+                plan_serves(s, &in);
         plan_make(&in, &plan);
         /* One that is not taken is made anew when the one under way has ended, or after a pause. */
         bool taken = carry_out(s, &plan);
@@ -237,6 +256,9 @@ static void on_view(void *owner, AdminView *v)
         if (s->extension != NULL)
                 v->metrics[v->n_metrics++] =
                         (AdminMetrics){&grpc_server_metrics, extension_counters(s->extension), ""};
+        if (s->serve != NULL)
+                v->metrics[v->n_metrics++] =
+                        (AdminMetrics){&serve_writer_metrics, serve_writer_counts(s->serve), ""};
         if (s->cluster != NULL) {
                 cluster_view(s->cluster, v);
                 view_source(hub_kube(s->hub), v);
@@ -297,6 +319,23 @@ static bool open_cluster(Shape *s, Err *err)
                 },
                 err);
         return s->cluster != NULL;
+}
+
+static void open_serve(Shape *s)
+{
+        const Config *c = s->config;
+        if (c->shape == SHAPE_EXTENSION)
+                return;
+        s->serve = serve_writer_open(&(ServeWriterInput){
+                .loop = s->loop,
+                .log = s->log,
+                .http = s->http,
+                .facts = s->facts,
+                .dir = s->cluster != NULL ? c->local_sources_dir : c->generated,
+                .sockets_dir = s->cluster != NULL ? c->local_sources_dir : NULL,
+                .on_facts = on_facts,
+                .owner = s,
+        });
 }
 
 static bool open_extension(Shape *s, Err *err)
@@ -404,6 +443,7 @@ Shape *shape_open(const ShapeInput *in, Err *err)
         timer_init(&s->trim_timer, s->loop, on_trim_timer);
         if (!(config_in_kubernetes(s->config) ? open_cluster(s, err) : open_generated(s, err)))
                 return shape_close(s);
+        open_serve(s);
         open_hub(s);
         if (!open_extension(s, err) || !open_admin(s, err) || !open_webhooks(s, err))
                 return shape_close(s);
@@ -414,6 +454,8 @@ void shape_reread(Shape *s)
 {
         if (s->cluster != NULL)
                 cluster_reread(s->cluster);
+        if (s->serve != NULL)
+                serve_writer_look(s->serve);
         hub_reread(s->hub);
 }
 
@@ -443,6 +485,7 @@ Shape *shape_close(Shape *s)
         s->admin = admin_close(s->admin);
         s->extension = extension_close(s->extension);
         s->hub = hub_close(s->hub);
+        s->serve = serve_writer_close(s->serve);
         s->generated = generated_close(s->generated);
         s->cluster = cluster_close(s->cluster);
         leaf_unref(s->policy);

@@ -237,6 +237,8 @@ Contribution *assemble(Arena *a, const AssembleInput *in)
                 pack_targets(&w, in->claims);
                 buf_done(&w.scratch);
         }
+        if (in->ways != NULL)
+                ingress_ways_guard(in->ways, in->only_digests, in->before, c);
         contribution_seal(c);
         return c;
 }

@@ -3,6 +3,7 @@
 /* Assemble: the claims that won become a Contribution. */
 
 #include "translate/claims.h"
+#include "translate/ingress_way.h"
 
 typedef struct AssembleInput {
         ObjectKey key;
@@ -10,6 +11,8 @@ typedef struct AssembleInput {
         EntryPlan *plans;
         size_t n_plans;
         Claims *claims;
+        const IngressWays *ways;    /* NULL: none */
+        bool only_digests;          /* nobody answers from it */
         const Contribution *before; /* may be NULL */
 } AssembleInput;
 

@@ -24,6 +24,7 @@ typedef struct Work {
         PbWriter w;
         const ListenerPart *to; /* the part that has all of the listener; NULL: none */
         Map names;              /* server names that are there or were added */
+        Map filters;            /* names of listener filters, likewise */
         Str access_log;         /* of the first TcpProxy: whole fields */
         bool has_inspector;
         Buf logs;
@@ -76,6 +77,13 @@ static void note_chain(Work *k, Str chain)
         }
 }
 
+static void note_filter(Work *k, Str filter)
+{
+        Str name = pb_get(filter, PBN_ListenerFilter_name);
+        IGNORE(map_put(&k->filters, name, k), "one that comes twice is there as well");
+        k->has_inspector = k->has_inspector || str_eq(name, STR(TLS_INSPECTOR));
+}
+
 static SpliceVerdict note_all(Work *k, Str body)
 {
         PbReader r = pb_reader(body);
@@ -86,9 +94,7 @@ static SpliceVerdict note_all(Work *k, Str body)
                     f.number == PBN_Listener_default_filter_chain)
                         note_chain(k, f.body);
                 else if (f.number == PBN_Listener_listener_filters)
-                        k->has_inspector =
-                                k->has_inspector ||
-                                str_eq(pb_get(f.body, PBN_ListenerFilter_name), STR(TLS_INSPECTOR));
+                        note_filter(k, f.body);
         }
         return r.bad ? SPLICE_INVALID : SPLICE_DONE;
 }
@@ -111,12 +117,29 @@ static void miss(const ListenerPart *part, const Pack *p, GapReason reason)
                              .n = 1});
 }
 
-static void put_guards(Work *k, size_t pack)
+/* In front of all filters of a chain. */
+static void put_chain_guards(Work *k)
 {
         for (size_t i = 0; i < k->job->n_parts; i++) {
                 const ListenerPatch *p = k->job->parts[i].patch;
                 if (p->kind == LISTENER_GUARDED)
-                        buf_add_str(k->w.out, p->packs[pack]->bytes);
+                        buf_add_str(k->w.out, p->packs[1]->bytes);
+        }
+}
+
+/* One whose name is there already, by a policy of Envoy Gateway or of another patch, is not put a
+ * second time: that would wait for what the first has taken away. */
+static void put_listener_guards(Work *k)
+{
+        for (size_t i = 0; i < k->job->n_parts; i++) {
+                const ListenerPatch *p = k->job->parts[i].patch;
+                PbReader r = pb_reader(p->kind == LISTENER_GUARDED ? p->packs[0]->bytes : (Str){0});
+                for (PbField f; pb_next(&r, &f);) {
+                        Str name = f.wire == PB_LEN ? pb_get(f.body, PBN_ListenerFilter_name)
+                                                    : (Str){0};
+                        if (map_put(&k->filters, name, k) == NULL)
+                                buf_add_str(k->w.out, f.span);
+                }
         }
 }
 
@@ -157,7 +180,7 @@ static void put_chain(Work *k, uint32_t field, Str chain)
                                  ? k->to->patch->packs[0]
                                  : NULL;
         pb_begin(&k->w, (PbMsg){field});
-        put_guards(k, 1);
+        put_chain_guards(k);
         PbReader r = pb_reader(chain);
         for (PbField f; pb_next(&r, &f);) {
                 if (to != NULL && f.number == PBN_FilterChain_filters && is_empty_tcp(f.body))
@@ -176,7 +199,7 @@ static void put_chain(Work *k, uint32_t field, Str chain)
 static void put_named_chain(Work *k, const Pack *p)
 {
         pb_begin(&k->w, PB_Listener_filter_chains);
-        put_guards(k, 1);
+        put_chain_guards(k);
         pb_begin(&k->w, PB_FilterChain_filter_chain_match);
         pb_str(&k->w, PB_FilterChainMatch_server_names, p->name);
         pb_end(&k->w);
@@ -270,12 +293,13 @@ SpliceVerdict listener_splice(const ListenerJob *job, Str body)
         Work k = {.job = job};
         buf_init(&k.logs, PACK_BYTES_MAX);
         map_init(&k.names);
+        map_init(&k.filters);
         pb_writer_init(&k.w, job->answer);
         SpliceVerdict v = note_all(&k, body);
         if (v == SPLICE_DONE) {
                 choose_owner(&k, body);
                 pb_begin(&k.w, (PbMsg){job->field});
-                put_guards(&k, 0);
+                put_listener_guards(&k);
                 PbReader r = pb_reader(body);
                 for (PbField f; pb_next(&r, &f);)
                         put_field(&k, &f);
@@ -285,6 +309,7 @@ SpliceVerdict listener_splice(const ListenerJob *job, Str body)
                 v = job->answer->failed || k.logs.failed ? SPLICE_TOO_LARGE : SPLICE_DONE;
         }
         map_done(&k.names);
+        map_done(&k.filters);
         buf_done(&k.logs);
         return v;
 }

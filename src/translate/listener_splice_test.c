@@ -327,6 +327,35 @@ static void guards_stand_in_front_of_every_chain(void **state)
         buf_done(&m.bytes);
 }
 
+/* A second one of its kind would wait for what the first has taken away. */
+static void a_listener_filter_that_is_there_is_not_put_twice(void **state)
+{
+        (void)state;
+        for (int is_there = 0; is_there < 2; is_there++) {
+                Made m;
+                Patched p;
+                size_t n = 0;
+                made_open(&m, "demo/gw/tls");
+                if (is_there > 0)
+                        buf_add_str(&m.bytes, STR("\x4a\x04\x0a\x02pp"));
+                patched_open(&p, LISTENER_BY_NAME, false, (const char *const[]){NULL});
+                const Pack *guards[2] = {
+                        bytes_pack(STR("\x4a\x04\x0a\x02pp\x4a\x04\x0a\x02pq\x4a\x04\x0a\x02pp")),
+                        bytes_pack((Str){0})};
+                ListenerPatch guard = {.kind = LISTENER_GUARDED, .packs = guards, .n = 2};
+                Str l = splice(&p, &guard, made_done(&m), (StrList){0});
+                PbReader r = pb_reader(l);
+                for (Str f; pb_next_len(&r, PBN_Listener_listener_filters, &f); n++)
+                        assert_str(pb_get(f, PBN_ListenerFilter_name),
+                                   n == (size_t)is_there ? "pp" : "pq");
+                leaf_unref(guards[0]);
+                leaf_unref(guards[1]);
+                patched_done(&p);
+                buf_done(&m.bytes);
+                assert_int_equal(n, 2);
+        }
+}
+
 static void what_is_no_listener_is_refused(void **state)
 {
         Patched p;
@@ -351,6 +380,7 @@ int main(void)
                 cmocka_unit_test(tls_listener_gets_a_chain_for_each_name),
                 cmocka_unit_test(an_inspector_that_is_there_is_enough),
                 cmocka_unit_test(guards_stand_in_front_of_every_chain),
+                cmocka_unit_test(a_listener_filter_that_is_there_is_not_put_twice),
                 cmocka_unit_test(what_is_no_listener_is_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

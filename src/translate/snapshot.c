@@ -157,12 +157,15 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
         EntryPlan *plans = arena_new_array(&a, n_plans, sizeof(*plans));
         n_plans = make_plans(s, &a, proxies, refs, n, gateway, plans);
         Claims claims = claims_settle(&a, s->world, gateway, plans, n_plans);
+        IngressWays ways = ingress_ways_settle(&a, s->world, gateway, plans, n_plans);
         const GatewayState *old = find_state(before, key);
         AssembleInput in = {.key = key,
                             .gateway = gateway,
                             .plans = plans,
                             .n_plans = n_plans,
                             .claims = &claims,
+                            .ways = &ways,
+                            .only_digests = s->only_digests,
                             .before = old != NULL ? old->kept[0] : NULL};
         Contribution *c = assemble(&a, &in);
         verdicts_add_gateway(verdicts, c, gateway != NULL);
@@ -172,6 +175,8 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
         }
         for (size_t i = 0; i < claims.n; i++)
                 verdicts_add_claim(verdicts, &claims.at[i], key);
+        for (size_t i = 0; i < ways.n; i++)
+                verdicts_add_way(verdicts, &ways.at[i], key);
         keep(&s->states[s->n_states++], c, old, s->only_digests ? 1 : SNAPSHOT_REVISIONS);
         arena_done(&a);
 }

@@ -116,6 +116,27 @@ void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
         add(&v->routes, r);
 }
 
+void verdicts_add_way(Verdicts *v, const IngressWayPlan *way, ObjectKey eg_gateway)
+{
+        const ObjectKey *key = &way->by->spec->meta.key;
+        Str listener = way->listener != NULL ? way->listener->name : (Str){0};
+        Str reason = str_of(way->reason), tailnet = way->by->entry->name;
+        const Str all[] = {key->namespace, key->name, eg_gateway.namespace, eg_gateway.name,
+                           tailnet,        listener,  reason,               way->text};
+        size_t room = 0;
+        for (size_t i = 0; i < LENGTH_OF(all); i++)
+                room += leaf_room_str(all[i]);
+        WayReport *r = leaf_new(sizeof(*r), room, NULL);
+        r->gateway = keep_key(&r->leaf, *key);
+        r->tailnet = leaf_str(&r->leaf, tailnet);
+        r->eg_gateway = keep_key(&r->leaf, eg_gateway);
+        r->listener = leaf_str(&r->leaf, listener);
+        r->port = way->listener != NULL ? way->listener->port : 0;
+        r->reason = leaf_str(&r->leaf, reason);
+        r->text = leaf_str(&r->leaf, way->text);
+        add(&v->ways, r);
+}
+
 static Table *take_table(VerdictList *l, TableOrder *order)
 {
         Table *t = table_new(l->at, l->n, order);
@@ -132,5 +153,6 @@ Report *verdicts_report(Verdicts *v, const World *w)
         r->routes = take_table(&v->routes, route_report_order);
         r->entries = take_table(&v->entries, entry_report_order);
         r->gateways = take_table(&v->gateways, gateway_report_order);
+        r->ways = take_table(&v->ways, way_report_order);
         return r;
 }

@@ -4,6 +4,7 @@
 
 #include "model/report.h"
 #include "translate/claims.h"
+#include "translate/ingress_way.h"
 
 /* Rows as they are found; each with one reference. */
 typedef struct VerdictList {
@@ -12,7 +13,7 @@ typedef struct VerdictList {
 } VerdictList;
 
 typedef struct Verdicts {
-        VerdictList routes, entries, gateways;
+        VerdictList routes, entries, gateways, ways;
 } Verdicts;
 
 /* Each adds one row; nothing is borrowed. `found`: the Gateway is among what was read. */
@@ -23,5 +24,7 @@ void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found);
 void verdicts_add_entry(Verdicts *v, const EntryPlan *p);
 /* Of a host or path, won or lost. */
 void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway);
+/* Of an entry that asks for a way in from its tailnet. */
+void verdicts_add_way(Verdicts *v, const IngressWayPlan *way, ObjectKey eg_gateway);
 /* All rows so far as a Report, one reference; the lists are empty after. */
 Report *verdicts_report(Verdicts *v, const World *w) MUST_USE;
