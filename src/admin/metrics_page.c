@@ -104,6 +104,10 @@ static uint64_t entry_paths(const EntryReport *e)
 {
         return e->paths;
 }
+static uint64_t entry_ports(const EntryReport *e)
+{
+        return e->ports;
+}
 static uint64_t entry_conflicts(const EntryReport *e)
 {
         return e->conflicts;
@@ -112,7 +116,8 @@ static uint64_t entry_conflicts(const EntryReport *e)
 static const EntryRow entry_rows[] = {
         {"tailscale_gateway_hosts", "Hosts that are programmed.", entry_hosts},
         {"tailscale_gateway_paths", "Paths that are programmed.", entry_paths},
-        {"tailscale_gateway_conflicts", "Hosts and paths that lost to another claimant.",
+        {"tailscale_gateway_ports", "TCP and UDP listeners that lead to a service.", entry_ports},
+        {"tailscale_gateway_conflicts", "Hosts, paths and ports that lost to another claimant.",
          entry_conflicts},
 };
 

@@ -125,6 +125,7 @@ static void put_entry_report(JsonWriter *w, const AnsweredEntry *e)
         json_key_u64(w, STR("excluded"), r->excluded);
         json_key_u64(w, STR("hosts"), r->hosts);
         json_key_u64(w, STR("paths"), r->paths);
+        json_key_u64(w, STR("ports"), r->ports);
         json_key_u64(w, STR("conflicts"), r->conflicts);
         json_key_u64(w, STR("leftOutOfAnswer"), e->missing);
         json_key_bool(w, STR("programmed"), e->programmed);
@@ -172,6 +173,7 @@ static void put_route(JsonWriter *w, const RouteReport *r, const AnswerGap *gap)
         json_key_str(w, STR("cluster"), r->cluster);
         json_key_u64(w, STR("port"), r->port);
         json_key_str(w, STR("protocol"), protocol_name(r->protocol));
+        json_key_u64(w, STR("listenerPort"), r->listener_port);
         json_key_bool(w, STR("programmed"), r->programmed && (gap == NULL || gap->partly));
         json_key_str(w, STR("reason"), gap != NULL ? gap_reason_name(gap->reason) : r->reason);
         if (gap != NULL)
@@ -245,6 +247,7 @@ static void put_gateway(JsonWriter *w, const AdminView *v, const GatewayReport *
         json_key_bool(w, STR("programmed"), answered_is_served(&input, g));
         json_key_u64(w, STR("hosts"), g->hosts);
         json_key_u64(w, STR("paths"), g->paths);
+        json_key_u64(w, STR("ports"), g->ports);
         json_key_u64(w, STR("clusters"), g->clusters);
         json_key_u64(w, STR("bytes"), g->bytes);
         if (f != NULL)

@@ -141,6 +141,16 @@ static void put_entries(Page *p, const Tree *root)
         columns_print(&c, "TailscaleGateways", p->out);
 }
 
+/* Of a row that has neither host nor path: ":5432", the listener's port. */
+static Str host_of(Page *p, const Tree *row)
+{
+        int64_t port = 0;
+        IGNORE(tree_i64(tree_get(row, STR("listenerPort")), 1, 65535, false, &port),
+               "0: it has none");
+        return port > 0 ? arena_printf(p->arena, ":%u", (unsigned)port)
+                        : tree_get_str(row, STR("host"));
+}
+
 static void put_routes(Page *p, const Tree *root)
 {
         CLEANUP(columns_done) Columns c;
@@ -150,7 +160,7 @@ static void put_routes(Page *p, const Tree *root)
                 Str why = reason.n == 0 ? reason
                                         : arena_printf(p->arena, "%.*s: %.*s", STR_FMT(reason),
                                                        STR_FMT(tree_get_str(r, STR("text"))));
-                columns_row(&c, (Str[]){tree_get_str(r, STR("host")), tree_get_str(r, STR("path")),
+                columns_row(&c, (Str[]){host_of(p, r), tree_get_str(r, STR("path")),
                                         tree_get_str(r, STR("service")),
                                         tree_get_str(r, STR("tailnet")), text_of(r, STR("port")),
                                         tree_get_str(r, STR("protocol")),

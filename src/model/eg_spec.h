@@ -14,11 +14,14 @@ typedef enum RouteNamespaces {
         ROUTES_FROM_NONE
 } RouteNamespaces;
 
-/* Kinds of routes that a listener of HTTP or HTTPS may admit. */
+/* Kinds of routes that a listener may admit. */
 enum {
         EG_ADMITS_HTTP_ROUTE = 1,
         EG_ADMITS_GRPC_ROUTE = 2,
         EG_ADMITS_BOTH = EG_ADMITS_HTTP_ROUTE | EG_ADMITS_GRPC_ROUTE,
+        EG_ADMITS_TLS_ROUTE = 4,
+        EG_ADMITS_TCP_ROUTE = 8,
+        EG_ADMITS_UDP_ROUTE = 16,
 };
 
 typedef struct EgListener {
@@ -28,9 +31,11 @@ typedef struct EgListener {
         Str hostname;           /* empty: all */
         RouteNamespaces from;   /* allowedRoutes.namespaces.from; default Same */
         LabelSelector selector; /* where it is Selector */
-        unsigned kinds;         /* EG_ADMITS_…: allowedRoutes.kinds; none given: both */
-        Str bad_kind; /* the first of them that no listener of HTTP can have; Envoy Gateway then
-                         programs nothing of the listener (EG 1.9). Empty: none */
+        bool passthrough;       /* of TLS: tls.mode is Passthrough; else it is terminated */
+        unsigned kinds; /* EG_ADMITS_…: allowedRoutes.kinds; none given: all that its protocol can
+                           have */
+        Str bad_kind;   /* the first of them that its protocol cannot have; Envoy Gateway then
+                           programs nothing of the listener (EG 1.9). Empty: none */
 } EgListener;
 
 typedef struct EgGateway {

@@ -223,6 +223,7 @@ static void put_entries(DocWriter *d, const GatewayStatus *s)
                         doc_u64(d, STR("excluded"), e.report->excluded);
                         doc_u64(d, STR("hosts"), e.report->hosts);
                         doc_u64(d, STR("paths"), e.report->paths);
+                        doc_u64(d, STR("ports"), e.report->ports);
                         doc_u64(d, STR("conflicts"), e.report->conflicts);
                 }
                 doc_item_end(d);
@@ -250,6 +251,8 @@ static void put_conflict(DocWriter *d, const Answered *a, size_t i)
         doc_str(d, STR("service"), r->service);
         doc_optional_str(d, STR("host"), r->host);
         doc_optional_str(d, STR("path"), r->path);
+        if (r->listener_port > 0)
+                doc_u64(d, STR("listenerPort"), r->listener_port);
         doc_str(d, STR("reason"), STR("Conflicted"));
         doc_str(d, STR("message"), a->gaps[i] != NULL ? buf_str(&text) : r->text);
         doc_item_end(d);

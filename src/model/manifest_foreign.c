@@ -89,17 +89,58 @@ static bool is_gateway_api(const Tree *node)
         return tree_get(node, STR("group")) == NULL || str_eq(group, STR(EG_GROUP));
 }
 
+/* What a listener can admit, by its protocol. */
+static unsigned kinds_of(const EgListener *l)
+{
+        switch (l->protocol) {
+        case PROTOCOL_HTTP:
+        case PROTOCOL_HTTPS:
+                return EG_ADMITS_BOTH;
+        case PROTOCOL_TLS:
+                return l->passthrough ? EG_ADMITS_TLS_ROUTE
+                                      : EG_ADMITS_TLS_ROUTE | EG_ADMITS_TCP_ROUTE;
+        case PROTOCOL_TCP:
+                return EG_ADMITS_TCP_ROUTE;
+        case PROTOCOL_UDP:
+                return EG_ADMITS_UDP_ROUTE;
+        case PROTOCOL_NONE:
+        case PROTOCOL_H2C:
+        case PROTOCOL_GRPC:
+        case PROTOCOL_GRPCS:
+                break;
+        }
+        return 0;
+}
+
+static unsigned kind_named(Str kind)
+{
+        static const struct {
+                Str name;
+                unsigned bit;
+        } kinds[] = {
+                {STR_INIT("HTTPRoute"), EG_ADMITS_HTTP_ROUTE},
+                {STR_INIT("GRPCRoute"), EG_ADMITS_GRPC_ROUTE},
+                {STR_INIT("TLSRoute"), EG_ADMITS_TLS_ROUTE},
+                {STR_INIT("TCPRoute"), EG_ADMITS_TCP_ROUTE},
+                {STR_INIT("UDPRoute"), EG_ADMITS_UDP_ROUTE},
+        };
+
+        for (size_t i = 0; i < LENGTH_OF(kinds); i++)
+                if (str_eq(kind, kinds[i].name))
+                        return kinds[i].bit;
+        return 0;
+}
+
 /* allowedRoutes.kinds. */
 static void read_kinds(Leaf *leaf, const Tree *kinds, EgListener *ret)
 {
-        ret->kinds = kinds == NULL || kinds->n == 0 ? EG_ADMITS_BOTH : 0;
+        ret->kinds = kinds == NULL || kinds->n == 0 ? kinds_of(ret) : 0;
         TREE_FOREACH (node, kinds) {
                 Str kind = tree_get_str(node, STR("kind"));
+                unsigned bit = is_gateway_api(node) ? kind_named(kind) : 0;
 
-                if (is_gateway_api(node) && str_eq(kind, STR("HTTPRoute")))
-                        ret->kinds |= EG_ADMITS_HTTP_ROUTE;
-                else if (is_gateway_api(node) && str_eq(kind, STR("GRPCRoute")))
-                        ret->kinds |= EG_ADMITS_GRPC_ROUTE;
+                if ((bit & kinds_of(ret)) != 0)
+                        ret->kinds |= bit;
                 else if (ret->bad_kind.n == 0)
                         ret->bad_kind = kind.n > 0 && kind.n <= NAME_BYTES_MAX &&
                                                         str_is_printable_utf8(kind)
@@ -120,10 +161,11 @@ static bool read_listener(Leaf *leaf, const Tree *node, EgListener *ret)
         ret->from = namespaces_of(namespaces);
         if (ret->from == ROUTES_FROM_SELECTOR)
                 ret->selector = label_selector_read(leaf, tree_get(namespaces, STR("selector")));
-        read_kinds(leaf, tree_get(allowed, STR("kinds")), ret);
-        ret->protocol = PROTOCOL_NONE;
         IGNORE(protocol_parse(tree_get_str(node, STR("protocol")), &ret->protocol),
                "an implementation's own");
+        ret->passthrough = str_eq(tree_get_str(tree_get(node, STR("tls")), STR("mode")),
+                                  STR("Passthrough"));
+        read_kinds(leaf, tree_get(allowed, STR("kinds")), ret);
         return ret->name.n > 0 && ret->port > 0;
 }
 

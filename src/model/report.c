@@ -24,6 +24,8 @@ int route_report_order(const void *a, const void *b)
         if (c == 0)
                 c = number_order(x->protocol, y->protocol);
         if (c == 0)
+                c = number_order(x->listener_port, y->listener_port);
+        if (c == 0)
                 c = str_cmp(x->listener, y->listener);
         return c != 0 ? c : (x->backend != NULL) - (y->backend != NULL);
 }

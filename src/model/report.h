@@ -29,7 +29,9 @@ typedef struct RouteReport {
         Str cluster;  /* Envoy cluster name */
         uint16_t port;
         Protocol protocol;
-        bool catch_all; /* a path in the listener's catch-all host */
+        uint16_t listener_port; /* of a TCP or UDP listener that leads to it: neither host nor path;
+                                   else 0 */
+        bool catch_all;         /* a path in the listener's catch-all host */
         bool programmed;
         Str reason;                  /* where not: "Conflicted", "NoHost", "TooManyRoutes", … */
         Str text;                    /* with whom, which cap, … */
@@ -42,7 +44,7 @@ typedef struct EntryReport {
         Leaf leaf;
         ObjectKey gateway;
         Str tailnet;
-        uint64_t selected, excluded, hosts, paths, conflicts;
+        uint64_t selected, excluded, hosts, paths, ports, conflicts;
         bool programmed; /* something of it is */
         Str reason;      /* where nothing can be: "ListenerAmbiguous", "NoProxy", "GatewayNotFound",
                             "NoMatchingListener", "NotAllowedByListeners", … */
@@ -68,7 +70,7 @@ typedef struct GatewayReport {
         ObjectKey eg_gateway;
         bool found;                      /* it is among what we read */
         char revision[REVISION_MAX + 1]; /* wanted; never empty */
-        uint64_t hosts, paths, clusters, bytes;
+        uint64_t hosts, paths, ports, clusters, bytes;
 } GatewayReport;
 
 typedef struct Report {

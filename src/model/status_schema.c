@@ -116,7 +116,8 @@ static const Field entry_fields[] = {
         COUNT("excluded", "Devices, or ports of them, that were left out."),
         COUNT("hosts", "Hosts that are programmed."),
         COUNT("paths", "Paths that are programmed."),
-        COUNT("conflicts", "Hosts and paths that somebody else has."),
+        COUNT("ports", "TCP and UDP listeners that lead to a service."),
+        COUNT("conflicts", "Hosts, paths and ports that somebody else has."),
 };
 
 static const Schema entry = SCHEMA(entry_fields, .size = 0);
@@ -127,6 +128,7 @@ static const Field conflict_fields[] = {
          .about = "The path that was wanted, of a path.",
          .type = FIELD_STR,
          .max_length = PATH_BYTES_MAX},
+        COUNT("listenerPort", "The port of the TCP or UDP listener that was wanted."),
         TEXT("tailnet", "The entry in spec.tailnets that wanted it."),
         TEXT("service", "The service that wanted it."),
         TEXT("reason", "Why it was refused, as one word."),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "translate/assemble.h"
 
+#include "translate/listener_assemble.h"
+
 #include <stdlib.h>
 
 typedef struct Work {
@@ -85,14 +87,6 @@ static PackPlace place_of(const Work *w, const Claim *c, uint32_t rank)
                                         .priority = c->by->spec->priority}};
 }
 
-static void too_large(Claim *c)
-{
-        c->won = false;
-        c->reason = "TooLarge";
-        c->text = STR("its configuration is larger than one resource may be");
-        (*(c->is_path ? &c->by->paths : &c->by->hosts))--;
-}
-
 /* A host or path of a service; `old` again where nothing of it changed. NULL: too large. */
 static const Pack *pack_at(Work *w,
                            Pack *(*pack)(const PackService *, const PackPlace *, const Pack *,
@@ -116,7 +110,7 @@ static void pack_hosts(Work *w, Claim **at, size_t n, Target *t)
                 const Pack *host = pack_at(w, pack_host, at[i]->port, &p,
                                            contribution_find_host(before, p.name));
                 if (host == NULL) {
-                        too_large(at[i]);
+                        claims_too_large(at[i]);
                         continue;
                 }
                 const Pack **slot = &t->hosts[t->n_hosts++];
@@ -191,7 +185,7 @@ static void pack_paths(Work *w, Claim **at, size_t n, Target *t)
                 const Pack *old = contribution_find_path(before, &like, p.name);
                 const Pack *path = pack_at(w, pack_path, at[i]->port, &p, old);
                 if (path == NULL) {
-                        too_large(at[i]);
+                        claims_too_large(at[i]);
                         continue;
                 }
                 if (current == NULL || !contribution_same_group(current, &like)) {
@@ -207,7 +201,8 @@ static void pack_targets(Work *w, Claims *claims)
         Claim **at = arena_new_array(w->arena, claims->n, sizeof(Claim *));
         size_t n = 0, targets = 0;
         for (size_t i = 0; i < claims->n; i++) {
-                if (!claims->at[i].won || claims->at[i].port->backend != NULL)
+                if (!claims->at[i].won || claims->at[i].port->backend != NULL ||
+                    listener_assemble_is_of(&claims->at[i]))
                         continue;
                 at[n++] = &claims->at[i];
                 targets += n == 1 || !claims_share_routes(at[n - 2]->listener, at[n - 1]->listener);
@@ -235,6 +230,9 @@ Contribution *assemble(Arena *a, const AssembleInput *in)
                 buf_init(&w.scratch, PACK_BYTES_MAX);
                 pack_clusters(&w, in->plans, in->n_plans, in->claims);
                 pack_targets(&w, in->claims);
+                listener_assemble(a, c,
+                                  &(ListenerAssembleInput){in->gateway, in->claims, in->before},
+                                  &w.scratch);
                 buf_done(&w.scratch);
         }
         if (in->ways != NULL)

@@ -118,6 +118,21 @@ static Attached refuse_listener(const Choice *c, const EgListener *l)
                                    STR_FMT(buf_str(&why))));
 }
 
+/* What our routes on a listener of that protocol count as. */
+static unsigned kind_of(Protocol listener)
+{
+        return listener == PROTOCOL_TLS   ? EG_ADMITS_TLS_ROUTE
+               : listener == PROTOCOL_TCP ? EG_ADMITS_TCP_ROUTE
+               : listener == PROTOCOL_UDP ? EG_ADMITS_UDP_ROUTE
+                                          : EG_ADMITS_HTTP_ROUTE;
+}
+
+/* What a TLS listener terminates it must have a certificate for; ours is passed through. */
+static bool is_usable(const Choice *c, const EgListener *l)
+{
+        return l->protocol == c->protocol && (l->protocol != PROTOCOL_TLS || l->passthrough);
+}
+
 static Attached choose_named(const Choice *c, Str section)
 {
         for (size_t i = 0; i < c->gateway->n_listeners; i++) {
@@ -130,6 +145,12 @@ static Attached choose_named(const Choice *c, Str section)
                                 arena_printf(c->arena, "listener %.*s is %.*s, protocol is %.*s",
                                              STR_FMT(l->name), STR_FMT(protocol_name(l->protocol)),
                                              STR_FMT(protocol_name(c->protocol))));
+                if (!is_usable(c, l))
+                        return refuse("NoMatchingListener",
+                                      arena_printf(c->arena,
+                                                   "listener %.*s terminates TLS (tls.mode); what "
+                                                   "leads to a tailnet is passed through",
+                                                   STR_FMT(l->name)));
                 if (admission(c, l) != ADMISSION_GIVEN)
                         return refuse_listener(c, l);
                 return (Attached){.listener = l, .named = true};
@@ -153,7 +174,7 @@ static Fitting find_fitting(const Choice *c, unsigned kinds)
         buf_init(&names, TEXT_MAX);
         for (size_t i = 0; i < c->gateway->n_listeners; i++) {
                 const EgListener *l = &c->gateway->listeners[i];
-                if (l->protocol != c->protocol)
+                if (!is_usable(c, l))
                         continue;
                 Admission is = (l->kinds & kinds) != 0 ? admission(c, l) : ADMISSION_REFUSED;
                 if (is == ADMISSION_LOST || (is == ADMISSION_REFUSED && f.lost == 0))
@@ -170,8 +191,8 @@ static Fitting find_fitting(const Choice *c, unsigned kinds)
 
 static Attached choose_fitting(const Choice *c)
 {
-        Fitting f = find_fitting(c, EG_ADMITS_HTTP_ROUTE);
-        if (f.given == 0 && f.lost == 0)
+        Fitting f = find_fitting(c, kind_of(c->protocol));
+        if (f.given == 0 && f.lost == 0 && c->protocol != PROTOCOL_TLS)
                 f = find_fitting(c, EG_ADMITS_BOTH);
         if (f.given == 1 && f.lost == 0)
                 return (Attached){.listener = f.found};
@@ -183,29 +204,55 @@ static Attached choose_fitting(const Choice *c)
                                            STR_FMT(f.names)));
         if (f.refused != NULL)
                 return refuse_listener(c, f.refused);
-        return refuse("NoMatchingListener",
-                      arena_printf(c->arena, "the Gateway has no %.*s listener",
-                                   STR_FMT(protocol_name(c->protocol))));
+        return refuse(
+                "NoMatchingListener",
+                arena_printf(c->arena, "the Gateway has no %.*s listener%s",
+                             STR_FMT(protocol_name(c->protocol)),
+                             c->protocol == PROTOCOL_TLS ? " with tls.mode Passthrough" : ""));
+}
+
+static Attached refuse_gateway(Arena *a, const GatewaySpec *spec)
+{
+        return refuse("GatewayNotFound",
+                      arena_printf(a, "there is no Gateway %.*s/%.*s",
+                                   STR_FMT(spec->gateway.namespace), STR_FMT(spec->gateway.name)));
 }
 
 Attached attach_choose(Arena *a, const World *w, const GatewaySpec *spec, const RouteRules *rules,
                        const EgGateway *gateway)
 {
         if (gateway == NULL)
-                return refuse("GatewayNotFound", arena_printf(a, "there is no Gateway %.*s/%.*s",
-                                                              STR_FMT(spec->gateway.namespace),
-                                                              STR_FMT(spec->gateway.name)));
-        if (rules->protocol != PROTOCOL_HTTP && rules->protocol != PROTOCOL_HTTPS)
-                return refuse("ProtocolNotSupported",
-                              arena_printf(a, "egress through %.*s listeners is not supported",
-                                           STR_FMT(protocol_name(rules->protocol))));
+                return refuse_gateway(a, spec);
+        if (rules->protocol == PROTOCOL_TCP || rules->protocol == PROTOCOL_UDP)
+                return (Attached){0};
         Choice c = {a, w, spec, gateway, rules->protocol};
         Str section = rules->section_name.n > 0 ? rules->section_name : spec->section_name;
         return section.n > 0 ? choose_named(&c, section) : choose_fitting(&c);
 }
 
+Attached attach_choose_port(Arena *a, const World *w, const GatewaySpec *spec, Protocol protocol,
+                            uint16_t port, const EgGateway *gateway)
+{
+        if (gateway == NULL)
+                return refuse_gateway(a, spec);
+        Choice c = {a, w, spec, gateway, protocol};
+        for (size_t i = 0; i < gateway->n_listeners; i++) {
+                const EgListener *l = &gateway->listeners[i];
+                if (l->protocol != protocol || l->port != port)
+                        continue;
+                return admission(&c, l) == ADMISSION_GIVEN
+                               ? (Attached){.listener = l, .named = true}
+                               : refuse_listener(&c, l);
+        }
+        return refuse("NoMatchingListener",
+                      arena_printf(a, "the Gateway has no %.*s listener on port %u",
+                                   STR_FMT(protocol_name(protocol)), port));
+}
+
 bool attach_admits_kind(const EgListener *l, bool is_host, Protocol endpoint)
 {
+        if (l->protocol != PROTOCOL_HTTP && l->protocol != PROTOCOL_HTTPS)
+                return (l->kinds & kind_of(l->protocol)) != 0;
         return (l->kinds & EG_ADMITS_HTTP_ROUTE) != 0 ||
                (is_host && protocol_is_grpc(endpoint) && (l->kinds & EG_ADMITS_GRPC_ROUTE) != 0);
 }

@@ -7,7 +7,8 @@
  * of the internet, which would then reach the tailnet.
  *
  * What we put in counts as an HTTPRoute; the host of a GRPC endpoint as a GRPCRoute too, so that a
- * listener for GRPCRoutes alone takes such hosts and nothing else.
+ * listener for GRPCRoutes alone takes such hosts and nothing else. On listeners of TLS, TCP and UDP
+ * it counts as a route of theirs.
  */
 
 #include "base/arena.h"
@@ -21,8 +22,12 @@ typedef struct Attached {
         bool named; /* by sectionName: the user chose it */
 } Attached;
 
-/* `gateway` NULL: it is not among what was read. Of the World only its Namespaces are looked at. */
+/* `gateway` NULL: it is not among what was read. Of the World only its Namespaces are looked at.
+ * For TCP and UDP, whose listeners are chosen by their ports, neither listener nor reason. */
 Attached attach_choose(Arena *a, const World *w, const GatewaySpec *spec, const RouteRules *rules,
                        const EgGateway *gateway);
+/* The listener of that protocol, TCP or UDP, on that port. */
+Attached attach_choose_port(Arena *a, const World *w, const GatewaySpec *spec, Protocol protocol,
+                            uint16_t port, const EgGateway *gateway);
 /* May a host (else a path) of an endpoint of that protocol go to the listener that was chosen? */
 bool attach_admits_kind(const EgListener *l, bool is_host, Protocol endpoint);

@@ -15,6 +15,8 @@
 
 typedef struct ClaimList {
         Arena *arena;
+        const World *world;
+        const EgGateway *gateway; /* NULL: not found */
         Claim *at;
         size_t n, room;
 } ClaimList;
@@ -24,6 +26,14 @@ bool claims_share_routes(const EgListener *a, const EgListener *b)
         if (a->protocol != b->protocol || a->port != b->port)
                 return false;
         return a->protocol == PROTOCOL_HTTP || str_eq(a->name, b->name);
+}
+
+static void lose(Claim *c, const char *reason, Str text)
+{
+        if (c->reason != NULL)
+                return;
+        c->reason = reason;
+        c->text = text;
 }
 
 static Claim *add(ClaimList *l, EntryPlan *by, ServicePort *port)
@@ -38,19 +48,11 @@ static Claim *add(ClaimList *l, EntryPlan *by, ServicePort *port)
         }
         Claim *c = &l->at[l->n++];
         *c = (Claim){.by = by, .port = port, .listener = by->attached.listener};
-        if (by->reason != NULL) {
-                c->reason = by->reason;
-                c->text = by->text;
-        }
+        if (by->reason != NULL)
+                lose(c, by->reason, by->text);
+        if (port->reason != NULL)
+                lose(c, port->reason, port->text);
         return c;
-}
-
-static void lose(Claim *c, const char *reason, Str text)
-{
-        if (c->reason != NULL)
-                return;
-        c->reason = reason;
-        c->text = text;
 }
 
 static HostVars vars_of(const EntryPlan *p, const PackService *s)
@@ -62,34 +64,109 @@ static HostVars vars_of(const EntryPlan *p, const PackService *s)
                           .port = s->port};
 }
 
-/* allowedRoutes.kinds of the listener that was chosen. */
-static void check_kind(ClaimList *l, Claim *c)
+static void refuse_kind(ClaimList *l, Claim *c, Protocol protocol)
 {
-        Protocol protocol = c->port->pack.protocol;
-        if (c->listener != NULL && !attach_admits_kind(c->listener, !c->is_path, protocol))
+        bool is_http =
+                c->listener->protocol == PROTOCOL_HTTP || c->listener->protocol == PROTOCOL_HTTPS;
+        if (is_http)
                 lose(c, "NotAllowedByListeners",
                      arena_printf(l->arena,
                                   "listener %.*s admits GRPCRoute alone (allowedRoutes.kinds): "
                                   "hosts of GRPC endpoints, not %s of %.*s",
                                   STR_FMT(c->listener->name), c->is_path ? "a path" : "a host",
                                   STR_FMT(protocol_name(protocol))));
+        else
+                lose(c, "NotAllowedByListeners",
+                     arena_printf(l->arena,
+                                  "listener %.*s admits no %.*sRoute "
+                                  "(allowedRoutes.kinds)",
+                                  STR_FMT(c->listener->name),
+                                  STR_FMT(protocol_name(c->listener->protocol))));
 }
 
+/* allowedRoutes.kinds of the listener that was chosen. */
+static void check_kind(ClaimList *l, Claim *c)
+{
+        Protocol protocol = c->port->pack.protocol;
+        if (c->listener != NULL && !attach_admits_kind(c->listener, !c->is_path, protocol))
+                refuse_kind(l, c, protocol);
+}
 static bool has_port(Str pattern)
 {
         return str_find_str(pattern, STR("{port}")) >= 0;
 }
 
+/* The port of its service that a mapping leads to: the one that is named, else the listener's own,
+ * else the only one that can be led to. 0: none. */
+static uint16_t mapped_port(const EntryPlan *p, const PortMapping *m)
+{
+        uint16_t only = 0;
+        size_t n = 0;
+        if (m->port > 0)
+                return m->port;
+        for (size_t i = 0; i < p->n_services; i++) {
+                const PackService *s = &p->services[i].pack;
+                if (!str_eq(s->service, m->service) || protocol_is_http_like(s->protocol))
+                        continue;
+                if (s->port == m->listener_port)
+                        return s->port;
+                n += only != s->port;
+                only = s->port;
+        }
+        return n == 1 ? only : 0;
+}
+
+static bool is_mapped(const EntryPlan *p, const PackService *s)
+{
+        for (size_t i = 0; i < p->entry->egress.n_port_map; i++) {
+                const PortMapping *m = &p->entry->egress.port_map[i];
+                if (str_eq(m->service, s->service) && (m->port == 0 || m->port == s->port))
+                        return true;
+        }
+        return false;
+}
+
+static void lose_host(ClaimList *l, Claim *c)
+{
+        Protocol listener = c->by->entry->egress.protocol, protocol = c->port->pack.protocol;
+        if (listener == PROTOCOL_TCP || listener == PROTOCOL_UDP)
+                lose(c, "NoHost",
+                     arena_printf(l->arena,
+                                  "a %.*s listener has no hosts, and portMap names no port for it",
+                                  STR_FMT(protocol_name(listener))));
+        else if (protocol_is_http_like(protocol))
+                lose(c, "NoHost",
+                     arena_printf(l->arena, "%.*s has no name that a TLS listener could go by",
+                                  STR_FMT(protocol_name(protocol))));
+        else
+                lose(c, "NoHost",
+                     arena_printf(l->arena, "%.*s has no host, and portMap names no port for it",
+                                  STR_FMT(protocol_name(protocol))));
+}
+
+/* Another listener that the host is within, to be named. */
+static Str other_listener(ClaimList *l, const Claim *c)
+{
+        const EgGateway *g = l->gateway;
+        for (size_t i = 0; g != NULL && i < g->n_listeners; i++) {
+                const EgListener *at = &g->listeners[i];
+                if (at != c->listener && at->protocol == c->listener->protocol &&
+                    hostname_within(at->hostname, c->name))
+                        return arena_printf(l->arena, "; listener %.*s would serve it",
+                                            STR_FMT(at->name));
+        }
+        return (Str){0};
+}
+
 static void claim_host(ClaimList *l, EntryPlan *p, ServicePort *s)
 {
         Str pattern = p->entry->egress.host_pattern;
-        if (pattern.n == 0)
+        bool can = entry_plan_can_have_host(p, s->pack.protocol);
+        if (pattern.n == 0 || (!can && is_mapped(p, &s->pack)))
                 return;
         Claim *c = add(l, p, s);
-        if (!protocol_is_http_like(s->pack.protocol)) {
-                lose(c, "NoHost",
-                     arena_printf(l->arena, "%.*s has no host",
-                                  STR_FMT(protocol_name(s->pack.protocol))));
+        if (!can) {
+                lose_host(l, c);
                 return;
         }
         if (!s->has_host && !has_port(pattern)) {
@@ -104,15 +181,55 @@ static void claim_host(ClaimList *l, EntryPlan *p, ServicePort *s)
                                   STR_FMT(pattern)));
         else if (c->listener != NULL && !hostname_within(c->listener->hostname, c->name))
                 lose(c, "NoMatchingListenerHostname",
-                     arena_printf(l->arena, "listener %.*s serves %.*s only",
-                                  STR_FMT(c->listener->name), STR_FMT(c->listener->hostname)));
+                     arena_printf(l->arena, "listener %.*s serves %.*s only%.*s",
+                                  STR_FMT(c->listener->name), STR_FMT(c->listener->hostname),
+                                  STR_FMT(other_listener(l, c))));
         check_kind(l, c);
+}
+
+/* All of a TCP or UDP listener, by portMap. */
+static void claim_port(ClaimList *l, EntryPlan *p, const PortMapping *m, ServicePort *s)
+{
+        Protocol kind = s->pack.protocol == PROTOCOL_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+        uint16_t port = mapped_port(p, m);
+        if (!str_eq(s->pack.service, m->service) || (port > 0 && s->pack.port != port) ||
+            (port == 0 && protocol_is_http_like(s->pack.protocol)))
+                return;
+        Attached at =
+                attach_choose_port(l->arena, l->world, p->spec, kind, m->listener_port, l->gateway);
+        Claim *c = add(l, p, s);
+        c->is_port = true;
+        c->listener_port = m->listener_port;
+        c->listener = at.listener;
+        c->reason = p->way_reason;
+        c->text = p->way_text;
+        if (protocol_is_http_like(s->pack.protocol))
+                lose(c, "ProtocolMismatch",
+                     arena_printf(l->arena, "portMap leads to TCP, TLS and UDP, not to %.*s",
+                                  STR_FMT(protocol_name(s->pack.protocol))));
+        if (port == 0)
+                lose(c, "PortAmbiguous",
+                     arena_printf(l->arena, "the service has several ports: name one in portMap"));
+        if (kind == PROTOCOL_UDP && p->entry->connectivity.mode != CONNECT_DIRECT)
+                lose(c, "UDPNeedsDirect",
+                     STR("an HTTP CONNECT proxy carries no UDP: connectivity.mode must be Direct"));
+        if (at.reason != NULL)
+                lose(c, at.reason, at.text);
+        check_kind(l, c);
+}
+
+static void claim_ports(ClaimList *l, EntryPlan *p, ServicePort *s)
+{
+        const RouteRules *rules = &p->entry->egress;
+        for (size_t i = 0; i < rules->n_port_map; i++)
+                claim_port(l, p, &rules->port_map[i], s);
 }
 
 static void claim_paths(ClaimList *l, EntryPlan *p, ServicePort *s)
 {
         const RouteRules *rules = &p->entry->egress;
         if (str_find_str(rules->path_prefix, STR("{service}")) < 0 ||
+            (rules->protocol != PROTOCOL_HTTP && rules->protocol != PROTOCOL_HTTPS) ||
             !protocol_is_http_like(s->pack.protocol) ||
             (!s->has_host && !has_port(rules->path_prefix)))
                 return;
@@ -225,6 +342,8 @@ static int order_routes(const EgListener *a, const EgListener *b)
 static int order_things(const Claim *a, const Claim *b)
 {
         int c = order_routes(a->listener, b->listener);
+        if (c == 0 && a->listener == NULL)
+                c = order_numbers(a->listener_port, b->listener_port);
         if (c == 0)
                 c = (int)a->is_path - (int)b->is_path;
         if (c == 0)
@@ -343,6 +462,19 @@ static const EgRoute *taken_by_user(const Claim *c, const EgGateway *gateway, co
         return NULL;
 }
 
+uint64_t *claims_count_of(Claim *c)
+{
+        return c->is_port ? &c->by->ports : c->is_path ? &c->by->paths : &c->by->hosts;
+}
+
+void claims_too_large(Claim *c)
+{
+        c->won = false;
+        c->reason = "TooLarge";
+        c->text = STR("its configuration is larger than one resource may be");
+        (*claims_count_of(c))--;
+}
+
 static Str name_claimant(Arena *a, const Claim *c)
 {
         return arena_printf(a, "TailscaleGateway %.*s/%.*s, tailnet %.*s, service %.*s",
@@ -389,7 +521,7 @@ static const Claim *taken_by_ours(const Claims *all, size_t from, size_t i, bool
 static void win(Claim *c)
 {
         c->won = true;
-        (*(c->is_path ? &c->by->paths : &c->by->hosts))++;
+        (*claims_count_of(c))++;
 }
 
 static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, size_t n_users,
@@ -414,7 +546,8 @@ static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, si
                         win(c);
                         continue;
                 }
-                const EgRoute *user = c->is_path ? NULL : taken_by_user(c, gateway, users, n_users);
+                bool is_plain = !c->is_path && !c->is_port && c->listener->protocol != PROTOCOL_TLS;
+                const EgRoute *user = is_plain ? taken_by_user(c, gateway, users, n_users) : NULL;
                 if (user != NULL) {
                         lose(c, "Conflicted",
                              arena_printf(a, "%.*s %.*s/%.*s names the host", STR_FMT(user->kind),
@@ -435,7 +568,7 @@ static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, si
 
 Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPlan *plans, size_t n)
 {
-        ClaimList l = {.arena = a};
+        ClaimList l = {.arena = a, .world = w, .gateway = gateway};
         for (size_t i = 0; i < n; i++) {
                 for (size_t j = 0; j < plans[i].n_services; j++) {
                         if (plans[i].services[j].backend != NULL) {
@@ -444,6 +577,7 @@ Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPl
                         }
                         claim_host(&l, &plans[i], &plans[i].services[j]);
                         claim_paths(&l, &plans[i], &plans[i].services[j]);
+                        claim_ports(&l, &plans[i], &plans[i].services[j]);
                 }
         }
         find_oldest(&l);

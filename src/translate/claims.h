@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Claims: every host and path that the services of one Gateway ask for, and who gets which. A claim
- * that loses keeps its reason; never half a route.
+ * Claims: every host, path and listener port that the services of one Gateway ask for, and who gets
+ * which. A claim that loses keeps its reason; never half a route.
  */
 
 #include "translate/contribution.h"
@@ -22,6 +22,8 @@ typedef struct Claim {
         Str path;    /* of a Service's route: its prefix, without '/' at the end but "/" itself */
         Wall oldest; /* age of the oldest of its namespace that asks for the same */
         bool is_path, catch_all;
+        bool is_port;           /* all of a TCP or UDP listener; neither name nor domain */
+        uint16_t listener_port; /* of it */
         bool won;
         const char *reason; /* where it has not won */
         Str text;
@@ -37,6 +39,10 @@ typedef struct Claims {
  * and conflicts in the plans. */
 Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPlan *plans,
                      size_t n);
+/* Where its entry counts what it has of its kind. */
+uint64_t *claims_count_of(Claim *c);
+/* It does not have what it won: one resource may not be as large. */
+void claims_too_large(Claim *c);
 /* The older first; those whose age is not known last, and alike. */
 int claims_order_ages(Wall a, Wall b);
 /* Are both listeners of one RouteConfiguration? */

@@ -11,6 +11,15 @@ static void refuse(EntryPlan *p, const char *reason, Str text)
         p->text = text;
 }
 
+static void refuse_way(EntryPlan *p, const char *reason, Str text)
+{
+        refuse(p, reason, text);
+        if (p->way_reason != NULL)
+                return;
+        p->way_reason = reason;
+        p->way_text = text;
+}
+
 static void refuse_shared(Arena *a, const Proxies *proxies, ObjectKey tailnet, EntryPlan *p)
 {
         ObjectKey other;
@@ -18,10 +27,10 @@ static void refuse_shared(Arena *a, const Proxies *proxies, ObjectKey tailnet, E
                 const ProxyAddr *at = &p->proxies[i];
                 if (!proxies_is_shared(proxies, at, tailnet, &other))
                         continue;
-                refuse(p, "ProxyShared",
-                       arena_printf(a, "proxy %.*s leads into TailscaleTailnet %.*s/%.*s, too",
-                                    STR_FMT(at->path.n > 0 ? at->path : at->ip),
-                                    STR_FMT(other.namespace), STR_FMT(other.name)));
+                refuse_way(p, "ProxyShared",
+                           arena_printf(a, "proxy %.*s leads into TailscaleTailnet %.*s/%.*s, too",
+                                        STR_FMT(at->path.n > 0 ? at->path : at->ip),
+                                        STR_FMT(other.namespace), STR_FMT(other.name)));
         }
 }
 
@@ -37,15 +46,15 @@ static Str gap_text(Arena *a, const ProxyGaps *gaps)
 static void refuse_without_proxy(Arena *a, const ProxyGaps *gaps, EntryPlan *p)
 {
         if (gaps->refused.n > 0)
-                refuse(p, "ProxyRefused", p->gap);
+                refuse_way(p, "ProxyRefused", p->gap);
         else if (gaps->unresolved.n > 0)
-                refuse(p, "NoProxy",
-                       arena_printf(a, "proxy %.*s is not resolved (yet)",
-                                    STR_FMT(gaps->unresolved)));
+                refuse_way(p, "NoProxy",
+                           arena_printf(a, "proxy %.*s is not resolved (yet)",
+                                        STR_FMT(gaps->unresolved)));
         else
-                refuse(p, "NoProxy",
-                       STR("connectivity.mode is Proxy, and neither the entry nor its "
-                           "TailscaleTailnet has proxyAddresses"));
+                refuse_way(p, "NoProxy",
+                           STR("connectivity.mode is Proxy, and neither the entry nor its "
+                               "TailscaleTailnet has proxyAddresses"));
 }
 
 static void find_proxies(Arena *a, const Proxies *proxies, EntryPlan *p)
@@ -59,9 +68,9 @@ static void find_proxies(Arena *a, const Proxies *proxies, EntryPlan *p)
                 const TailnetSpec *t =
                         table_find(proxies->world->tailnets, &key, tailnet_spec_find);
                 if (t == NULL) {
-                        refuse(p, "TailnetNotFound",
-                               arena_printf(a, "there is no TailscaleTailnet %.*s/%.*s",
-                                            STR_FMT(key.namespace), STR_FMT(key.name)));
+                        refuse_way(p, "TailnetNotFound",
+                                   arena_printf(a, "there is no TailscaleTailnet %.*s/%.*s",
+                                                STR_FMT(key.namespace), STR_FMT(key.name)));
                         return;
                 }
                 given = t->proxies;
@@ -119,20 +128,51 @@ static uint64_t rank_of(const PackService *s)
         return best;
 }
 
-/* Among the ports [from, to) of one service, the one that has the host. */
-static void choose_host(ServicePort *at, size_t from, size_t to)
+bool entry_plan_can_have_host(const EntryPlan *p, Protocol endpoint)
 {
+        if (p->is_ingress)
+                return protocol_is_http_like(endpoint);
+        switch (p->entry->egress.protocol) {
+        case PROTOCOL_HTTP:
+        case PROTOCOL_HTTPS:
+                return protocol_is_http_like(endpoint);
+        case PROTOCOL_TLS:
+                return endpoint == PROTOCOL_TLS || endpoint == PROTOCOL_HTTPS ||
+                       endpoint == PROTOCOL_GRPCS;
+        case PROTOCOL_NONE:
+        case PROTOCOL_H2C:
+        case PROTOCOL_GRPC:
+        case PROTOCOL_GRPCS:
+        case PROTOCOL_TCP:
+        case PROTOCOL_UDP:
+                break;
+        }
+        return false;
+}
+
+/* Among the ports [from, to) of one service, the one that has the host. */
+static void choose_host(const EntryPlan *p, size_t from, size_t to)
+{
+        ServicePort *at = p->services;
         ServicePort *best = NULL;
         uint64_t best_rank = UINT64_MAX;
         for (size_t i = from; i < to; i++) {
                 uint64_t rank = rank_of(&at[i].pack);
-                if (protocol_is_http_like(at[i].pack.protocol) && rank < best_rank) {
+                if (entry_plan_can_have_host(p, at[i].pack.protocol) && rank < best_rank) {
                         best = &at[i];
                         best_rank = rank;
                 }
         }
         if (best != NULL)
                 best->has_host = true;
+}
+
+static void digest_balance(Digester *d, const Balance *b)
+{
+        digester_add_u64(d, (uint64_t)b->type << 8 | (uint64_t)b->hash);
+        digester_add(d, b->header);
+        digester_add(d, b->cookie);
+        digester_add_u64(d, (uint64_t)b->cookie_ttl.ns);
 }
 
 static Digest digest_config(const EntryPlan *p)
@@ -144,6 +184,8 @@ static Digest digest_config(const EntryPlan *p)
         digester_add(d, p->suffix);
         digester_add_u64(d, p->entry->egress.host_header);
         digester_add_u64(d, p->entry->connectivity.retry);
+        digester_add_u64(d, p->entry->egress.protocol);
+        digest_balance(d, &p->entry->egress.balance);
         for (size_t i = 0; i < p->n_proxies; i++) {
                 digester_add(d, p->proxies[i].ip);
                 digester_add_u64(d, p->proxies[i].port);
@@ -168,6 +210,9 @@ static void fill_service(Arena *a, const EntryPlan *p, const Endpoint *const *at
         s->n_proxies = p->n_proxies;
         s->host_header = p->entry->egress.host_header;
         s->retry = p->entry->connectivity.retry;
+        s->balance = &p->entry->egress.balance;
+        s->raw = (!p->is_ingress && p->entry->egress.protocol == PROTOCOL_TLS) ||
+                 !protocol_is_http_like(s->protocol);
         s->cluster = pack_cluster_name(a, s);
         s->host = pack_host_of(a, s, p->suffix);
         s->config = p->config;
@@ -208,12 +253,12 @@ static void find_services(Arena *a, const World *w, EntryPlan *p)
                 for (to = i + 1; to < n && same_port(at[i], at[to]); to++)
                         ;
                 if (p->n_services > 0 && !str_eq(p->services[first].pack.service, at[i]->service)) {
-                        choose_host(p->services, first, p->n_services);
+                        choose_host(p, first, p->n_services);
                         first = p->n_services;
                 }
                 fill_service(a, p, at + i, to - i, &p->services[p->n_services++]);
         }
-        choose_host(p->services, first, p->n_services);
+        choose_host(p, first, p->n_services);
 }
 
 EntryPlan entry_plan_make(Arena *a, const Proxies *proxies, const GatewaySpec *spec, size_t index,

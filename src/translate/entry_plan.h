@@ -13,9 +13,12 @@
 
 typedef struct ServicePort {
         PackService pack;
-        bool has_host; /* of several ports of a service the first HTTP-like one by rule order */
-        bool wanted;   /* set by assemble: a route leads to it */
-        bool same;     /* set by assemble: made of what it was made of before */
+        bool has_host; /* of several ports of a service the first that can have one, by rule order
+                        */
+        const char *reason; /* why nothing can lead to it, or NULL */
+        Str text;
+        bool wanted;         /* set by assemble: a route leads to it */
+        bool same;           /* set by assemble: made of what it was made of before */
         const Pack *cluster; /* set by assemble, borrowed from the Contribution */
         /* A Service of the cluster whose route is an object (ingress_plan.h): of `pack` then only
          * names, port and protocol are set. NULL: what leads to it is injected. */
@@ -32,8 +35,11 @@ typedef struct EntryPlan {
         Attached attached;
         const ProxyAddr *proxies; /* each once; at most PROXIES_MAX */
         size_t n_proxies;
-        const char *reason; /* why nothing of it can be programmed, or NULL */
+        const char *reason; /* why nothing of it can be programmed, or NULL; of what is led to by
+                               its port only where way_reason says so, too */
         Str text;
+        const char *way_reason; /* why its devices cannot be reached, or NULL */
+        Str way_text;
         Str gap; /* what is not used of it, where the rest is: a refused proxy; or empty */
         const char *gap_reason;    /* of it; NULL: none */
         bool is_ingress;           /* made by ingress_plan.h: it is of the other direction */
@@ -42,8 +48,11 @@ typedef struct EntryPlan {
         Digest config;             /* of all that packs take from here */
         ServicePort *services;     /* by name, port, protocol */
         size_t n_services;
-        uint64_t hosts, paths, conflicts; /* counted by claims */
+        uint64_t hosts, paths, ports, conflicts; /* counted by claims */
 } EntryPlan;
+
+/* Can an endpoint of that protocol have a host on the entry's kind of listener? */
+bool entry_plan_can_have_host(const EntryPlan *p, Protocol endpoint);
 
 /* Of entry `index` of `spec`, in the World of `proxies`; `gateway` NULL: not among what was read.
  */

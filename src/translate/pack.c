@@ -1,37 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What we tell Envoy of one service. Values that are not said here are Envoy's defaults.
- *
- * Health checks are timed so that a dead device costs one request (docs/hook-path.md): a healthy
- * host is asked every 5 s (60 s where its cluster never had a connection), and once a check has
- * failed the next comes after 1 s (unhealthy_edge_interval; 5 s without traffic), so a host is out
- * 5 + 1 + 1 + 1 s after its death under traffic, 60 + 1 + 5 + 1 s without.
- *
- * 1. The same service gives the same bytes: fields stand in the order of these functions, endpoints
- *    and proxies in the order given.
- * 2. No endpoint has a hostname: http_11_proxy would send it in CONNECT instead of the address, and
- *    tailscaled dials names outside its tailnet directly.
+ * What we tell Envoy of one service; its cluster is written by cluster_form. Values that are not
+ * said here are Envoy's defaults. The same service gives the same bytes: fields stand in the order
+ * of these functions.
  */
 #include "translate/pack.h"
 
 #include <stdio.h>
 
-#include "model/cidr.h"
 #include "proto/pb_writer.h"
+#include "translate/cluster_form.h"
 #include "translate/hostname.h"
+#include "translate/xds_write.h"
 
 #include "pb_tokens.h"
 
 enum {
-        CONNECT_TIMEOUT_S = 5,
         REQUEST_TIMEOUT_S = 15,
-        MAX_RETRIES = 1024, /* Envoy's 3 makes most of a burst fail when a proxy dies */
-        HEALTH_INTERVAL_S = 5,
-        HEALTH_TIMEOUT_S = 1,
-        HEALTH_EDGE_S = 1,
-        HEALTH_IDLE_S = 60,
-        HEALTH_IDLE_UNHEALTHY_S = 5,
-        HEALTH_FAILURES = 2,
         HOST_SELECTION_ATTEMPTS = 3,
 };
 
@@ -107,216 +92,23 @@ Str pack_host_of(Arena *a, const PackService *s, Str suffix)
         return hostname_is_valid(host) ? host : (Str){0};
 }
 
-static void write_seconds(PbWriter *w, PbMsg field, uint64_t seconds)
+/* Of a service with failover, how often one of its level is tried before the next is: twice where
+ * it has another host to try. */
+static unsigned tries_before_failover(const PackService *s)
 {
-        pb_begin(w, field);
-        if (seconds > 0)
-                pb_varint(w, PB_Duration_seconds, seconds);
-        pb_end(w);
+        const PackLevel *l = s->n_levels > 1 ? &s->levels[0] : NULL;
+        return l != NULL && l->n * (l->n_proxies > 0 ? l->n_proxies : 1) > 1 ? 2 : 1;
 }
 
-static void write_u32(PbWriter *w, PbMsg field, uint32_t v)
+static void write_retry_priority(PbWriter *w, unsigned tries)
 {
-        pb_begin(w, field);
-        pb_varint(w, PB_UInt32Value_value, v);
-        pb_end(w);
-}
-
-static void write_struct_field(PbWriter *w, Str key, Str value)
-{
-        pb_begin(w, PB_Struct_fields);
-        pb_str(w, PB_Struct_fields_key, key);
-        pb_begin(w, PB_Struct_fields_value);
-        pb_str(w, PB_Value_string_value, value);
-        pb_end(w);
-        pb_end(w);
-}
-
-/* filter_metadata[PACK_METADATA]: who made this, and of what (`s` NULL: of several). */
-static void write_mark(PbWriter *w, PbMsg metadata, Str kind, const PackService *s)
-{
-        pb_begin(w, metadata);
-        pb_begin(w, PB_Metadata_filter_metadata);
-        pb_str(w, PB_Metadata_filter_metadata_key, STR(PACK_METADATA));
-        pb_begin(w, PB_Metadata_filter_metadata_value);
-        write_struct_field(w, STR("kind"), kind);
-        if (s != NULL) {
-                write_struct_field(w, STR("namespace"), s->gateway_namespace);
-                write_struct_field(w, STR("gateway"), s->gateway);
-                write_struct_field(w, STR("tailnet"), s->tailnet);
-                write_struct_field(w, STR("service"), s->service);
-        }
-        pb_end(w);
-        pb_end(w);
-        pb_end(w);
-}
-
-static void write_socket_address(PbWriter *w, Str ip, uint16_t port)
-{
-        pb_begin(w, PB_Address_socket_address);
-        pb_str(w, PB_SocketAddress_address, ip);
-        pb_varint(w, PB_SocketAddress_port_value, port);
-        pb_end(w);
-}
-
-static void write_proxy(PbWriter *w, const ProxyAddr *p)
-{
-        pb_begin(w, PB_LbEndpoint_metadata);
-        pb_begin(w, PB_Metadata_typed_filter_metadata);
-        pb_str(w, PB_Metadata_typed_filter_metadata_key,
-               STR("envoy.http11_proxy_transport_socket.proxy_address"));
-        pb_any_begin(w, PB_Metadata_typed_filter_metadata_value, PB_TYPE_Address);
-        if (p->path.n > 0) {
-                pb_begin(w, PB_Address_pipe);
-                pb_str(w, PB_Pipe_path, p->path);
-                pb_end(w);
-        } else {
-                write_socket_address(w, p->ip, p->port);
-        }
+        pb_begin(w, PB_RetryPolicy_retry_priority);
+        pb_str(w, PB_RetryPolicy_RetryPriority_name,
+               STR("envoy.retry_priorities.previous_priorities"));
+        pb_any_begin(w, PB_RetryPolicy_RetryPriority_typed_config,
+                     PB_TYPE_PreviousPrioritiesConfig);
+        pb_varint(w, PB_PreviousPrioritiesConfig_update_frequency, tries);
         pb_any_end(w);
-        pb_end(w);
-        pb_end(w);
-}
-
-/* A weight that is so large that the sum of all would not fit 32 bits, which Envoy refuses, is the
- * largest that does. */
-static uint32_t weight_of(const PackService *s, const Endpoint *e)
-{
-        uint64_t n = (uint64_t)s->n_endpoints * (s->n_proxies > 0 ? s->n_proxies : 1);
-        uint64_t max = UINT32_MAX / n;
-        return e->weight < max ? e->weight : (uint32_t)max;
-}
-
-static void write_endpoint(PbWriter *w, const PackService *s, const Endpoint *e,
-                           const ProxyAddr *proxy)
-{
-        pb_begin(w, PB_LocalityLbEndpoints_lb_endpoints);
-        pb_begin(w, PB_LbEndpoint_endpoint);
-        pb_begin(w, PB_Endpoint_address);
-        write_socket_address(w, e->ip, e->port);
-        pb_end(w);
-        pb_end(w);
-        if (proxy != NULL)
-                write_proxy(w, proxy);
-        if (e->weight > 1)
-                write_u32(w, PB_LbEndpoint_load_balancing_weight, weight_of(s, e));
-        pb_end(w);
-}
-
-static void write_load_assignment(PbWriter *w, const PackService *s)
-{
-        pb_begin(w, PB_Cluster_load_assignment);
-        pb_str(w, PB_ClusterLoadAssignment_cluster_name, s->cluster);
-        pb_begin(w, PB_ClusterLoadAssignment_endpoints);
-        for (size_t i = 0; i < s->n_endpoints; i++) {
-                if (s->n_proxies == 0)
-                        write_endpoint(w, s, s->endpoints[i], NULL);
-                for (size_t j = 0; j < s->n_proxies; j++)
-                        write_endpoint(w, s, s->endpoints[i], &s->proxies[j]);
-        }
-        pb_end(w);
-        pb_end(w);
-}
-
-static bool speaks_http2(const PackService *s)
-{
-        return s->protocol == PROTOCOL_H2C || protocol_is_grpc(s->protocol);
-}
-
-static void write_health_check(PbWriter *w, const PackService *s)
-{
-        pb_begin(w, PB_Cluster_health_checks);
-        write_seconds(w, PB_HealthCheck_timeout, HEALTH_TIMEOUT_S);
-        write_seconds(w, PB_HealthCheck_interval, HEALTH_INTERVAL_S);
-        write_u32(w, PB_HealthCheck_unhealthy_threshold, HEALTH_FAILURES);
-        write_u32(w, PB_HealthCheck_healthy_threshold, 1);
-        pb_begin(w, PB_HealthCheck_http_health_check);
-        if (s->host.n > 0)
-                pb_str(w, PB_HealthCheck_HttpHealthCheck_host, s->host);
-        pb_str(w, PB_HealthCheck_HttpHealthCheck_path, STR("/"));
-        pb_begin(w, PB_HealthCheck_HttpHealthCheck_expected_statuses);
-        pb_varint(w, PB_Int64Range_start, 100);
-        pb_varint(w, PB_Int64Range_end, 600);
-        pb_end(w);
-        if (speaks_http2(s))
-                pb_enum(w, PB_HealthCheck_HttpHealthCheck_codec_client_type,
-                        PB_CodecClientType_HTTP2);
-        pb_end(w);
-        write_seconds(w, PB_HealthCheck_no_traffic_interval, HEALTH_IDLE_UNHEALTHY_S);
-        write_seconds(w, PB_HealthCheck_unhealthy_edge_interval, HEALTH_EDGE_S);
-        write_seconds(w, PB_HealthCheck_no_traffic_healthy_interval, HEALTH_IDLE_S);
-        pb_end(w);
-}
-
-/* The device is known by its address, which WireGuard has authenticated, and often has a
- * certificate of its own making: the name is sent, the certificate not verified. */
-static void write_tls(PbWriter *w, PbMsg field, const PackService *s)
-{
-        pb_begin(w, field);
-        pb_str(w, PB_TransportSocket_name, STR("envoy.transport_sockets.tls"));
-        pb_any_begin(w, PB_TransportSocket_typed_config, PB_TYPE_UpstreamTlsContext);
-        if (s->host.n > 0)
-                pb_str(w, PB_UpstreamTlsContext_sni, s->host);
-        pb_any_end(w);
-        pb_end(w);
-}
-
-static void write_transport(PbWriter *w, const PackService *s)
-{
-        bool tls = s->protocol == PROTOCOL_HTTPS || s->protocol == PROTOCOL_GRPCS;
-        if (s->n_proxies == 0) {
-                if (tls)
-                        write_tls(w, PB_Cluster_transport_socket, s);
-                return;
-        }
-        pb_begin(w, PB_Cluster_transport_socket);
-        pb_str(w, PB_TransportSocket_name, STR("envoy.transport_sockets.http_11_proxy"));
-        pb_any_begin(w, PB_TransportSocket_typed_config, PB_TYPE_Http11ProxyUpstreamTransport);
-        if (tls)
-                write_tls(w, PB_Http11ProxyUpstreamTransport_transport_socket, s);
-        pb_any_end(w);
-        pb_end(w);
-}
-
-static void write_http2(PbWriter *w)
-{
-        pb_begin(w, PB_Cluster_typed_extension_protocol_options);
-        pb_str(w, PB_Cluster_typed_extension_protocol_options_key,
-               STR("envoy.extensions.upstreams.http.v3.HttpProtocolOptions"));
-        pb_any_begin(w, PB_Cluster_typed_extension_protocol_options_value,
-                     PB_TYPE_HttpProtocolOptions);
-        pb_begin(w, PB_HttpProtocolOptions_explicit_http_config);
-        pb_begin(w, PB_HttpProtocolOptions_ExplicitHttpConfig_http2_protocol_options);
-        pb_end(w);
-        pb_end(w);
-        pb_any_end(w);
-        pb_end(w);
-}
-
-static void write_cluster(PbWriter *w, const PackService *s)
-{
-        pb_begin(w, PB_PostTranslateModifyResponse_clusters);
-        pb_str(w, PB_Cluster_name, s->cluster);
-        pb_enum(w, PB_Cluster_type, PB_Cluster_DiscoveryType_STATIC);
-        write_seconds(w, PB_Cluster_connect_timeout, CONNECT_TIMEOUT_S);
-        pb_enum(w, PB_Cluster_lb_policy, PB_Cluster_LbPolicy_LEAST_REQUEST);
-        write_health_check(w, s);
-        pb_begin(w, PB_Cluster_circuit_breakers);
-        pb_begin(w, PB_CircuitBreakers_thresholds);
-        write_u32(w, PB_CircuitBreakers_Thresholds_max_retries, MAX_RETRIES);
-        pb_end(w);
-        pb_end(w);
-        write_transport(w, s);
-        write_mark(w, PB_Cluster_metadata, STR("service"), s);
-        /* A panic threshold of 0: a request fails at once where every device is dead, instead of
-         * being sent to one of them. */
-        pb_begin(w, PB_Cluster_common_lb_config);
-        pb_begin(w, PB_Cluster_CommonLbConfig_healthy_panic_threshold);
-        pb_end(w);
-        pb_end(w);
-        write_load_assignment(w, s);
-        if (speaks_http2(s))
-                write_http2(w);
         pb_end(w);
 }
 
@@ -327,7 +119,10 @@ static void write_retry(PbWriter *w, const PackService *s)
                s->retry == RETRY_AT_LEAST_ONCE
                        ? STR("connect-failure,refused-stream,reset-before-request,reset")
                        : STR("connect-failure,refused-stream,reset-before-request"));
-        write_u32(w, PB_RetryPolicy_num_retries, 1);
+        unsigned retries = tries_before_failover(s);
+        xds_write_u32(w, PB_RetryPolicy_num_retries, retries);
+        if (s->n_levels > 1)
+                write_retry_priority(w, retries);
         pb_begin(w, PB_RetryPolicy_retry_host_predicate);
         pb_str(w, PB_RetryPolicy_RetryHostPredicate_name,
                STR("envoy.retry_host_predicates.previous_hosts"));
@@ -336,6 +131,35 @@ static void write_retry(PbWriter *w, const PackService *s)
         pb_any_end(w);
         pb_end(w);
         pb_varint(w, PB_RetryPolicy_host_selection_retry_max_attempts, HOST_SELECTION_ATTEMPTS);
+        pb_end(w);
+}
+
+/* What tells one caller from another, where one is to stay with one endpoint. */
+static void write_hash(PbWriter *w, const Balance *b)
+{
+        pb_begin(w, PB_RouteAction_hash_policy);
+        switch (b->hash) {
+        case HASH_SOURCE_IP:
+                pb_begin(w, PB_RouteAction_HashPolicy_connection_properties);
+                pb_bool(w, PB_RouteAction_HashPolicy_ConnectionProperties_source_ip, true);
+                pb_end(w);
+                break;
+        case HASH_HEADER:
+                pb_begin(w, PB_RouteAction_HashPolicy_header);
+                pb_str(w, PB_RouteAction_HashPolicy_Header_header_name, b->header);
+                pb_end(w);
+                break;
+        case HASH_COOKIE:
+                /* With a TTL, also that of a session, Envoy makes the cookie where there is none.
+                 */
+                pb_begin(w, PB_RouteAction_HashPolicy_cookie);
+                pb_str(w, PB_RouteAction_HashPolicy_Cookie_name, b->cookie);
+                xds_write_seconds(w, PB_RouteAction_HashPolicy_Cookie_ttl,
+                                  (uint64_t)(b->cookie_ttl.ns / 1000000000));
+                pb_str(w, PB_RouteAction_HashPolicy_Cookie_path, STR("/"));
+                pb_end(w);
+                break;
+        }
         pb_end(w);
 }
 
@@ -350,15 +174,17 @@ static void write_action(PbWriter *w, const PackService *s, bool strip)
         /* Envoy starts the route's timeout when the request has ended, which an upgraded one never
          * does; a gRPC stream ends when its caller's grpc-timeout says. */
         bool grpc = protocol_is_grpc(s->protocol);
-        write_seconds(w, PB_RouteAction_timeout, grpc ? 0 : REQUEST_TIMEOUT_S);
+        xds_write_seconds(w, PB_RouteAction_timeout, grpc ? 0 : REQUEST_TIMEOUT_S);
         write_retry(w, s);
+        if (s->balance != NULL && s->balance->type == BALANCE_CONSISTENT_HASH)
+                write_hash(w, s->balance);
         if (!grpc) {
                 pb_begin(w, PB_RouteAction_upgrade_configs);
                 pb_str(w, PB_RouteAction_UpgradeConfig_upgrade_type, STR("websocket"));
                 pb_end(w);
         } else {
                 pb_begin(w, PB_RouteAction_max_stream_duration);
-                write_seconds(w, PB_RouteAction_MaxStreamDuration_grpc_timeout_header_max, 0);
+                xds_write_seconds(w, PB_RouteAction_MaxStreamDuration_grpc_timeout_header_max, 0);
                 pb_end(w);
         }
         pb_end(w);
@@ -379,7 +205,7 @@ static void write_route(PbWriter *w, const PackService *s, RouteForm form, Str p
         pb_str(w, form.match, path);
         pb_end(w);
         write_action(w, s, form.strip);
-        write_mark(w, PB_Route_metadata, STR("service"), s);
+        xds_write_mark(w, PB_Route_metadata, STR("service"), s);
         pb_begin(w, PB_Route_decorator);
         pb_str(w, PB_Decorator_operation, s->cluster);
         pb_end(w);
@@ -402,7 +228,7 @@ void pack_catch_all(Str eg_namespace, Str eg_gateway, Str domain, Buf *out)
         PbWriter w;
         pb_writer_init(&w, out);
         write_vhost_head(&w, eg_namespace, eg_gateway, domain);
-        write_mark(&w, PB_VirtualHost_metadata, STR("paths"), NULL);
+        xds_write_mark(&w, PB_VirtualHost_metadata, STR("paths"), NULL);
         pb_writer_done(&w);
 }
 
@@ -459,9 +285,13 @@ bool pack_is_at(const Pack *p, Str cluster, const PackPlace *place)
 
 bool pack_is_made_of(const Pack *cluster, const PackService *s)
 {
-        if (cluster->n_from != s->n_endpoints || !digest_eq(&cluster->config, &s->config))
+        if (cluster->n_from != s->n_endpoints + s->n_others ||
+            !digest_eq(&cluster->config, &s->config))
                 return false;
-        return memcmp(cluster->from, s->endpoints, s->n_endpoints * sizeof(const Endpoint *)) == 0;
+        return memcmp(cluster->from, s->endpoints, s->n_endpoints * sizeof(const Endpoint *)) ==
+                       0 &&
+               (s->n_others == 0 || memcmp(cluster->from + s->n_endpoints, s->others,
+                                           s->n_others * sizeof(const Endpoint *)) == 0);
 }
 
 static void on_drop(Leaf *leaf)
@@ -490,7 +320,7 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
         bool is_own = like->cluster.p == like->name.p;
         const Str strings[] = {like->name, is_own ? (Str){0} : like->cluster, like->namespace,
                                like->listener, like->bytes};
-        size_t n_from = from != NULL ? from->n_endpoints : 0;
+        size_t n_from = from != NULL ? from->n_endpoints + from->n_others : 0;
         /* Aligned, behind strings of any length. */
         size_t room = n_from * sizeof(const Endpoint *) + _Alignof(max_align_t) - 1;
         for (size_t i = 0; i < LENGTH_OF(strings); i++)
@@ -512,8 +342,10 @@ static Pack *keep(Pack *like, const Pack *before, const Buf *bytes, const PackSe
         if (n_from > 0) {
                 p->config = from->config;
                 p->from = leaf_alloc(&p->leaf, n_from * sizeof(const Endpoint *));
-                for (size_t i = 0; i < n_from; i++)
+                for (size_t i = 0; i < from->n_endpoints; i++)
                         p->from[p->n_from++] = leaf_ref(from->endpoints[i]);
+                for (size_t i = 0; i < from->n_others; i++)
+                        p->from[p->n_from++] = leaf_ref(from->others[i]);
         }
         p->digest = is_known ? before->digest : like->only_digest ? like->digest : digest_pack(p);
         return p;
@@ -529,7 +361,7 @@ Pack *pack_cluster(const PackService *s, const Pack *before, Buf *scratch)
         buf_reset(scratch);
         PbWriter w;
         pb_writer_init(&w, scratch);
-        write_cluster(&w, s);
+        cluster_form_write(&w, s);
         pb_writer_done(&w);
         Pack like = {.name = s->cluster,
                      .cluster = s->cluster,
@@ -562,7 +394,7 @@ Pack *pack_host(const PackService *s, const PackPlace *p, const Pack *before, Bu
         size_t from = scratch->n;
         write_route(&w, s, (RouteForm){PB_RouteMatch_prefix, "/host", false}, STR("/"));
         size_t to = scratch->n;
-        write_mark(&w, PB_VirtualHost_metadata, STR("service"), s);
+        xds_write_mark(&w, PB_VirtualHost_metadata, STR("service"), s);
         size_t n = scratch->n - body;
         pb_end(&w);
         pb_writer_done(&w);

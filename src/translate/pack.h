@@ -59,6 +59,16 @@ static inline Str pack_routes(const Pack *p)
         return (Str){p->bytes.p + p->routes_at, p->routes_n};
 }
 
+/* Where requests go while everything in front of it is down: endpoints of an entry, or a Service of
+ * the cluster. */
+typedef struct PackLevel {
+        const Endpoint *const *endpoints;
+        size_t n;
+        const ProxyAddr *proxies; /* none: direct */
+        size_t n_proxies;
+        ProxyAddr local; /* of a Service; ip empty: none */
+} PackLevel;
+
 /* One port of one service: what a cluster is made of. */
 typedef struct PackService {
         Str gateway_namespace, gateway, tailnet; /* the TailscaleGateway and its entry */
@@ -73,6 +83,14 @@ typedef struct PackService {
         size_t n_proxies;
         HostHeader host_header;
         RetryMode retry;
+        Str server_name; /* of TLS: sent (SNI), and verified where there is a CA; empty: `host` */
+        Str ca;          /* PEM; empty: certificates are not verified */
+        bool raw;        /* bytes are passed through: no TLS and no HTTP of ours */
+        const Balance *balance;  /* NULL: the default */
+        const PackLevel *levels; /* by priority, its own among them; none: its own alone */
+        size_t n_levels;
+        const Endpoint *const *others; /* of levels that are not its own */
+        size_t n_others;
         Digest config;    /* of all that comes from its entry: everything above but endpoints */
         bool only_digest; /* of packs that are made of it the bytes are not kept */
 } PackService;

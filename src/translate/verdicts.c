@@ -28,6 +28,7 @@ void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found)
         memcpy(r->revision, c->revision, sizeof(r->revision));
         r->hosts = c->n_hosts;
         r->paths = c->n_paths;
+        r->ports = c->n_ports;
         r->clusters = c->n_clusters;
         r->bytes = c->bytes;
         add(&v->gateways, r);
@@ -54,13 +55,14 @@ void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
         r->excluded = p->view != NULL ? p->view->n_left_out : 0;
         r->hosts = p->hosts;
         r->paths = p->paths;
+        r->ports = p->ports;
         r->conflicts = p->conflicts;
         if (in != NULL) {
                 r->selected += in->n_services;
                 r->hosts += in->hosts;
                 r->conflicts += in->conflicts;
         }
-        r->programmed = r->hosts + r->paths > 0;
+        r->programmed = r->hosts + r->paths + r->ports > 0;
         if (in == NULL || !p->entry->egress.enabled || !say(r, p))
                 IGNORE(say(r, in != NULL ? in : p), "nothing may be to be said");
         add(&v->entries, r);
@@ -107,6 +109,7 @@ void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
         r->cluster = leaf_str(&r->leaf, s->cluster);
         r->port = s->port;
         r->protocol = s->protocol;
+        r->listener_port = c->listener_port;
         r->catch_all = c->catch_all;
         r->programmed = c->won;
         r->reason = leaf_str(&r->leaf, reason);

@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 import gen_tokens  # noqa: E402
 
 OURS = "tailscale/"
+LONG = {"access_log"}  # what we pass on without a look into it
 
 
 class Schema:
@@ -96,6 +97,9 @@ def dump(schema, data, message, indent, out):
         if is_map:
             out.append(f'{pad}{field} "{get(value, 1).decode()}":')
             value = get(value, 2)
+        elif field in LONG:
+            out.append(f"{pad}{field}: <theirs>")
+            continue
         elif kind in schema.messages:
             out.append(f"{pad}{field}:")
         else:
@@ -115,12 +119,29 @@ def dump_answer(schema, answer):
         if number == 1 and name.startswith(OURS):
             out.append("cluster, ours:")
             dump(schema, value, "envoy.config.cluster.v3.Cluster", 1, out)
+        elif number == 3 and OURS.encode() in value:
+            out.append(f"listener {name}, with ours:")
+            dump_listener(schema, value, out)
         elif number != 4:
             out.append(f"{('cluster', 'secret', 'listener')[number - 1]} {name}")
         else:
             out.append(f"routes {name}:")
             dump_routes(schema, value, out)
     return out
+
+
+def dump_listener(schema, listener, out):
+    """Filter chains and listener filters; in full those that hold something of ours."""
+    for number, value in fields(listener):
+        if number not in (3, 9, 25):
+            continue
+        kind = "ListenerFilter" if number == 9 else "FilterChain"
+        name = get(value, 1 if number == 9 else 7).decode()
+        if OURS.encode() in value:
+            out.append(f"  {kind}, with ours:")
+            dump(schema, value, f"envoy.config.listener.v3.{kind}", 2, out)
+        else:
+            out.append(f"  {kind} {name}")
 
 
 def dump_routes(schema, routes, out):

@@ -120,12 +120,16 @@ static void print_report(const Report *r)
                        e->programmed, STR_FMT(e->reason), STR_FMT(e->text));
         }
         TABLE_FOREACH (RouteReport, t, r->routes) {
-                printf("route %.*s/%.*s %.*s %.*s:%u host=%.*s path=%.*s listener=%.*s "
+                char port[sizeof(" port=65535")] = "";
+                if (t->listener_port > 0)
+                        snprintf(port, sizeof(port), " port=%u", t->listener_port);
+                printf("route %.*s/%.*s %.*s %.*s:%u host=%.*s path=%.*s listener=%.*s%s "
                        "programmed=%d "
                        "%.*s: %.*s\n",
                        STR_FMT(t->gateway.namespace), STR_FMT(t->gateway.name), STR_FMT(t->tailnet),
                        STR_FMT(t->service), t->port, STR_FMT(t->host), STR_FMT(t->path),
-                       STR_FMT(t->listener), t->programmed, STR_FMT(t->reason), STR_FMT(t->text));
+                       STR_FMT(t->listener), port, t->programmed, STR_FMT(t->reason),
+                       STR_FMT(t->text));
         }
 }
 
