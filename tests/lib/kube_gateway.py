@@ -84,11 +84,19 @@ class KubeEnvoyGateway:
 
     def __init__(self, cluster, workdir, log_dir, service=None, hosts=None):
         self.cluster, self.ns, self.home = cluster, cluster.ns, os.path.join(workdir, "eg")
-        self.service = service
         for d in ("certs", "envoy", "root"):
             os.makedirs(self.at(d))
         with open(self.at("hosts"), "w", encoding="ascii") as f:
             f.write("127.0.0.1 localhost\n" + "".join(f"{a} {name}\n" for name, addresses in (hosts or {}).items() for a in addresses))
+        self.configure(service)
+        self.kubeconfig = cluster.at(f"{NAMESPACE}-{ACCOUNT}.kubeconfig")
+        self.process = Process("envoy-gateway", [
+            "unshare", "-m", "sh", "-c", OWN_ROOT, "own-root", self.at("root"), self.at("certs"), self.at("hosts"),
+            peers.get("envoy-gateway"), "server", "--config-path", self.at("eg.yaml")], log_dir, ns=self.ns,
+            env={"KUBECONFIG": self.kubeconfig, "ENVOY_GATEWAY_NAMESPACE": NAMESPACE})
+
+    def configure(self, service):
+        """Where the extension server is, for the next start."""
         config = {
             "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "EnvoyGateway", "gateway": {"controllerName": CONTROLLER},
             "logging": {"level": {"default": "info"}},
@@ -103,11 +111,6 @@ class KubeEnvoyGateway:
                 "failOpen": False, "maxMessageSize": "64Mi", "service": service}
         with open(self.at("eg.yaml"), "w", encoding="utf-8") as f:
             yaml.safe_dump(config, f, sort_keys=False)
-        self.kubeconfig = cluster.at(f"{NAMESPACE}-{ACCOUNT}.kubeconfig")
-        self.process = Process("envoy-gateway", [
-            "unshare", "-m", "sh", "-c", OWN_ROOT, "own-root", self.at("root"), self.at("certs"), self.at("hosts"),
-            peers.get("envoy-gateway"), "server", "--config-path", self.at("eg.yaml")], log_dir, ns=self.ns,
-            env={"KUBECONFIG": self.kubeconfig, "ENVOY_GATEWAY_NAMESPACE": NAMESPACE})
 
     def at(self, *names):
         return os.path.join(self.home, *names)
@@ -139,6 +142,15 @@ class KubeEnvoyGateway:
             self.wait()
         return self
 
+    def restart(self):
+        """At once: of its own accord it takes half a minute to end."""
+        self.process.kill()
+        return self.start()
+
+    def errors(self, since=0):
+        """What it logged as an error after that many characters of its log."""
+        return [line for line in self.process.text()[since:].splitlines() if "\terror\t" in line]
+
     def wait(self):
         """It serves Envoys; what it knows by then is shown by the Gateway's status."""
         eventually(lambda: self.process.check() and listening(self.ns, XDS_PORT), 120, "Envoy Gateway listens for Envoys")
@@ -158,17 +170,19 @@ class KubeEnvoyGateway:
     def is_accepted(self, name, namespace):
         return condition(self.gateway(name, namespace), "Accepted").get("status") == "True"
 
-    def owned(self, kind, name, namespace):
-        """The Deployment or Service that it made for a Gateway, or None."""
+    def owned(self, kind, name, namespace, merged=None):
+        """The Deployment or Service that it made for a Gateway, or for all of a class that it merges, or None."""
         group = "/apis/apps/v1" if kind == "deployments" else "/api/v1"
         labels = f"gateway.envoyproxy.io/owning-gateway-name%3D{name},gateway.envoyproxy.io/owning-gateway-namespace%3D{namespace}"
+        if merged:
+            labels = f"gateway.envoyproxy.io/owning-gatewayclass%3D{merged}"
         items = self.cluster.get(f"{group}/namespaces/{NAMESPACE}/{kind}?labelSelector={labels}")["items"]
         return items[0] if items else None
 
-    def provide_proxy(self, name, namespace, address):
+    def provide_proxy(self, name, namespace, address, merged=None):
         """What a load balancer and a kubelet would say of the proxy, so that the Gateway becomes Programmed."""
-        service = eventually(lambda: self.owned("services", name, namespace), 60, "Envoy Gateway made the proxy's Service")
-        deployment = eventually(lambda: self.owned("deployments", name, namespace), 60, "Envoy Gateway made the proxy's Deployment")
+        service = eventually(lambda: self.owned("services", name, namespace, merged), 60, "Envoy Gateway made the proxy's Service")
+        deployment = eventually(lambda: self.owned("deployments", name, namespace, merged), 60, "Envoy Gateway made the proxy's Deployment")
         self.cluster.merge(f"/api/v1/namespaces/{NAMESPACE}/services/{service['metadata']['name']}/status",
                            {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}})
         ones = {k: 1 for k in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")}

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 from .chart import NAMESPACE, account
 from .process import Process, eventually
@@ -16,6 +17,7 @@ from .web import listening, request
 
 EXTENSION_PORT, ADMIN_PORT, METRICS_PORT = 5005, 19005, 19006
 EXTENSION_HOST = f"{account('extension')}.{NAMESPACE}.svc"
+BETWEEN_CALLS = 512  # bytes of PING, SETTINGS, WINDOW_UPDATE and of TLS around them; a hook call is more
 # Envoy Gateway's side of mutual TLS, in its own namespace, and the replicas' side; the operator makes them.
 EG_CA, EG_CLIENT, SERVER_TLS = "tailscale-gateway-extension-ca", "tailscale-gateway-extension-client", "tailscale-gateway-extension-tls"
 
@@ -150,6 +152,7 @@ class ServiceAddress:
     def __init__(self, ns, address, port, replicas):
         self.ns, self.replicas, self.n = ns, replicas, 0
         self.connections = []  # (name of the replica, our socket, its socket)
+        self.requests = []  # (time, bytes) that came for a replica at once, where it is more than HTTP/2 says between calls
         with ns.inside():
             self.listener = socket.create_server((address, port), backlog=64)
         threading.Thread(target=self._accept, daemon=True).start()
@@ -185,10 +188,14 @@ class ServiceAddress:
             server.settimeout(None)
             self.connections.append((replica.name, client, server))
             threading.Thread(target=pump, args=(server, client), daemon=True).start()
-            pump(client, server)
+            pump(client, server, self._note)
             return
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
+
+    def _note(self, n):
+        if n > BETWEEN_CALLS:
+            self.requests.append((time.time(), n))
 
     def close(self):
         self.listener.close()
@@ -197,10 +204,11 @@ class ServiceAddress:
             b.close()
 
 
-def pump(source, sink):
-    """All of one direction, then that direction is at its end. A connection that is reset is reset on both sides."""
+def pump(source, sink, note=lambda n: None):
+    """All of one direction, then that direction is at its end. A connection that is reset is reset on both sides. `note`: how much came."""
     try:
         while data := source.recv(65536):
+            note(len(data))
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
     except OSError:
