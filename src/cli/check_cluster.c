@@ -274,32 +274,28 @@ static const CheckRight of_gateway[] = {
         {"update", OURS, "tailscalegatewaybindings", "status"},
 };
 
-static const CheckRight of_operator[] = {
+enum {
+        RIGHTS_OF_BOTH = 7
+};
+
+/* Of the operator; the first of them of the extension server, too. */
+static const CheckRight of_ours[] = {
         {"watch", OURS, "tailscaletailnets", NULL},
         {"watch", OURS, "tailscalegateways", NULL},
         {"watch", OURS, "tailscaleendpoints", NULL},
         {"watch", OURS, "tailscalegatewaybindings", NULL},
+        {"watch", GATEWAY, "gateways", NULL},
+        {"watch", GATEWAY, "httproutes", NULL},
+        {"patch", OURS, "tailscalegatewaybindings", NULL},
+        /* RIGHTS_OF_BOTH */
         {"patch", OURS, "tailscaletailnets", "status"},
         {"patch", OURS, "tailscalegateways", "status"},
         {"create", OURS, "tailscaleendpoints", NULL},
         {"patch", OURS, "tailscaleendpoints", NULL},
         {"delete", OURS, "tailscaleendpoints", NULL},
         {"create", OURS, "tailscalegatewaybindings", NULL},
-        {"patch", OURS, "tailscalegatewaybindings", NULL},
         {"delete", OURS, "tailscalegatewaybindings", NULL},
-        {"watch", GATEWAY, "gateways", NULL},
-        {"watch", GATEWAY, "httproutes", NULL},
         {"create", "events.k8s.io", "events", NULL},
-};
-
-static const CheckRight of_extension[] = {
-        {"watch", OURS, "tailscaletailnets", NULL},
-        {"watch", OURS, "tailscalegateways", NULL},
-        {"watch", OURS, "tailscaleendpoints", NULL},
-        {"watch", OURS, "tailscalegatewaybindings", NULL},
-        {"patch", OURS, "tailscalegatewaybindings", NULL},
-        {"watch", GATEWAY, "gateways", NULL},
-        {"watch", GATEWAY, "httproutes", NULL},
 };
 
 static const struct {
@@ -308,10 +304,8 @@ static const struct {
         size_t n;
 } rights[CHECK_RIGHTS_SETS] = {
         [CHECK_RIGHTS_OF_GATEWAY] = {"Rights of Envoy Gateway", of_gateway, LENGTH_OF(of_gateway)},
-        [CHECK_RIGHTS_OF_OPERATOR] = {"Rights of the operator", of_operator,
-                                      LENGTH_OF(of_operator)},
-        [CHECK_RIGHTS_OF_EXTENSION] = {"Rights of the extension server", of_extension,
-                                       LENGTH_OF(of_extension)},
+        [CHECK_RIGHTS_OF_OPERATOR] = {"Rights of the operator", of_ours, LENGTH_OF(of_ours)},
+        [CHECK_RIGHTS_OF_EXTENSION] = {"Rights of the extension server", of_ours, RIGHTS_OF_BOTH},
 };
 
 const CheckRight *check_cluster_rights(unsigned set, size_t *ret_n)

@@ -8,21 +8,6 @@
 
 #include "control/test_cluster.h"
 
-static int setup(void **state)
-{
-        TestCluster *c = mem_new(sizeof *c);
-        cluster_init(c);
-        *state = c;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        cluster_done(*state);
-        mem_free(*state);
-        return 0;
-}
-
 /* A Binding of ours with what replicas said of it: `"served.…/pod": "r1"`, or nothing. */
 static void stands(TestCluster *c, const char *revision, unsigned attempt, const char *served,
                    const char *managed)
@@ -413,7 +398,7 @@ static void each_role_plans_its_own(void **state)
         assert_int_equal(c->plan.n_objects, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, cluster_setup, cluster_teardown)
 
 int main(void)
 {

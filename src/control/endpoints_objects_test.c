@@ -8,21 +8,6 @@
 
 #include "control/test_cluster.h"
 
-static int setup(void **state)
-{
-        TestCluster *c = mem_new(sizeof *c);
-        cluster_init(c);
-        *state = c;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        cluster_done(*state);
-        mem_free(*state);
-        return 0;
-}
-
 /* demo/gw has one entry, corp, with so many endpoints. */
 static EntryView *entry(TestCluster *c, unsigned n)
 {
@@ -337,7 +322,7 @@ static void a_gateway_that_was_made_anew_owns_its_shards(void **state)
         assert_quiet(c);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, cluster_setup, cluster_teardown)
 
 int main(void)
 {

@@ -215,33 +215,6 @@ static bool is_written(const ServeDecision *d)
 
 /* ---- the next one ---- */
 
-static void write_tree(JsonWriter *w, const Tree *t)
-{
-        switch (t->type) {
-        case TREE_STRING:
-                json_str(w, t->text);
-                return;
-        case TREE_NULL:
-        case TREE_BOOL:
-        case TREE_NUMBER:
-                json_raw(w, t->text);
-                return;
-        case TREE_ARRAY:
-                json_array_begin(w);
-                TREE_FOREACH (child, t)
-                        write_tree(w, child);
-                json_array_end(w);
-                return;
-        case TREE_OBJECT:
-                json_object_begin(w);
-                TREE_FOREACH (child, t) {
-                        json_key(w, child->key);
-                        write_tree(w, child);
-                }
-                json_object_end(w);
-        }
-}
-
 static void write_forward(const Merge *m, JsonWriter *w, const ServeForward *f)
 {
         json_key_object_begin(w, arena_printf(m->arena, "%u", f->port));
@@ -268,7 +241,7 @@ static void write_tcp(const Merge *m, JsonWriter *w)
                 if (is_ours(m, handler))
                         continue;
                 json_key(w, handler->key);
-                write_tree(w, handler);
+                json_tree(w, handler);
         }
         for (size_t i = 0; i < m->wanted.n; i++)
                 if (is_written(&m->step->decisions[i]))
@@ -287,7 +260,7 @@ static void write_next(const Merge *m, Buf *next)
                 if (str_eq(member->key, STR("TCP")))
                         continue;
                 json_key(&w, member->key);
-                write_tree(&w, member);
+                json_tree(&w, member);
         }
         if (has_tcp)
                 write_tcp(m, &w);

@@ -8,21 +8,6 @@
 
 #include "control/test_cluster.h"
 
-static int setup(void **state)
-{
-        TestCluster *c = mem_new(sizeof *c);
-        cluster_init(c);
-        *state = c;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        cluster_done(*state);
-        mem_free(*state);
-        return 0;
-}
-
 static SourceFact *source(TestCluster *c)
 {
         TailnetFact *f = facts_tailnet(&c->facts, cluster_tailnet);
@@ -477,7 +462,7 @@ static void what_is_being_deleted_or_not_read_yet_is_left_alone(void **state)
         assert_int_equal(c->plan.n_objects, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, cluster_setup, cluster_teardown)
 
 int main(void)
 {

@@ -265,3 +265,19 @@ static inline void cluster_done(TestCluster *c)
         leaf_unref(c->world);
         facts_done(&c->facts);
 }
+
+/* For cmocka: a TestCluster as state. */
+static inline int cluster_setup(void **state)
+{
+        TestCluster *c = mem_new(sizeof *c);
+        cluster_init(c);
+        *state = c;
+        return 0;
+}
+
+static inline int cluster_teardown(void **state)
+{
+        cluster_done(*state);
+        mem_free(*state);
+        return 0;
+}

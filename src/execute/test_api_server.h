@@ -192,7 +192,7 @@ static inline char *api_answer(ApiServer *s, const ApiObject *o)
         buf_init(&b, 1 << 20);
         buf_add_str(&b, STR("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"));
         json_writer_init(&w, &b);
-        api_put(&w, api_tree(s, o));
+        json_tree(&w, api_tree(s, o));
         return buf_take(&b, NULL);
 }
 

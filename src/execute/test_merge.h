@@ -10,46 +10,6 @@ enum {
         API_TREES_MAX = 16
 };
 
-/* A document as it was read. */
-static inline void api_put(JsonWriter *w, const Tree *t);
-
-static inline void api_put_members(JsonWriter *w, const Tree *t)
-{
-        TREE_FOREACH (m, t) {
-                json_key(w, m->key);
-                api_put(w, m);
-        }
-}
-
-static inline void api_put(JsonWriter *w, const Tree *t)
-{
-        switch (t->type) {
-        case TREE_NULL:
-                json_null(w);
-                break;
-        case TREE_BOOL:
-                json_bool(w, t->boolean);
-                break;
-        case TREE_NUMBER:
-                json_raw(w, t->text);
-                break;
-        case TREE_STRING:
-                json_str(w, t->text);
-                break;
-        case TREE_ARRAY:
-                json_array_begin(w);
-                TREE_FOREACH (e, t)
-                        api_put(w, e);
-                json_array_end(w);
-                break;
-        case TREE_OBJECT:
-                json_object_begin(w);
-                api_put_members(w, t);
-                json_object_end(w);
-                break;
-        }
-}
-
 /* Members of all, objects merged, of all else the last one. */
 static inline void api_merge(JsonWriter *w, const Tree *const *trees, size_t n);
 
@@ -70,7 +30,7 @@ static inline void api_merge_member(JsonWriter *w, const Tree *const *trees, siz
         if (m->type == TREE_OBJECT)
                 api_merge(w, same, n_same);
         else
-                api_put(w, same[n_same - 1]);
+                json_tree(w, same[n_same - 1]);
 }
 
 static inline void api_merge(JsonWriter *w, const Tree *const *trees, size_t n)

@@ -148,50 +148,6 @@ static bool take_object(KubeElection *e, Mono now, Str body, Err *err)
 
 /* --- what is written --- */
 
-static void write_tree(JsonWriter *w, const Tree *node);
-
-static void write_members(JsonWriter *w, const Tree *object, const Str *without, size_t n)
-{
-        TREE_FOREACH (member, object) {
-                StrList left_out = {without, n};
-
-                if (member->duplicate || strlist_has(left_out, member->key))
-                        continue;
-                json_key(w, member->key);
-                write_tree(w, member);
-        }
-}
-
-/* Its depth is that of a Tree. */
-static void write_tree(JsonWriter *w, const Tree *node)
-{
-        switch (node->type) {
-        case TREE_NULL:
-                json_null(w);
-                break;
-        case TREE_BOOL:
-                json_bool(w, node->boolean);
-                break;
-        case TREE_NUMBER:
-                json_raw(w, node->text);
-                break;
-        case TREE_STRING:
-                json_str(w, node->text);
-                break;
-        case TREE_ARRAY:
-                json_array_begin(w);
-                TREE_FOREACH (child, node)
-                        write_tree(w, child);
-                json_array_end(w);
-                break;
-        case TREE_OBJECT:
-                json_object_begin(w);
-                write_members(w, node, NULL, 0);
-                json_object_end(w);
-                break;
-        }
-}
-
 static void write_time(JsonWriter *w, Str key, Wall t)
 {
         char text[WALL_TEXT];
@@ -223,7 +179,7 @@ static void write_spec(const KubeElection *e, JsonWriter *w, Wall wall)
                "one that says nothing had none");
         if (e->object != NULL && !goes_on)
                 transitions++;
-        write_members(w, spec, ours, LENGTH_OF(ours));
+        json_tree_members(w, spec, (StrList){ours, LENGTH_OF(ours)});
         json_key_str(w, STR("holderIdentity"), e->releasing ? (Str){0} : str_of(e->in.identity));
         json_key_u64(w, STR("leaseDurationSeconds"),
                      e->releasing ? 1 : (uint64_t)KUBE_LEASE_DURATION_S);
@@ -247,8 +203,8 @@ static void write_lease(KubeElection *e, Wall wall, Buf *body)
         json_key_str(&w, STR("kind"), STR("Lease"));
         json_key_object_begin(&w, STR("metadata"));
         if (e->object != NULL) {
-                write_members(&w, tree_get(e->object, STR("metadata")), left_out,
-                              LENGTH_OF(left_out));
+                json_tree_members(&w, tree_get(e->object, STR("metadata")),
+                                  (StrList){left_out, LENGTH_OF(left_out)});
         } else {
                 json_key_str(&w, STR("name"), str_of(e->in.name));
                 json_key_str(&w, STR("namespace"), str_of(e->in.ns));

@@ -175,7 +175,7 @@ static int64_t number_of(const Tree *object, Str key)
 static void take_conditions(Observed *o, const Tree *status)
 {
         const Tree *all = tree_get(status, STR("conditions"));
-        if (all == NULL || all->type != TREE_ARRAY || all->n == 0)
+        if (all == NULL || all->type != TREE_ARRAY || all->n == 0 || o->n_conditions > 0)
                 return;
         size_t n = all->n < OBSERVED_CONDITIONS_MAX ? all->n : OBSERVED_CONDITIONS_MAX;
         ConditionSeen *at = leaf_alloc(&o->leaf, n * sizeof *at);
@@ -249,38 +249,6 @@ static void take_binding(Observed *o, const Tree *object)
         o->served = at;
 }
 
-static void put_json(JsonWriter *w, const Tree *node)
-{
-        switch (node->type) {
-        case TREE_NULL:
-                json_null(w);
-                break;
-        case TREE_BOOL:
-                json_bool(w, node->boolean);
-                break;
-        case TREE_NUMBER:
-                json_raw(w, node->text);
-                break;
-        case TREE_STRING:
-                json_str(w, node->text);
-                break;
-        case TREE_ARRAY:
-                json_array_begin(w);
-                TREE_FOREACH (e, node)
-                        put_json(w, e);
-                json_array_end(w);
-                break;
-        case TREE_OBJECT:
-                json_object_begin(w);
-                TREE_FOREACH (m, node) {
-                        json_key(w, m->key);
-                        put_json(w, m);
-                }
-                json_object_end(w);
-                break;
-        }
-}
-
 static void take_filled_up(Observed *o, const Tree *object)
 {
         const Tree *annotations = tree_get(tree_get(object, STR("metadata")), STR("annotations")),
@@ -290,7 +258,7 @@ static void take_filled_up(Observed *o, const Tree *object)
         buf_init(&text, OBSERVED_SPEC_MAX);
         json_writer_init(&w, &text);
         if (spec != NULL)
-                put_json(&w, spec);
+                json_tree(&w, spec);
         o->applied = keep(o, tree_get_str(annotations, STR(OBSERVED_APPLIED)), UID_MAX);
         if (!text.failed)
                 o->spec = leaf_str(&o->leaf, buf_str(&text));
@@ -317,6 +285,9 @@ const Observed *observed_new(ObservedKind kind, const Tree *object)
         o->owner = keep(o, owner_of(meta), NAME_MAX_BYTES);
         observed_digests(object, &o->own, &o->status);
         take_conditions(o, status);
+        /* Of a route: of the first of its parents that anybody has spoken about; ours have one. */
+        TREE_FOREACH (parent, tree_get(status, STR("parents")))
+                take_conditions(o, parent);
         if (kind == OBSERVED_BINDING)
                 take_binding(o, object);
         if (kind == OBSERVED_SERVICE || kind == OBSERVED_DEPLOYMENT || kind == OBSERVED_PDB)

@@ -208,3 +208,42 @@ void json_key_array_begin(JsonWriter *w, Str key)
         json_key(w, key);
         json_array_begin(w);
 }
+
+void json_tree_members(JsonWriter *w, const Tree *object, StrList without)
+{
+        TREE_FOREACH (member, object) {
+                if (strlist_has(without, member->key))
+                        continue;
+                json_key(w, member->key);
+                json_tree(w, member);
+        }
+}
+
+void json_tree(JsonWriter *w, const Tree *node)
+{
+        switch (node->type) {
+        case TREE_NULL:
+                json_null(w);
+                break;
+        case TREE_BOOL:
+                json_bool(w, node->boolean);
+                break;
+        case TREE_NUMBER:
+                json_raw(w, node->text);
+                break;
+        case TREE_STRING:
+                json_str(w, node->text);
+                break;
+        case TREE_ARRAY:
+                json_array_begin(w);
+                TREE_FOREACH (child, node)
+                        json_tree(w, child);
+                json_array_end(w);
+                break;
+        case TREE_OBJECT:
+                json_object_begin(w);
+                json_tree_members(w, node, (StrList){0});
+                json_object_end(w);
+                break;
+        }
+}

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/instant.h"
+#include "proto/tree.h"
 
 enum {
         JSON_WRITER_DEPTH_MAX = 64
@@ -42,6 +43,11 @@ void json_double(JsonWriter *w, double v);
 void json_raw(JsonWriter *w, Str json);
 /* An array of strings. */
 void json_strlist(JsonWriter *w, StrList l);
+/* All of it as it was read, members that come twice, too. Its depth is that of a Tree, which fits
+ * where not much is around it. */
+void json_tree(JsonWriter *w, const Tree *node);
+/* Its members alone, into an object that is begun, but for those of that name. */
+void json_tree_members(JsonWriter *w, const Tree *object, StrList without);
 
 /* Key and value. */
 void json_key_str(JsonWriter *w, Str key, Str s);

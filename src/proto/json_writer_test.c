@@ -107,6 +107,34 @@ static void test_full_buffer(void **state)
         assert_true(b.n <= 8);
 }
 
+static void what_was_read_is_written(void **state)
+{
+        static const char text[] =
+                "{\"a\":[1,-2.50,true,false,null,\"x\\n\",{}],\"b\":{\"c\":[]},\"a\":\"twice\"}";
+        static const Str without[] = {STR_INIT("a")};
+        CLEANUP(buf_done) Buf out;
+        JsonWriter w;
+        Arena arena;
+        const Tree *t;
+
+        (void)state;
+        buf_init(&out, 1024);
+        arena_init(&arena, 0);
+        t = json_read(&arena, str_of(text), NULL, NULL);
+        assert_non_null(t);
+        json_writer_init(&w, &out);
+        json_tree(&w, t);
+        assert_true(str_eq(buf_str(&out), str_of(text)));
+        buf_reset(&out);
+        json_writer_init(&w, &out);
+        json_object_begin(&w);
+        json_key_u64(&w, STR("n"), 1);
+        json_tree_members(&w, t, (StrList){without, 1});
+        json_object_end(&w);
+        assert_true(str_eq(buf_str(&out), STR("{\"n\":1,\"b\":{\"c\":[]}}")));
+        arena_done(&arena);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -114,6 +142,7 @@ int main(void)
                 cmocka_unit_test(test_every_byte),
                 cmocka_unit_test(test_escapes),
                 cmocka_unit_test(test_full_buffer),
+                cmocka_unit_test(what_was_read_is_written),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,33 +14,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void write_tree(JsonWriter *w, const Tree *t)
-{
-        switch (t->type) {
-        case TREE_STRING:
-                json_str(w, t->text);
-                return;
-        case TREE_NULL:
-        case TREE_BOOL:
-        case TREE_NUMBER:
-                json_raw(w, t->text);
-                return;
-        case TREE_ARRAY:
-                json_array_begin(w);
-                TREE_FOREACH (child, t)
-                        write_tree(w, child);
-                json_array_end(w);
-                return;
-        case TREE_OBJECT:
-                json_object_begin(w);
-                TREE_FOREACH (child, t) {
-                        json_key(w, child->key);
-                        write_tree(w, child);
-                }
-                json_object_end(w);
-        }
-}
-
 static bool trees_same(const Tree *a, const Tree *b)
 {
         if (a->type != b->type || a->n != b->n || a->duplicate != b->duplicate ||
@@ -62,7 +35,7 @@ static void write_and_read(const Tree *root, size_t size)
         buf_init(&out, 16 * size + 64);
         arena_init(&arena, 0);
         json_writer_init(&w, &out);
-        write_tree(&w, root);
+        json_tree(&w, root);
         INSIST(!out.failed);
         again = json_read(&arena, buf_str(&out), NULL, NULL);
         INSIST(again != NULL && trees_same(root, again));

@@ -65,38 +65,6 @@ bool played_store_is_in(const PlayedTarget *t, const char *collection, const cha
 
 /* ---- objects as text ---- */
 
-static void put_tree(JsonWriter *w, const Tree *t)
-{
-        switch (t->type) {
-        case TREE_NULL:
-                json_null(w);
-                break;
-        case TREE_BOOL:
-                json_bool(w, t->boolean);
-                break;
-        case TREE_NUMBER:
-                json_raw(w, t->text);
-                break;
-        case TREE_STRING:
-                json_str(w, t->text);
-                break;
-        case TREE_ARRAY:
-                json_array_begin(w);
-                TREE_FOREACH (item, t)
-                        put_tree(w, item);
-                json_array_end(w);
-                break;
-        case TREE_OBJECT:
-                json_object_begin(w);
-                TREE_FOREACH (member, t) {
-                        json_key(w, member->key);
-                        put_tree(w, member);
-                }
-                json_object_end(w);
-                break;
-        }
-}
-
 static bool is_put_before(const Tree *const *all, size_t n, Str key)
 {
         for (size_t i = 0; i < n; i++) {
@@ -140,7 +108,7 @@ static void put_merged(JsonWriter *w, const Tree *const *all, size_t n)
 {
         INSIST(n > 0 && all[n - 1] != NULL);
         if (all[n - 1]->type != TREE_OBJECT) {
-                put_tree(w, all[n - 1]);
+                json_tree(w, all[n - 1]);
                 return;
         }
         json_object_begin(w);
