@@ -5,11 +5,14 @@
     tools/test_all.py [--only unit|gates|e2e]… [--soak]
 
 unit: build with the sanitizers, then meson's tests (unit, golden, corpus). gates: tools/gates.py.
-e2e: pytest over tests/e2e with the real peers. A stage that breaks before it can count is one failure;
-what was skipped is named and counted as neither.
+e2e: pytest over tests/e2e with the real peers, several files at once (TSGW_E2E_JOBS). A stage that breaks before it
+can count is one failure; what was skipped is named and counted as neither.
 """
 
 import argparse
+import concurrent.futures
+import glob
+import json
 import os
 import re
 import shutil
@@ -26,6 +29,10 @@ PLAIN = os.path.join(ROOT, "build")
 SETUP = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true"]
 # A stage that takes longer hangs; a cold build of the peers is the longest thing by far.
 STAGE_SECONDS = 45 * 60
+# Of end-to-end files at once: each has a cluster or a tailnet of its own, up to 1.5 GiB with the sanitizers.
+E2E_JOBS_MAX = 4
+NEW_FILE_SECONDS = 60
+NOTHING_TO_RUN = 5  # pytest's exit code
 
 
 class Tally:
@@ -114,13 +121,51 @@ def gates(tally):
         tally.failed.append(f"gates: tools/gates.py ended with {proc.returncode}")
 
 
+def times_of(path):
+    """What each end-to-end file took the last time, by its path; {} where nobody knows."""
+    try:
+        with open(path, encoding="ascii") as f:
+            return json.load(f)
+    except (OSError, ValueError):
+        return {}
+
+
+def e2e_file(path, result, soak):
+    """Runs one file with pytest: (exit code, what it printed, seconds)."""
+    start = time.monotonic()
+    argv = [sys.executable, "-m", "pytest", path, "-v", "--durations=5", "-o", "junit_family=xunit1", f"--junitxml={result}",
+            *(["--soak", "-m", "soak"] if soak else [])]
+    try:
+        done = subprocess.run(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              env=dict(os.environ, TSGW_PROGRAM=PROGRAM), timeout=STAGE_SECONDS, check=False)
+        code, said = done.returncode, done.stdout
+    except (OSError, subprocess.TimeoutExpired) as e:
+        code, said = str(e), str(getattr(e, "stdout", "") or "")
+    return code, said, time.monotonic() - start
+
+
 def e2e(tally, soak):
-    with tempfile.TemporaryDirectory(prefix="tsgw-results-") as folder:
-        result = os.path.join(folder, "e2e.xml")
-        done = tally.stage("e2e", [sys.executable, "-m", "pytest", "tests/e2e", "-v", "--durations=10", "-o", "junit_family=xunit1",
-                                   f"--junitxml={result}", *(["--soak", "-m", "soak"] if soak else [])],
-                           env=dict(os.environ, TSGW_PROGRAM=PROGRAM))
-        tally.junit("e2e", result, done)
+    """Each file stands by itself (its own network, its own /run), and most of its time it waits: so as many as there are hands run at once, those
+    that took longest first. What a file printed follows when it is done."""
+    known = os.path.join(BUILD, "e2e-times.json")
+    paths, times = sorted(glob.glob(os.path.join(ROOT, "tests", "e2e", "test_*.py"))), times_of(known)
+    names = sorted((os.path.relpath(p, ROOT) for p in paths), key=lambda n: (-times.get(n, NEW_FILE_SECONDS), n))
+    hands, start = int(os.environ.get("TSGW_E2E_JOBS") or min(E2E_JOBS_MAX, os.cpu_count() or 1)), time.monotonic()
+    print(f"== e2e: {len(names)} files, {hands} at once", flush=True)
+    with tempfile.TemporaryDirectory(prefix="tsgw-results-") as folder, concurrent.futures.ThreadPoolExecutor(hands) as pool:
+        results = {name: os.path.join(folder, f"{os.path.basename(name)}.xml") for name in names}
+        running = {pool.submit(e2e_file, name, results[name], soak): name for name in names}
+        for done in concurrent.futures.as_completed(running):
+            name = running[done]
+            code, said, seconds = done.result()
+            print(f"{said}== {name}: {'done' if code == 0 else f'ended with {code}'} after {seconds:.0f} s", flush=True)
+            times[name] = round(seconds, 1)
+            if code != NOTHING_TO_RUN:
+                tally.junit("e2e", results[name], code == 0)
+    print(f"== e2e: done after {time.monotonic() - start:.0f} s", flush=True)
+    if not soak:
+        with open(known, "w", encoding="ascii") as f:
+            json.dump(times, f, indent=1, sort_keys=True)
 
 
 def soak_system(tally):
