@@ -4,6 +4,12 @@
 #include <stdio.h>
 
 #include "proto/json.h"
+#include "proto/json_stream.h"
+#include "proto/json_writer.h"
+
+enum {
+        CORE_BYTES_MAX = 16 << 10, /* each byte of five texts may be six in JSON */
+};
 
 static bool fits(Str s, size_t max)
 {
@@ -42,7 +48,7 @@ static bool read_bookmark(KubeEvent *e, Err *err)
                err_set(err, ERR_INVALID, "BadEvent", "a bookmark without resourceVersion");
 }
 
-bool kube_event_read(Str line, Arena *arena, KubeEvent *ret, Err *err)
+static bool read_type(Str type, KubeEventType *ret, Err *err)
 {
         static const struct {
                 Str name;
@@ -52,19 +58,26 @@ bool kube_event_read(Str line, Arena *arena, KubeEvent *ret, Err *err)
                      {STR_INIT("DELETED"), KUBE_EVENT_GONE},
                      {STR_INIT("BOOKMARK"), KUBE_EVENT_BOOKMARK},
                      {STR_INIT("ERROR"), KUBE_EVENT_ERROR}};
+
+        for (size_t i = 0; i < LENGTH_OF(types); i++) {
+                if (!str_eq(types[i].name, type))
+                        continue;
+                *ret = types[i].type;
+                return true;
+        }
+        return err_set(err, ERR_INVALID, "BadEvent", "an event of an unknown type");
+}
+
+bool kube_event_read(Str line, Arena *arena, KubeEvent *ret, Err *err)
+{
         const JsonLimits limits = {KUBE_EVENT_BYTES_MAX, KUBE_EVENT_NODES_MAX};
         const Tree *doc = json_read_within(arena, line, &limits, NULL, err);
-        Str type = tree_get_str(doc, STR("type"));
         KubeEvent e = {.object = tree_get(doc, STR("object"))};
-        size_t i = 0;
 
         if (doc == NULL)
                 return err_prefix(err, "an event of a watch");
-        while (i < LENGTH_OF(types) && !str_eq(types[i].name, type))
-                i++;
-        if (i == LENGTH_OF(types))
-                return err_set(err, ERR_INVALID, "BadEvent", "an event of an unknown type");
-        e.type = types[i].type;
+        if (!read_type(tree_get_str(doc, STR("type")), &e.type, err))
+                return false;
         if (e.type == KUBE_EVENT_ERROR) {
                 if (!kube_status_of(e.object, &e.status))
                         return err_set(err, ERR_INVALID, "BadEvent", "an error without a Status");
@@ -72,6 +85,82 @@ bool kube_event_read(Str line, Arena *arena, KubeEvent *ret, Err *err)
                                                    : kube_object_id(e.object, &e.id, err))) {
                 return false;
         }
+        *ret = e;
+        return true;
+}
+
+/* --- what is too large --- */
+
+static const Str core[] = {STR_INIT("name"), STR_INIT("namespace"), STR_INIT("uid"),
+                           STR_INIT("resourceVersion"), STR_INIT("generation")};
+
+StrList kube_event_core(void)
+{
+        return (StrList){core, LENGTH_OF(core)};
+}
+
+typedef struct Large {
+        Arena *arena; /* of what outlives the stream */
+        Str type;
+        const Tree *object;
+} Large;
+
+static bool on_type(void *ctx, const Tree *type, Err *err)
+{
+        Large *l = ctx;
+
+        (void)err;
+        l->type = arena_str(l->arena, tree_str(type));
+        return true;
+}
+
+static bool on_object(void *ctx, const Tree *object, Err *err)
+{
+        Large *l = ctx;
+        const Tree *meta = tree_get(object, STR("metadata"));
+        CLEANUP(buf_done) Buf text;
+        JsonWriter w;
+
+        buf_init(&text, CORE_BYTES_MAX);
+        json_writer_init(&w, &text);
+        json_object_begin(&w);
+        json_key_object_begin(&w, STR("metadata"));
+        for (size_t i = 0; i < LENGTH_OF(core); i++) {
+                Str value = tree_get_str(meta, core[i]);
+
+                if (value.n > 0)
+                        json_key_str(&w, core[i], value);
+        }
+        json_object_end(&w);
+        json_object_end(&w);
+        l->object = json_read(l->arena, buf_str(&text), NULL, err);
+        return l->object != NULL;
+}
+
+bool kube_event_read_large(Str line, Arena *arena, KubeEvent *ret, Err *err)
+{
+        Large l = {.arena = arena};
+        /* Nothing is built of the object. */
+        const JsonStreamPart parts[] = {
+                {.name = STR("type"), .take = JSON_STREAM_WHOLE, .on_element = on_type},
+                {.name = STR("object"),
+                 .take = JSON_STREAM_WHOLE,
+                 .on_element = on_object,
+                 .on_large = on_object,
+                 .core = STR("metadata"),
+                 .core_keep = kube_event_core(),
+                 .max = 1}};
+        CLEANUP(json_stream_cleanup)
+        JsonStream *s = json_stream_new_parts(parts, LENGTH_OF(parts), &l);
+        KubeEvent e = {0};
+
+        if (!json_stream_feed(s, line, err) || !json_stream_finish(s, err))
+                return err_prefix(err, "an event of a watch");
+        e.object = l.object;
+        if (!read_type(l.type, &e.type, err) || !kube_object_id(l.object, &e.id, err))
+                return false;
+        if (e.type != KUBE_EVENT_PUT && e.type != KUBE_EVENT_GONE)
+                return err_set(err, ERR_LIMIT, "TooLarge", "an event of no object is too large");
         *ret = e;
         return true;
 }

@@ -41,6 +41,11 @@ typedef struct KubeEvent {
 
 /* ERR_INVALID "BadEvent", "BadObject"; ERR_LIMIT "TooLarge". */
 bool kube_event_read(Str line, Arena *arena, KubeEvent *ret, Err *err) MUST_USE;
+/* The same of a line that is too large for it, of an object that came, changed or went: that has of
+ * its metadata what kube_event_core names, and nothing else. Memory is that of the line. */
+bool kube_event_read_large(Str line, Arena *arena, KubeEvent *ret, Err *err) MUST_USE;
+/* Members of metadata: what identifies an object, and its generation. */
+StrList kube_event_core(void);
 
 /* Lines from pieces of any size; init with kube_lines_init, done with buf_done. */
 typedef struct KubeLines {

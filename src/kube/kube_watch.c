@@ -111,8 +111,10 @@ static Entry *new_entry(const KubeObjectId *id)
         return e;
 }
 
+typedef void TellFn(KubeWatch *w, Str key, const Tree *object);
+
 /* False where nothing may follow: closed, or a cap. */
-static bool put(KubeWatch *w, const KubeObjectId *id, const Tree *object, Err *err)
+static bool put(KubeWatch *w, const KubeObjectId *id, const Tree *object, TellFn *tell, Err *err)
 {
         Entry *e = map_get(&w->entries, str_of(id->key));
         bool is_same;
@@ -133,7 +135,7 @@ static bool put(KubeWatch *w, const KubeObjectId *id, const Tree *object, Err *e
         snprintf(e->version, sizeof(e->version), "%.*s", STR_FMT(id->version));
         w->forgets = false;
         if (!is_same && !w->closing)
-                w->in.events.put(w, e->key, object);
+                tell(w, e->key, object);
         if (w->forgets) {
                 map_remove(&w->entries, e->key);
                 mem_free(e);
@@ -350,7 +352,15 @@ static bool on_item(void *ctx, const Tree *item, Err *err)
         KubeWatch *w = ctx;
         KubeObjectId id;
 
-        return kube_object_id(item, &id, err) && put(w, &id, item, err);
+        return kube_object_id(item, &id, err) && put(w, &id, item, w->in.events.put, err);
+}
+
+static bool on_large_item(void *ctx, const Tree *item, Err *err)
+{
+        KubeWatch *w = ctx;
+        KubeObjectId id;
+
+        return kube_object_id(item, &id, err) && put(w, &id, item, w->in.events.large, err);
 }
 
 static bool on_metadata(void *ctx, const Tree *meta, Err *err)
@@ -477,7 +487,7 @@ static bool refuse(KubeWatch *w, const KubeStatus *status, Err *err)
         return kube_status_err(status, status->code, what, err);
 }
 
-static bool take(KubeWatch *w, const KubeEvent *event, Err *err)
+static bool take(KubeWatch *w, const KubeEvent *event, TellFn *tell, Err *err)
 {
         unsigned failures = w->failures;
         bool ends_list = w->streams && event->ends_list;
@@ -499,7 +509,7 @@ static bool take(KubeWatch *w, const KubeEvent *event, Err *err)
                 break;
         case KUBE_EVENT_PUT:
                 w->counts.events++;
-                if (!put(w, &event->id, event->object, err))
+                if (!put(w, &event->id, event->object, tell, err))
                         return false;
                 break;
         }
@@ -527,20 +537,33 @@ static void forget_bytes(KubeWatch *w)
                 arena_done(&w->arena);
 }
 
+/* What cannot be read for its size alone is told all the same, where somebody listens. */
+static bool read_event(KubeWatch *w, Str line, Err *err)
+{
+        KubeEvent event;
+        TellFn *tell = w->in.events.put;
+        Err why = {0};
+
+        arena_reset(&w->arena);
+        if (!kube_event_read(line, &w->arena, &event, &why)) {
+                arena_reset(&w->arena);
+                tell = why.kind == ERR_LIMIT ? w->in.events.large : NULL;
+                if (tell == NULL || !kube_event_read_large(line, &w->arena, &event, NULL)) {
+                        list_again(w);
+                        *err = why;
+                        return false;
+                }
+        }
+        return take(w, &event, tell, err);
+}
+
 static bool read_events(KubeWatch *w, Err *err)
 {
         Str bytes = buf_str(&w->bytes), line;
         bool ok = true;
 
-        while (ok && kube_lines_next(&w->lines, &bytes, &line)) {
-                KubeEvent event;
-
-                arena_reset(&w->arena);
-                ok = kube_event_read(line, &w->arena, &event, err);
-                if (!ok)
-                        list_again(w);
-                ok = ok && take(w, &event, err);
-        }
+        while (ok && kube_lines_next(&w->lines, &bytes, &line))
+                ok = read_event(w, line, err);
         if (ok && w->lines.part.failed) {
                 list_again(w);
                 ok = err_set(err, ERR_LIMIT, "TooLarge", "%s: an event above %d MiB", w->path,
@@ -698,6 +721,10 @@ KubeWatch *kube_watch_open(const KubeWatchInput *in)
                 .name = STR("metadata"), .take = JSON_STREAM_WHOLE, .on_element = on_metadata};
         w->parts[1] = (JsonStreamPart){
                 .name = STR("items"), .take = JSON_STREAM_ELEMENTS_OR_NULL, .on_element = on_item};
+        w->parts[1].max = KUBE_EVENT_BYTES_MAX;
+        w->parts[1].core = STR("metadata");
+        w->parts[1].core_keep = kube_event_core();
+        w->parts[1].on_large = in->events.large != NULL ? on_large_item : NULL;
         if (in->keep.n > 0)
                 w->parts[1].keep = (StrList){w->keep, in->keep.n + 1};
         timer_init(&w->next, loop, on_next);

@@ -46,6 +46,10 @@ typedef struct KubeWatchEvents {
         void (*synced)(KubeWatch *w);
         /* It did not go well, and is tried again. NULL is welcome. */
         void (*failed)(KubeWatch *w, const Err *err);
+        /* It came or changed, and is larger than can be read: `object` has of its metadata what
+         * kube_event_core names, and nothing else. NULL: such an object is an error, and keeps all
+         * others from being read. */
+        void (*large)(KubeWatch *w, Str key, const Tree *object);
 } KubeWatchEvents;
 
 typedef struct KubeWatchInput {
@@ -76,8 +80,8 @@ KubeWatch *kube_watch_open(const KubeWatchInput *in) MUST_USE;
 /* Allowed inside its events; nothing is told after. NULL is welcome; returns NULL. */
 KubeWatch *kube_watch_close(KubeWatch *w);
 void *kube_watch_owner(const KubeWatch *w);
-/* Only inside `put`: the object is nothing to its owner, and the watch need not keep its key
- * either. It is told again when it changes, and with a list; that it went is not told. */
+/* Only inside `put` and `large`: the object is nothing to its owner, and the watch need not keep
+ * its key either. It is told again when it changes, and with a list; that it went is not told. */
 void kube_watch_forget(KubeWatch *w);
 bool kube_watch_is_synced(const KubeWatch *w);
 /* When the server last said something that was understood; 0: never. */

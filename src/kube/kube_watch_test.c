@@ -25,6 +25,7 @@ typedef enum CloseIn {
         CLOSE_IN_GONE,
         CLOSE_IN_SYNCED,
         CLOSE_IN_FAILED,
+        CLOSE_IN_LARGE,
         CLOSE_PLACES,
 } CloseIn;
 
@@ -97,6 +98,17 @@ static void on_failed(KubeWatch *w, const Err *err)
         told(f, CLOSE_IN_FAILED, "!%s ", err->reason);
 }
 
+static void on_large(KubeWatch *w, Str key, const Tree *object)
+{
+        const Tree *meta = tree_get(object, STR("metadata"));
+
+        assert_int_equal(object->n, 1);
+        assert_null(tree_get(meta, STR("labels")));
+        told(kube_watch_owner(w), CLOSE_IN_LARGE, "?%.*s=%.*s,%.*s ", STR_FMT(key),
+             STR_FMT(tree_get_str(meta, STR("resourceVersion"))),
+             STR_FMT(tree_get_str(meta, STR("generation"))));
+}
+
 static int setup(void **state)
 {
         static const char *const targets[] = {
@@ -141,7 +153,7 @@ static void begin(Fixture *f)
         KubeWatchInput in = {.api = f->w.api,
                              .path = "/api/v1/things",
                              .keep = {keep, 1},
-                             .events = {on_put, on_gone, on_synced, on_failed},
+                             .events = {on_put, on_gone, on_synced, on_failed, on_large},
                              .missing_s = f->missing_s,
                              .seed = 7,
                              .owner = f};
@@ -507,6 +519,59 @@ static size_t asked_within(Fixture *f, size_t i, unsigned seconds)
         return path(f, i)->n_requests - before;
 }
 
+/* `before`, an object with as many values as none of ours has, `after`. Owned. */
+static char *with_large(const char *before, const char *name, const char *version,
+                        const char *after)
+{
+        Buf text;
+
+        buf_init(&text, 2 << 20);
+        buf_printf(
+                &text,
+                "%s{\"kind\":\"Thing\",\"metadata\":{\"generation\":3,\"labels\":{\"name\":\"x\"},"
+                "\"name\":\"%s\",\"namespace\":\"ns\",\"resourceVersion\":\"%s\",\"uid\":\"u9\"},"
+                "\"spec\":[{\"name\":\"y\"}",
+                before, name, version);
+        for (int i = 0; i < 150000; i++)
+                buf_add_str(&text, STR(",1"));
+        buf_printf(&text, "]}%s", after);
+        buf_add_char(&text, '\0');
+        assert_false(text.failed);
+        return buf_take(&text, NULL);
+}
+
+/* Whoever may write one object must not keep all others from being read. */
+static void one_that_is_too_large_keeps_nobody_from_being_read(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(mem_cleanup)
+        char *page = with_large(KUBE_OK("{\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[")
+                                        META("a", "u1", "1") ",",
+                                "b", "2", "," META("c", "u3", "3") "]}");
+        CLEANUP(mem_cleanup)
+        char *event = with_large("{\"type\":\"MODIFIED\",\"object\":", "b", "11", "}\n");
+        CLEANUP(mem_cleanup)
+        char *gone = with_large("{\"type\":\"DELETED\",\"object\":", "b", "13", "}\n");
+        CLEANUP(mem_cleanup)
+        char *strange = with_large("{\"type\":\"BOOKMARK\",\"object\":", "b", "14", "}\n");
+
+        answers(f, PAGE, page);
+        answers(f, WATCH, OPEN);
+        begin(f);
+        turn_until(f, &path(f, WATCH)->n_requests, 1);
+        kube_turns(&f->w, 5);
+        was_told(f, "+ns/a=1 ?ns/b=2,3 +ns/c=3 * ");
+        push(f, event);
+        push(f, EVENT("MODIFIED", META("a", "u1", "12")));
+        push(f, gone);
+        turn_until(f, &f->n_told, 7);
+        was_told(f, "?ns/b=11,3 +ns/a=12s -ns/b ");
+        assert_int_equal(f->n_failed, 0);
+        push(f, strange);
+        turn_until(f, &f->n_failed, 1);
+        was_told(f, "!TooLarge ");
+}
+
 /* However often a list comes whole: a watch that never gets on is no success. */
 static void lists_that_lead_nowhere_are_asked_for_less_and_less(void **state)
 {
@@ -803,6 +868,7 @@ int main(void)
                 TEST(where_lists_are_not_streamed_they_come_in_pages),
                 TEST(a_streamed_list_that_falls_silent_is_not_waited_for),
                 TEST(a_streamed_list_that_is_put_off_backs_off),
+                TEST(one_that_is_too_large_keeps_nobody_from_being_read),
                 TEST(lists_that_lead_nowhere_are_asked_for_less_and_less),
                 TEST(what_is_not_understood_begins_a_streamed_list_again),
                 TEST(until_a_list_is_whole_nothing_is_synced_or_gone),

@@ -8,6 +8,8 @@
  *    bounded: more than JSON_ELEMENT_MAX bytes behind the last token end the reading, as does an
  *    element of which more than that is built. Pieces are cut so that this is seen early.
  * 3. `part` is the one that the last key of the top object names, so NULL outside of all parts.
+ * 4. An element that is too large and has an on_large is `drained`: what was built is dropped, its
+ *    tokens are counted and go by. `core` is noted of every element, as nobody knows how it ends.
  */
 #include "proto/json_stream.h"
 
@@ -32,6 +34,14 @@ struct JsonStream {
         TreeBuilder builder;
         unsigned depth;
         bool in_list, in_element;
+        bool drains;    /* the element is too large */
+        unsigned base;  /* depth outside of the element */
+        bool in_core;   /* its last key is `core` */
+        size_t core_at; /* the last key in there, of core_keep; else JSON_CORE_MAX */
+        struct JsonStreamCore {
+                size_t n;
+                char text[JSON_CORE_TEXT_MAX];
+        } core[JSON_CORE_MAX];
         bool skips_value;     /* the next value of the element is not kept */
         unsigned skip_depth;  /* how deep inside such a value */
         size_t element_start; /* offset */
@@ -49,32 +59,106 @@ static bool fail(JsonStream *s, ErrKind kind, const char *reason, const char *wh
         return err_set(&s->err, kind, reason, "%s, at byte %zu", what, offset);
 }
 
-static bool too_large(JsonStream *s, size_t offset)
+static size_t max_of(const JsonStream *s)
 {
-        s->failed = true;
-        return err_set(&s->err, ERR_LIMIT, "TooLarge",
-                       "an element of more than %d bytes, at byte %zu", JSON_ELEMENT_MAX, offset);
+        return s->part != NULL && s->part->max > 0 ? s->part->max : JSON_ELEMENT_MAX;
 }
 
-static bool deliver(JsonStream *s)
+/* True where the reading goes on. */
+static bool drain(JsonStream *s)
 {
-        bool ok = s->part->on_element(s->ctx, s->builder.root, &s->err);
+        if (!s->in_element || s->part->on_large == NULL)
+                return false;
+        s->drains = true;
+        s->skips_value = false;
+        arena_reset(&s->arena);
+        return true;
+}
 
+static bool too_large(JsonStream *s, size_t offset)
+{
+        if (drain(s))
+                return true;
+        s->failed = true;
+        return err_set(&s->err, ERR_LIMIT, "TooLarge",
+                       "an element of more than %zu bytes, at byte %zu", max_of(s), offset);
+}
+
+static bool delivered(JsonStream *s, bool ok)
+{
         s->count++;
-        s->in_element = false;
+        s->in_element = s->drains = false;
         arena_reset(&s->arena);
         s->failed = !ok;
         return ok;
 }
 
+static bool deliver(JsonStream *s)
+{
+        return delivered(s, s->part->on_element(s->ctx, s->builder.root, &s->err));
+}
+
+/* Small, so that no cap is met. */
+static bool deliver_large(JsonStream *s)
+{
+        const JsonStreamPart *p = s->part;
+        TreeBuilder *b = &s->builder;
+        TreeMark none = {0};
+
+        tree_builder_init(b, &s->arena);
+        INSIST(tree_builder_value(b, TREE_OBJECT, (Str){0}, none, NULL) &&
+               tree_builder_key(b, p->core, none, NULL) &&
+               tree_builder_value(b, TREE_OBJECT, (Str){0}, none, NULL));
+        for (size_t i = 0; i < p->core_keep.n; i++) {
+                Str text = str_make(s->core[i].text, s->core[i].n);
+
+                if (text.n > 0)
+                        INSIST(tree_builder_key(b, p->core_keep.at[i], none, NULL) &&
+                               tree_builder_value(b, TREE_STRING, text, none, NULL));
+        }
+        INSIST(tree_builder_end(b, NULL) && tree_builder_end(b, NULL));
+        return delivered(s, p->on_large(s->ctx, b->root, &s->err));
+}
+
 /* The error that the builder filled gets the offset. */
 static bool built(JsonStream *s, bool ok, size_t end)
 {
+        if (!ok && s->err.kind == ERR_LIMIT && drain(s)) {
+                s->err = (Err){0};
+                return true;
+        }
         if (!ok) {
                 s->failed = true;
                 err_prefix(&s->err, "at byte %zu", end);
         }
         return ok;
+}
+
+/* What is noted of the core. */
+
+static void note_key(JsonStream *s, Str key)
+{
+        unsigned inside = s->depth - s->base;
+
+        if (inside == 1)
+                s->in_core = s->part->core.n > 0 && str_eq(key, s->part->core);
+        if (inside == 1 || (inside == 2 && s->in_core))
+                s->core_at = JSON_CORE_MAX;
+        for (size_t i = 0; inside == 2 && s->in_core && i < s->part->core_keep.n; i++)
+                if (str_eq(key, s->part->core_keep.at[i]))
+                        s->core_at = i;
+}
+
+static void note_value(JsonStream *s, TreeType type, Str text)
+{
+        struct JsonStreamCore *c = &s->core[s->core_at % JSON_CORE_MAX];
+        bool is_core = s->in_core && s->depth - s->base == 2 && s->core_at < JSON_CORE_MAX;
+
+        if (!is_core || (type != TREE_STRING && type != TREE_NUMBER) || text.n == 0 ||
+            text.n > JSON_CORE_TEXT_MAX)
+                return;
+        memcpy(c->text, text.p, text.n);
+        c->n = text.n;
 }
 
 static bool is_opening(TreeType type)
@@ -87,6 +171,11 @@ static void begin_element(JsonStream *s, TreeType type, Str text, size_t end)
         tree_builder_init(&s->builder, &s->arena);
         s->builder.keys_unchecked = true;
         s->in_element = true;
+        s->base = s->depth;
+        s->in_core = false;
+        s->core_at = JSON_CORE_MAX;
+        for (size_t i = 0; i < JSON_CORE_MAX; i++)
+                s->core[i].n = 0;
         s->element_start = end - (is_opening(type) ? 1 : text.n);
 }
 
@@ -94,14 +183,16 @@ static bool element_value(JsonStream *s, TreeType type, Str text, size_t end)
 {
         if (!s->in_element)
                 begin_element(s, type, text, end);
-        if (end - s->element_start > JSON_ELEMENT_MAX)
-                return too_large(s, end);
-        if (!built(s, tree_builder_value(&s->builder, type, text, (TreeMark){0}, &s->err), end))
+        note_value(s, type, text);
+        if (!s->drains && end - s->element_start > max_of(s) && !too_large(s, end))
+                return false;
+        if (!s->drains &&
+            !built(s, tree_builder_value(&s->builder, type, text, (TreeMark){0}, &s->err), end))
                 return false;
         if (is_opening(type))
                 s->depth++;
-        else if (tree_builder_is_whole(&s->builder))
-                return deliver(s);
+        else if (s->depth == s->base)
+                return s->drains ? deliver_large(s) : deliver(s);
         return true;
 }
 
@@ -199,6 +290,10 @@ static bool on_key(void *ctx, Str key, size_t end)
         s->last = end;
         if (s->skips_value)
                 return true;
+        if (s->in_element)
+                note_key(s, key);
+        if (s->drains)
+                return true;
         if (s->in_element && s->builder.depth == 1 && s->part->keep.n > 0 &&
             !strlist_has(s->part->keep, key)) {
                 s->skips_value = true;
@@ -215,11 +310,13 @@ static bool on_key(void *ctx, Str key, size_t end)
 static bool end_in_element(JsonStream *s, size_t end)
 {
         s->depth--;
-        if (end - s->element_start > JSON_ELEMENT_MAX)
-                return too_large(s, end);
-        if (!built(s, tree_builder_end(&s->builder, &s->err), end))
+        if (!s->drains && end - s->element_start > max_of(s) && !too_large(s, end))
                 return false;
-        return tree_builder_is_whole(&s->builder) ? deliver(s) : true;
+        if (!s->drains && !built(s, tree_builder_end(&s->builder, &s->err), end))
+                return false;
+        if (s->depth > s->base)
+                return true;
+        return s->drains ? deliver_large(s) : deliver(s);
 }
 
 static bool on_end(void *ctx, size_t end)
@@ -283,6 +380,15 @@ static bool failed(const JsonStream *s, Err *err)
         return false;
 }
 
+/* Bytes that the parser may hold. */
+static size_t token_max(const JsonStream *s)
+{
+        for (size_t i = 0; i < s->n_parts; i++)
+                if (s->parts[i].on_large != NULL)
+                        return JSON_TOKEN_MAX;
+        return JSON_ELEMENT_MAX;
+}
+
 static bool feed_piece(JsonStream *s, Str piece)
 {
         JsonSaxResult r = json_sax_feed(s->sax, piece);
@@ -293,8 +399,8 @@ static bool feed_piece(JsonStream *s, Str piece)
         if (r == JSON_SAX_INVALID)
                 return fail(s, ERR_INVALID, "InvalidJson", json_sax_error(s->sax),
                             json_sax_offset(s->sax));
-        if (s->fed - s->last > JSON_ELEMENT_MAX)
-                return too_large(s, s->fed);
+        if (s->fed - s->last > token_max(s))
+                return fail(s, ERR_LIMIT, "TooLarge", "a token that does not end", s->fed);
         return true;
 }
 

@@ -13,6 +13,10 @@ enum {
         /* One device with every field that Tailscale's API has is below 4 KiB; routes and posture
          * may make it longer. What is not kept of an element does not count, but for each token. */
         JSON_ELEMENT_MAX = 256 << 10,
+        /* One string of an element that need not end the reading. */
+        JSON_TOKEN_MAX = 2 << 20,
+        JSON_CORE_MAX = 8,
+        JSON_CORE_TEXT_MAX = 255,
         /* Members of the top object that one stream delivers. */
         JSON_STREAM_PARTS_MAX = 8,
 };
@@ -40,6 +44,13 @@ typedef struct JsonStreamPart {
         JsonStreamElement *on_element; /* gets the `ctx` of the stream */
         StrList keep; /* of an element that is an object only these members are built, whatever
                          else it holds; none: all */
+        /* An element that is too large is not the end: it is delivered here, in place of
+         * on_element, with the member `core` alone, and of that the scalars that `core_keep` names,
+         * where they are at most JSON_CORE_TEXT_MAX long. NULL: it is. */
+        JsonStreamElement *on_large;
+        Str core;          /* one of `keep`, where that names any */
+        StrList core_keep; /* at most JSON_CORE_MAX */
+        size_t max;        /* bytes of an element; 0: JSON_ELEMENT_MAX */
 } JsonStreamPart;
 
 /* `array` is the name of the top member whose elements are delivered (copied). */
@@ -50,8 +61,8 @@ JsonStream *json_stream_new_parts(const JsonStreamPart *parts, size_t n, void *c
 /* NULL is welcome; returns NULL. */
 JsonStream *json_stream_free(JsonStream *s);
 /* Takes the next bytes. False: not JSON, no object at the top, a part named twice or of another
- * type, an element above JSON_ELEMENT_MAX or TREE_DEPTH_MAX, or on_element said so; texts name the
- * byte offset. After false every call fails with the same error. */
+ * type, an element above `max` or TREE_DEPTH_MAX without an on_large, or on_element said so; texts
+ * name the byte offset. After false every call fails with the same error. */
 bool json_stream_feed(JsonStream *s, Str bytes, Err *err) MUST_USE;
 /* The end of the input: false where the document is cut off or never had a part that is not
  * optional. */

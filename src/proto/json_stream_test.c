@@ -326,6 +326,76 @@ static void test_what_is_not_kept_costs_nothing(void **state)
         long_parts("{\"Peer\":{},\"Self\":[", "1,", max, "1]}", "TooLarge");
 }
 
+static bool on_core(void *ctx, const Tree *e, Err *err)
+{
+        Seen *s = ctx;
+
+        (void)err;
+        buf_add_char(&s->buf, '?');
+        TREE_FOREACH (m, tree_get(e, STR("meta")))
+                buf_printf(&s->buf, "%.*s=%.*s ", STR_FMT(m->key), STR_FMT(m->text));
+        return true;
+}
+
+/* `unit` n times between `before` and `after`, as the second of three elements. */
+static void one_large(const char *before, const char *unit, size_t n, const char *after,
+                      const char *want)
+{
+        static const Str keep[] = {STR_INIT("meta"), STR_INIT("spec")};
+        static const Str ids[] = {STR_INIT("id"), STR_INIT("n")};
+        static const size_t pieces[] = {7, 4096, 1 << 20};
+
+        /* The parser looks through an unfinished token again with each piece. */
+        for (size_t i = n > 1000; i < LENGTH_OF(pieces); i++) {
+                Seen seen = {0};
+                CLEANUP(buf_done) Buf text;
+                JsonStreamPart part = {.name = STR("items"),
+                                       .on_element = on_element,
+                                       .on_large = on_core,
+                                       .core = STR("meta"),
+                                       .core_keep = {ids, LENGTH_OF(ids)},
+                                       .keep = {keep, LENGTH_OF(keep)},
+                                       .max = 100};
+                CLEANUP(json_stream_cleanup) JsonStream *s = json_stream_new_parts(&part, 1, &seen);
+                Err err = {0};
+
+                buf_init(&text, 8 << 20);
+                buf_init(&seen.buf, 4096);
+                buf_printf(&text, "{\"items\":[{\"meta\":{}},%s", before);
+                for (size_t j = 0; j < n; j++)
+                        buf_add_str(&text, str_of(unit));
+                buf_printf(&text, "%s,{\"meta\":{\"id\":9}}]}", after);
+                assert_false(text.failed);
+                for (Str rest = buf_str(&text); rest.n > 0; rest = str_sub(rest, pieces[i], rest.n))
+                        if (!json_stream_feed(s, str_sub(rest, 0, pieces[i]), &err))
+                                break;
+                if (err.kind == ERR_NONE)
+                        IGNORE(json_stream_finish(s, &err), "it is told");
+                buf_printf(&seen.buf, "%s", err.reason);
+                buf_add_char(&seen.buf, '\0');
+                assert_string_equal(seen.buf.p, want);
+                seen_done(&seen);
+        }
+}
+
+/* One that is too large is told by what it is called, wherever that stands, and ends nothing. */
+static void test_a_large_element_is_no_end(void **state)
+{
+        (void)state;
+        one_large("{\"meta\":{\"id\":1,\"n\":\"two\",\"x\":{\"id\":3}},\"spec\":[", "\"y\",", 100,
+                  "1]}", "o ?id=1 n=two o ");
+        one_large("{\"id\":7,\"spec\":{\"meta\":{\"id\":8},\"a\":[", "{\"id\":5},", 100,
+                  "1]},\"meta\":{\"id\":1}}", "o ?id=1 o ");
+        one_large("{\"meta\":{\"id\":[1],\"l\":\"", "x", 100000, "\",\"n\":4}}", "o ?n=4 o ");
+        /* What is not kept makes nothing large. */
+        one_large("{\"rest\":[", "[1],", 1000, "1],\"meta\":{\"id\":1}}", "o o o ");
+        one_large("[", "1,", 1000, "1]", "o ?o ");
+        one_large("\"", "x", 1000, "\"", "o ?o ");
+        one_large("{\"meta\":{\"id\":\"", "x", 300, "\",\"n\":2}}", "o ?n=2 o ");
+        one_large("{\"meta\":{\"x\":\"", "x", JSON_TOKEN_MAX + (256 << 10), "\"}}", "o TooLarge");
+        one_large("{\"spec\":", "[", 300, "", "o InvalidJson");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -335,6 +405,7 @@ int main(void)
                 cmocka_unit_test(test_memory_is_bounded),
                 cmocka_unit_test(test_parts_in_any_order),
                 cmocka_unit_test(test_what_is_not_kept_costs_nothing),
+                cmocka_unit_test(test_a_large_element_is_no_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

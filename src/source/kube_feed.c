@@ -167,6 +167,34 @@ static void on_put(KubeWatch *w, Str key, const Tree *object)
         f->in.fn(f, changed);
 }
 
+/* Nobody else's objects are the worse for it. What was good of it stays, as with any fault; others'
+ * of which nothing was are passed over. */
+static void on_large(KubeWatch *w, Str key, const Tree *object)
+{
+        KubeFeed *f = kube_watch_owner(w);
+        KubeRole role = f->in.kind->role;
+        KubeRead read = {.faults = STR("it is larger than can be read: above 2 MiB, or of some ten "
+                                       "thousand values")};
+        unsigned changed = KUBE_FEED_STATE;
+        KubeKept *k = map_get(&f->kept, key);
+        if (k == NULL && role != KUBE_OURS && role != KUBE_NAMED) {
+                kube_watch_forget(w);
+        } else {
+                k = kept_of(f, key);
+                k->round = f->round;
+        }
+        if (k != NULL && (role == KUBE_OURS || role == KUBE_NAMED)) {
+                const Tree *meta = tree_get(object, STR("metadata"));
+                IGNORE(tree_i64(tree_get(meta, STR("generation")), 0, INT64_MAX, true,
+                                &read.generation),
+                       "0 where it is none");
+                changed |= put_fault(f, k, &read);
+        }
+        log_warn(f->in.log, "an object is too large to be read", LOG_CSTR("kind", f->in.kind->name),
+                 LOG_STR("object", key));
+        f->in.fn(f, changed);
+}
+
 static void on_gone(KubeWatch *w, Str key)
 {
         KubeFeed *f = kube_watch_owner(w);
@@ -305,7 +333,7 @@ static void begin(KubeFeed *f)
                 .api = f->in.api,
                 .path = f->path,
                 .keep = f->in.kind->keep,
-                .events = {on_put, on_gone, on_synced, on_failed},
+                .events = {on_put, on_gone, on_synced, on_failed, on_large},
                 .missing_s = f->in.kind->may_be_absent ? 0 : KUBE_FEED_MISSING_S,
                 .is_secret = f->in.kind->is_secret,
                 .seed = f->in.seed + f->round,

@@ -457,6 +457,62 @@ static void a_fault_is_told_and_takes_nothing_away(void **state)
         assert_int_equal(table_n(kube_source_faults(f->source)), 0);
 }
 
+/* A spec of more values than any of ours has. */
+static char *large_spec(void)
+{
+        Buf text;
+        buf_init(&text, 1 << 20);
+        buf_add_str(&text, STR(",\"spec\":{\"tailnets\":[0"));
+        for (int i = 0; i < 150000; i++)
+                buf_add_str(&text, STR(",1"));
+        buf_add_str(&text, STR("]}"));
+        buf_add_char(&text, '\0');
+        assert_false(text.failed);
+        return buf_take(&text, NULL);
+}
+
+static const ObjectFault *fault_of(const Fixture *f, const char *ns, const char *name)
+{
+        ObservedKey key = {OBSERVED_GATEWAY, {str_of(ns), str_of(name)}};
+        return table_find(kube_source_faults(f->source), &key, object_fault_find);
+}
+
+/* As a user may write it who has one namespace: nobody else's objects are the worse for it. */
+static void one_that_is_too_large_is_told_and_takes_nothing_away(void **state)
+{
+        Fixture *f = *state;
+        CLEANUP(mem_cleanup) char *large = large_spec();
+        put_team(f);
+        test_api_put(&f->api, GATEWAYS, "team-b", "large", "", large);
+        test_api_put(&f->api, ROUTES, "team-b", "large", "", large);
+        put_route(f, "ours", "eg");
+        open_source(f);
+        wait_for(f, is_read);
+        settle(f);
+        assert_non_null(gateway(f, "gw"));
+        assert_int_equal(table_n(table(f, MANIFEST_GATEWAY)), 1);
+        assert_int_equal(table_n(table(f, MANIFEST_EG_ROUTE)), 1);
+        const ObjectFault *fault = fault_of(f, "team-b", "large");
+        assert_non_null(fault);
+        assert_true(fault->generation > 0);
+        assert_true(str_starts(fault->text, STR("it is larger than can be read")));
+        assert_int_equal(fact(f, "HTTPRoute")->err, ERR_NONE);
+        /* By an event, and one that was good. */
+        test_api_put(&f->api, GATEWAYS, "team-a", "gw", "", large);
+        test_api_put(&f->api, ROUTES, "apps", "ours", "", large);
+        settle(f);
+        assert_non_null(gateway(f, "gw"));
+        assert_non_null(fault_of(f, "team-a", "gw"));
+        assert_int_equal(table_n(table(f, MANIFEST_EG_ROUTE)), 1);
+        assert_int_equal(fact(f, "TailscaleGateway")->failures, 0);
+        put_gateway(f, "team-a", "gw", "other");
+        test_api_remove(&f->api, GATEWAYS, "team-b", "large");
+        settle(f);
+        settle(f);
+        assert_true(str_eq(gateway(f, "gw")->gateway.name, STR("other")));
+        assert_int_equal(table_n(kube_source_faults(f->source)), 0);
+}
+
 static void a_kind_that_is_not_there_is_told_and_waited_for(void **state)
 {
         Fixture *f = *state;
@@ -735,6 +791,7 @@ int main(void)
                 TEST(who_refers_elsewhere_without_end_is_not_waited_for),
                 TEST(what_is_the_same_keeps_its_table),
                 TEST(a_fault_is_told_and_takes_nothing_away),
+                TEST(one_that_is_too_large_is_told_and_takes_nothing_away),
                 TEST(a_kind_that_is_not_there_is_told_and_waited_for),
                 TEST(what_may_not_be_read_names_the_verbs),
                 TEST(without_grpc_routes_we_go_on),
