@@ -12,7 +12,7 @@ void gateway_pages_state(const Answered *a, JsonWriter *w)
                 json_object_begin(w);
                 json_key_str(w, STR("namespace"), g->meta.key.namespace);
                 json_key_str(w, STR("name"), g->meta.key.name);
-                conditions_put(w, s.conditions, GATEWAY_CONDITIONS);
+                conditions_put(w, s.conditions, s.n_conditions);
                 json_object_end(w);
                 gateway_status_done(&s);
         }

@@ -6,6 +6,7 @@
 #include "admin/admin.h"
 #include "admin/gateway_pages.h"
 #include "admin/tailnet_pages.h"
+#include "admin/way_page.h"
 #include "proto/json_writer.h"
 
 enum {
@@ -322,6 +323,7 @@ void state_page(const AdminView *v, Buf *out)
         put_process(&w, v);
         tailnet_pages_state(v, &w);
         gateway_pages_state(&answered, &w);
+        way_page_state(v, &w);
         json_key_array_begin(&w, STR("entries"));
         TABLE_FOREACH (EntryView, e, v->world->entries)
                 put_entry(&w, &answered, e);

@@ -256,10 +256,10 @@ static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const 
                 gateway_status_extension(&s, wish, in->world->policy);
                 overlay_fault(fault, &s.conditions[0]);
                 calm_programmed(in, p, o, g, &s.conditions[2]);
-                StatusWrite w = {o, s.conditions, GATEWAY_CONDITIONS};
+                StatusWrite w = {o, s.conditions, s.n_conditions};
                 put_gateway(&w, &s, &past, &body);
                 bool waits =
-                        is_uncounted(in, g) && say_the_same(s.conditions, GATEWAY_CONDITIONS, o);
+                        is_uncounted(in, g) && say_the_same(s.conditions, s.n_conditions, o);
                 if (!waits && !is_as_wished(o, &body))
                         add_write(p, &w, &body);
                 gateway_status_done(&s);

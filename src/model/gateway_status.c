@@ -7,6 +7,7 @@
 #include "model/gateway_status.h"
 
 #include "model/tailnet_spec.h"
+#include "model/way_status.h"
 
 enum {
         MESSAGE_MAX = 8192, /* "tailnet NAME: " and a sentence with names of hosts */
@@ -175,8 +176,8 @@ static void tell_missing_tailnet(const World *w, const GatewaySpec *g, Condition
 void gateway_status_init(GatewayStatus *s, const Answered *a, const GatewaySpec *g)
 {
         const Summary sum = sum_up(a, g);
-        *s = (GatewayStatus){.spec = g, .answered = a};
-        for (size_t i = 0; i < GATEWAY_CONDITIONS; i++)
+        *s = (GatewayStatus){.spec = g, .answered = a, .n_conditions = GATEWAY_CONDITIONS};
+        for (size_t i = 0; i < GATEWAY_CONDITIONS_MAX; i++)
                 buf_init(&s->texts[i], MESSAGE_MAX);
         s->conditions[0] = good_unless(&sum, "Accepted", "Valid", &sum.refused, &s->texts[0]);
         s->conditions[1] =
@@ -187,11 +188,14 @@ void gateway_status_init(GatewayStatus *s, const Answered *a, const GatewaySpec 
         s->conditions[3] = conflicted_of(&sum, &s->texts[3]);
         for (size_t i = 0; i < GATEWAY_CONDITIONS; i++)
                 s->conditions[i].generation = g->meta.generation;
+        if (way_status(a->in.report, a->in.facts, g, &s->conditions[s->n_conditions],
+                       &s->texts[s->n_conditions]))
+                s->n_conditions++;
 }
 
 void gateway_status_done(GatewayStatus *s)
 {
-        for (size_t i = 0; i < GATEWAY_CONDITIONS; i++)
+        for (size_t i = 0; i < GATEWAY_CONDITIONS_MAX; i++)
                 buf_done(&s->texts[i]);
 }
 
@@ -278,7 +282,7 @@ void gateway_status_doc(DocWriter *d, const GatewayStatus *s, const ConditionPas
         doc_object(d, STR("status"));
         if (s->spec->meta.generation > 0)
                 doc_u64(d, STR("observedGeneration"), (uint64_t)s->spec->meta.generation);
-        conditions_doc(d, s->conditions, GATEWAY_CONDITIONS, past);
+        conditions_doc(d, s->conditions, s->n_conditions, past);
         put_entries(d, s);
         put_conflicts(d, s);
         doc_object_end(d);

@@ -7,14 +7,17 @@
 
 enum {
         GATEWAY_CONDITIONS = 4,       /* Accepted, ResolvedRefs, Programmed, Conflicted */
+        GATEWAY_CONDITIONS_MAX = 5,   /* and IngressServing, where a way in is asked for */
         GATEWAY_CONFLICTS_SHOWN = 16, /* in a status; the condition tells how many there are */
 };
 
 typedef struct GatewayStatus {
         const GatewaySpec *spec; /* borrowed, as the next one */
         const Answered *answered;
-        Condition conditions[GATEWAY_CONDITIONS]; /* messages stand in `texts`, or are borrowed */
-        Buf texts[GATEWAY_CONDITIONS];
+        Condition
+                conditions[GATEWAY_CONDITIONS_MAX]; /* messages stand in `texts`, or are borrowed */
+        size_t n_conditions;
+        Buf texts[GATEWAY_CONDITIONS_MAX];
 } GatewayStatus;
 
 /* Borrows both until gateway_status_done. */
