@@ -36,6 +36,9 @@ typedef struct EgListener {
                            have */
         Str bad_kind;   /* the first of them that its protocol cannot have; Envoy Gateway then
                            programs nothing of the listener (EG 1.9). Empty: none */
+        bool is_conflicted; /* its status says so, of this generation: another one has its port,
+                               protocol and hostname, maybe of a Gateway that is merged with this
+                               one, and it is not there. From an API server alone */
 } EgListener;
 
 typedef struct EgGateway {

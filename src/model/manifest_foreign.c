@@ -169,6 +169,39 @@ static bool read_listener(Leaf *leaf, const Tree *node, EgListener *ret)
         return ret->name.n > 0 && ret->port > 0;
 }
 
+/* Is that condition true of the object as it is now? */
+static bool is_true_now(const Tree *conditions, Str type, int64_t generation)
+{
+        TREE_FOREACH (c, conditions) {
+                int64_t of = 0;
+
+                if (str_eq(tree_get_str(c, STR("type")), type))
+                        return str_eq(tree_get_str(c, STR("status")), STR("True")) &&
+                               tree_i64(tree_get(c, STR("observedGeneration")), 0, INT64_MAX, false,
+                                        &of) &&
+                               of == generation;
+        }
+        return false;
+}
+
+/* What Envoy Gateway says of the listeners. */
+static void read_listener_status(const Tree *root, EgListener *at, size_t n)
+{
+        int64_t generation = 0;
+
+        IGNORE(tree_i64(tree_get(tree_get(root, STR("metadata")), STR("generation")), 0, INT64_MAX,
+                        false, &generation),
+               "0 where it is none");
+        TREE_FOREACH (l, tree_get(tree_get(root, STR("status")), STR("listeners"))) {
+                Str name = tree_get_str(l, STR("name"));
+
+                for (size_t i = 0; i < n; i++)
+                        if (str_eq(at[i].name, name))
+                                at[i].is_conflicted = is_true_now(tree_get(l, STR("conditions")),
+                                                                  STR("Conflicted"), generation);
+        }
+}
+
 static Str read_address(Leaf *leaf, const Tree *root)
 {
         TREE_FOREACH (node, tree_get(tree_get(root, STR("status")), STR("addresses"))) {
@@ -195,6 +228,8 @@ void *manifest_read_eg_gateway(const ManifestDoc *doc)
                         if (g->n_listeners < max &&
                             read_listener(&g->leaf, node, &at[g->n_listeners]))
                                 g->n_listeners++;
+                if (doc->from_api)
+                        read_listener_status(doc->root, at, g->n_listeners);
                 g->listeners = at;
         }
         g->address = read_address(&g->leaf, doc->root);

@@ -12,8 +12,10 @@
 #include "model/endpoints_spec.h"
 #include "model/gateway_spec.h"
 #include "model/manifest.h"
+#include "model/manifest_kinds.h"
 #include "model/secret_spec.h"
 #include "model/tailnet_spec.h"
+#include "proto/json.h"
 
 #define TAILNET   "apiVersion: gateway.tailscale.com/v1alpha1\nkind: TailscaleTailnet\n"
 #define GATEWAY   "apiVersion: gateway.tailscale.com/v1alpha1\nkind: TailscaleGateway\n"
@@ -444,6 +446,51 @@ static void test_envoy_gateways_kinds(void **state)
         assert_str(route->parents[1].gateway.namespace, "app");
 }
 
+#define CONFLICTED(name, status, generation)                                                       \
+        "{\"name\":\"" name "\",\"conditions\":[{\"type\":\"Accepted\"},{\"type\":\"Conflicted\"," \
+        "\"status\":\"" status "\",\"observedGeneration\":" generation "}]}"
+
+/* What Envoy Gateway says counts where an API server tells it, and of this generation. */
+static void test_listeners_in_conflict(void **state)
+{
+        static const struct {
+                const char *listener;
+                bool from_api, is_conflicted;
+        } cases[] = {
+                {CONFLICTED("http", "True", "3"), true, true},
+                {CONFLICTED("http", "True", "3"), false, false},
+                {CONFLICTED("http", "True", "2"), true, false},
+                {CONFLICTED("http", "False", "3"), true, false},
+                {CONFLICTED("other", "True", "3"), true, false},
+                {"7,{\"name\":\"http\",\"conditions\":{\"type\":7}}", true, false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                char text[512];
+                EgGateway *g;
+                ManifestDoc doc = {.from_api = cases[i].from_api};
+                CLEANUP(faults_done) Faults faults;
+                CLEANUP(arena_done) Arena a;
+
+                arena_init(&a, 0);
+                faults_init(&faults);
+                IGNORE(snprintf(text, sizeof(text),
+                                "{\"metadata\":{\"name\":\"g\",\"namespace\":\"n\","
+                                "\"generation\":3},\"spec\":{\"listeners\":[{\"name\":\"http\","
+                                "\"port\":80,\"protocol\":\"HTTP\"}]},\"status\":{\"listeners\":"
+                                "[%s]}}",
+                                cases[i].listener),
+                       "cases are short");
+                doc.root = json_read(&a, str_of(text), NULL, NULL);
+                doc.faults = &faults;
+                g = manifest_read_eg_gateway(&doc);
+                assert_non_null(g);
+                assert_int_equal(g->listeners[0].is_conflicted, cases[i].is_conflicted);
+                leaf_unref(g);
+        }
+}
+
 static void test_whom_a_listener_admits(void **state)
 {
         CLEANUP(read_done)
@@ -636,6 +683,7 @@ int main(void)
                 cmocka_unit_test(test_secret),
                 cmocka_unit_test(test_secrets_are_not_told),
                 cmocka_unit_test(test_envoy_gateways_kinds),
+                cmocka_unit_test(test_listeners_in_conflict),
                 cmocka_unit_test(test_whom_a_listener_admits),
                 cmocka_unit_test(test_tables_keep_what_did_not_change),
                 cmocka_unit_test(test_all_faults_at_once),

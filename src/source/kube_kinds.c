@@ -20,6 +20,7 @@ enum {
 #define GATEWAY_API_BETA "/apis/gateway.networking.k8s.io/v1beta1"
 
 static const Str spec_only[] = {STR_INIT("kind"), STR_INIT("spec")};
+static const Str spec_and_status[] = {STR_INIT("kind"), STR_INIT("spec"), STR_INIT("status")};
 static const Str meta_only[] = {STR_INIT("kind")};
 static const Str data_only[] = {STR_INIT("kind"), STR_INIT("data")};
 
@@ -47,7 +48,7 @@ const KubeKind kube_kinds[KUBE_KINDS] = {
         [KUBE_KIND_EG_GATEWAY] = {NAMED("Gateway"), .plural = "gateways", .api = GATEWAY_API,
                                   .role = KUBE_FOREIGN, .manifest = MANIFEST_EG_GATEWAY,
                                   .read = manifest_read_eg_gateway, .same = eg_gateway_same,
-                                  .keep = KEEP(spec_only)},
+                                  .keep = KEEP(spec_and_status)},
         [KUBE_KIND_HTTP_ROUTE] = {NAMED("HTTPRoute"), .plural = "httproutes", .api = GATEWAY_API,
                                   .role = KUBE_FOREIGN, .manifest = MANIFEST_EG_ROUTE,
                                   .read = manifest_read_eg_route, .same = eg_route_same,

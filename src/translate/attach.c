@@ -61,7 +61,7 @@ static Admission select_namespace(const Choice *c, const EgListener *l)
 
 static Admission admission(const Choice *c, const EgListener *l)
 {
-        if (l->bad_kind.n > 0 || l->kinds == 0)
+        if (l->bad_kind.n > 0 || l->kinds == 0 || l->is_conflicted)
                 return ADMISSION_REFUSED;
         switch (l->from) {
         case ROUTES_FROM_ALL:
@@ -101,6 +101,13 @@ static Attached refuse_listener(const Choice *c, const EgListener *l)
 {
         Buf why CLEANUP(buf_done);
         buf_init(&why, TEXT_MAX);
+        if (l->is_conflicted)
+                return refuse("NoMatchingListener",
+                              arena_printf(c->arena,
+                                           "Envoy Gateway does not serve listener %.*s "
+                                           "(Conflicted): another one has its port, protocol and "
+                                           "hostname",
+                                           STR_FMT(l->name)));
         if (l->bad_kind.n > 0)
                 buf_printf(&why, "its kinds hold %.*s, for which Envoy Gateway refuses all of it",
                            STR_FMT(l->bad_kind));

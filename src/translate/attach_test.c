@@ -90,6 +90,29 @@ static void namespaces_as_a_route(void **state)
         check_all(cases, LENGTH_OF(cases));
 }
 
+/* Another Gateway's, merged with this one, may have the port and hostname. */
+static void a_listener_that_is_not_served(void **state)
+{
+        (void)state;
+        World *w = fixture_world(GATEWAY(LISTENER("a", "80", ALL) "," LISTENER("b", "81", ALL))
+                                         OURS(""));
+        const GatewaySpec *spec = table_at(w->gateways, 0);
+        const EgGateway *gateway = table_at(w->eg_gateways, 0);
+        EgListener *at = (EgListener *)(uintptr_t)gateway->listeners;
+        Arena a;
+        arena_init(&a, 0);
+        at[0].is_conflicted = true;
+        Attached is = attach_choose(&a, w, spec, &spec->tailnets[0].egress, gateway);
+        assert_true(is.listener == &at[1]);
+        at[1].is_conflicted = true;
+        is = attach_choose(&a, w, spec, &spec->tailnets[0].egress, gateway);
+        assert_null(is.listener);
+        assert_string_equal(is.reason, "NoMatchingListener");
+        assert_true(str_find_str(is.text, STR("does not serve listener b (Conflicted)")) >= 0);
+        arena_done(&a);
+        leaf_unref(w);
+}
+
 /* Where Envoy Gateway reads files: no Namespace has a label. */
 static void selectors_without_labels(void **state)
 {
@@ -225,6 +248,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(namespaces_as_a_route),
+                cmocka_unit_test(a_listener_that_is_not_served),
                 cmocka_unit_test(selectors_without_labels),
                 cmocka_unit_test(selectors_with_labels),
                 cmocka_unit_test(kinds_of_routes),

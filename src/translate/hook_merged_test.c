@@ -255,29 +255,45 @@ static void a_host_that_both_want_is_one_s(void **state)
         check_winner(MEETING("priority: -1, ", ""), second, "two", first);
 }
 
-/* With a creationTimestamp, as the API server says it. */
-static void set_ages(World *w, int64_t one, int64_t two)
+typedef struct Age {
+        const char *name; /* of a TailscaleGateway */
+        int64_t ms;       /* creationTimestamp, as the API server says it; 0: not known */
+} Age;
+
+static Fixture open_aged(const char *manifests, const Age *ages, size_t n)
 {
+        World *w = fixture_world(manifests);
         TABLE_FOREACH (GatewaySpec, g, w->gateways) {
-                int64_t ms = str_eq(g->meta.key.name, STR("one")) ? one : two;
-                ((GatewaySpec *)(uintptr_t)g)->meta.created = (Wall){ms};
+                for (size_t i = 0; i < n; i++) {
+                        if (str_eq(g->meta.key.name, str_of(ages[i].name)))
+                                ((GatewaySpec *)(uintptr_t)g)->meta.created = (Wall){ages[i].ms};
+                }
         }
+        Fixture f = {0};
+        f.snapshot = snapshot_new(w, NULL, &f.report);
+        leaf_unref(w);
+        return f;
 }
 
 static void the_older_comes_before_the_name(void **state)
 {
         (void)state;
         static const struct {
+                const char *manifests;
                 int64_t one, two;
                 const char *winner;
-        } cases[] = {{1000, 2000, "one"}, {2000, 1000, "two"}, {0, 1000, "two"}, {5, 5, "one"}};
-        char before[REVISION_MAX + 1] = "";
+        } cases[] = {
+                {MEETING("", ""), 1000, 2000, "one"},
+                {MEETING("", ""), 2000, 1000, "two"},
+                {MEETING("", ""), 0, 1000, "two"},
+                {MEETING("", ""), 5, 5, "one"},
+                /* Priority comes before age. */
+                {MEETING("", "priority: 1, "), 1000, 2000, "two"},
+        };
+        char before[2 * REVISION_MAX + 2] = "";
         for (size_t i = 0; i < LENGTH_OF(cases); i++) {
-                World *w = fixture_world(MEETING("", ""));
-                set_ages(w, cases[i].one, cases[i].two);
-                Fixture f = {0};
-                f.snapshot = snapshot_new(w, NULL, &f.report);
-                leaf_unref(w);
+                const Age ages[] = {{"one", cases[i].one}, {"two", cases[i].two}};
+                Fixture f = open_aged(cases[i].manifests, ages, LENGTH_OF(ages));
                 Request r = request_named("http-80", 0);
                 Answer a = answer_of(f.snapshot, &r);
                 char cluster[128];
@@ -285,8 +301,70 @@ static void the_older_comes_before_the_name(void **state)
                          cases[i].winner);
                 check_str(cluster_of(&a, "api.second.test"), cluster);
                 /* What decides is part of the revision: Envoy Gateway must be made to ask. */
-                assert_string_not_equal(snapshot_revision(f.snapshot, first), before);
-                memcpy(before, snapshot_revision(f.snapshot, first), sizeof(before));
+                char now[sizeof(before)];
+                snprintf(now, sizeof(now), "%s %s", snapshot_revision(f.snapshot, first),
+                         snapshot_revision(f.snapshot, second));
+                assert_string_not_equal(now, before);
+                memcpy(before, now, sizeof(before));
+                answer_done(&a);
+                request_done(&r);
+                fixture_done(&f);
+        }
+}
+
+/* The same in namespace `other`, whose routes every listener here admits. */
+#define OTHERS                                                                                  \
+        "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleTailnet, metadata: "  \
+        "{name: corp, namespace: other}, spec: {file: {path: d.json}, proxyAddresses: "         \
+        "[\"127.0.0.1:1056\"]}}\n"                                                              \
+        "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleEndpoints, "          \
+        "metadata: {name: e, namespace: other}, spec: {tailnet: corp, endpoints: [" FIXTURE_API \
+        "]}}\n"                                                                                 \
+        "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleGateway, metadata: "  \
+        "{name: two, namespace: other}, spec: {gatewayRef: {name: second, namespace: demo}, "   \
+        "priority: 9, tailnets: [{name: corp, tailscaleTailnetRef: {name: corp}, "              \
+        "routeGeneration: {egress: {" HOSTS("a.test") ", protocol: HTTP}}}]}}\n"
+#define OPEN(more) HTTP(", allowedRoutes: {namespaces: {from: All}}" more)
+
+/* Each Gateway has one that wants the host: the oldest claimant's namespace is found among all. */
+static void the_oldest_claimants_namespace_has_it(void **state)
+{
+        (void)state;
+        static const struct {
+                int64_t also;
+                const char *winner;
+        } cases[] = {{1000, "demo/one"}, {4000, "other/two"}};
+        for (size_t i = 0; i < LENGTH_OF(cases); i++) {
+                const Age ages[] = {{"one", 5000}, {"two", 3000}, {"also", cases[i].also}};
+                Fixture f = open_aged(
+                        EG("first", OPEN("")) EG("second", OPEN("")) EG("third", OPEN(""))
+                                FIXTURE_TAILNET FIXTURE_ENDPOINTS(FIXTURE_API) OTHERS OURS(
+                                        "one", "first", "priority: 1, ", HOSTS("a.test"))
+                                        OURS("also", "third", "", HOSTS("a.test")),
+                        ages, LENGTH_OF(ages));
+                Request r;
+                open_request(&r);
+                add_binding(&r, "first", "");
+                add_binding(&r, "second", "");
+                add_binding(&r, "third", "");
+                close_context(&r);
+                request_routes_begin(&r, "http-80");
+                request_routes_end(&r);
+                Answer a = answer_of(f.snapshot, &r);
+                char cluster[128];
+                snprintf(cluster, sizeof(cluster), "tailscale/egress/%s/corp/api/http-8080",
+                         cases[i].winner);
+                check_str(cluster_of(&a, "api.a.test"), cluster);
+                uint64_t hosts = 0, lost = 0;
+                for (size_t j = 0; j < a.all.n; j++) {
+                        hosts += a.all.gateways[j].tally.hosts;
+                        lost += a.all.gateways[j].tally.gaps.total;
+                        assert_int_equal(a.all.gateways[j].tally.hosts +
+                                                 a.all.gateways[j].tally.gaps.total,
+                                         1);
+                }
+                assert_int_equal(hosts, 1);
+                assert_int_equal(lost, 2);
                 answer_done(&a);
                 request_done(&r);
                 fixture_done(&f);
@@ -607,6 +685,7 @@ int main(void)
                 cmocka_unit_test(the_order_of_bindings_does_not_matter),
                 cmocka_unit_test(a_host_that_both_want_is_one_s),
                 cmocka_unit_test(the_older_comes_before_the_name),
+                cmocka_unit_test(the_oldest_claimants_namespace_has_it),
                 cmocka_unit_test(each_has_the_revision_that_it_asks_for),
                 cmocka_unit_test(one_that_goes_leaves_the_other),
                 cmocka_unit_test(one_without_binding_is_known_by_what_it_has),

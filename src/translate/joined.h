@@ -40,15 +40,21 @@ typedef struct Joined {
         Map own;
 } Joined;
 
+/* One that wants a host, or a path in one. */
+typedef struct JoinClaim {
+        const Pack *pack;
+        size_t part;
+        Wall oldest; /* of its namespace among those that want the same: set by joined_settle */
+} JoinClaim;
+
 /* `parts` in an order of their own that every process has (that of Gateways). A host that several
- * of them have is the one's that comes first by joined_order; the others are told. To be ended by
+ * of them have is the one's that joined_settle puts first; the others are told. To be ended by
  * joined_done before what `parts` and `arena` hold goes; not moved in between. */
 void joined_init(Joined *j, Arena *arena, const JoinPart *parts, size_t n);
 void joined_done(Joined *j);
+/* Sorts those that want the same thing, the winner first: as claims.c has it, of several namespaces
+ * that of the oldest claimant, within one by priority, age and name of the TailscaleGateway. */
+void joined_settle(JoinClaim *at, size_t n);
 const JoinPart *joined_part(const Joined *j, size_t host);
-/* Who comes first, of hosts or paths of different Gateways that want the same: as claims.c has it,
- * of several namespaces that of the oldest claimant, within one by priority, age and name of the
- * TailscaleGateway; last by cluster. */
-int joined_order(const Pack *a, const Pack *b);
 /* The index of the host of that name (in lower case); SIZE_MAX: none. */
 size_t joined_find(const Joined *j, Str name);

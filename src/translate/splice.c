@@ -343,36 +343,38 @@ static bool admit_group(const Splice *s, size_t i, const Note *note, Str where)
         return true;
 }
 
-/* A path on its way into a host, and whose it is. */
-typedef struct Candidate {
-        const Pack *pack;
-        const JoinPart *part;
-} Candidate;
-
+/* Longest first. */
 static int on_path_order(const void *a, const void *b)
 {
-        const Candidate *x = a, *y = b;
+        const JoinClaim *x = a, *y = b;
         if (x->pack->name.n != y->pack->name.n)
                 return x->pack->name.n > y->pack->name.n ? -1 : 1;
         int c = str_cmp(x->pack->name, y->pack->name);
-        if (c == 0 && x->part != y->part)
-                c = joined_order(x->pack, y->pack);
         if (c == 0)
-                c = x->pack->rank < y->pack->rank ? -1 : x->pack->rank > y->pack->rank;
-        return c != 0 ? c : x->part < y->part ? -1 : x->part > y->part;
+                c = x->part < y->part ? -1 : x->part > y->part;
+        return c != 0 ? c : x->pack->rank < y->pack->rank ? -1 : x->pack->rank > y->pack->rank;
 }
 
-/* Paths of several groups in one host: longest first, and of one path the first by rank. */
-static size_t merge(Candidate *at, size_t n, Str where)
+/* How many of the claims [at, at + n) are of the first one's path. */
+static size_t path_length(const JoinClaim *at, size_t n)
+{
+        size_t i = 1;
+        while (i < n && str_eq(at[i].pack->name, at[0].pack->name))
+                i++;
+        return i;
+}
+
+/* Paths of several groups in one host: longest first, each of one alone. */
+static size_t merge(const Splice *s, JoinClaim *at, size_t n, Str where)
 {
         if (n > 1)
                 qsort(at, n, sizeof(*at), on_path_order);
         size_t kept = 0;
-        for (size_t i = 0; i < n; i++) {
-                if (kept == 0 || !str_eq(at[kept - 1].pack->name, at[i].pack->name))
-                        at[kept++] = at[i];
-                else
-                        gap_notes_add(&at[i].part->tally->gaps,
+        for (size_t from = 0, length; from < n; from += length) {
+                length = path_length(at + from, n - from);
+                joined_settle(at + from, length);
+                for (size_t i = from + 1; i < from + length; i++)
+                        gap_notes_add(&s->join.parts[at[i].part].tally->gaps,
                                       &(AnswerGap){.reason = GAP_PATH_TAKEN,
                                                    .paths = true,
                                                    .partly = true,
@@ -380,19 +382,20 @@ static size_t merge(Candidate *at, size_t n, Str where)
                                                    .cluster = at[i].pack->cluster,
                                                    .where = where,
                                                    .n = 1});
+                at[kept++] = at[from];
         }
         return kept;
 }
 
 /* The group's paths, but for those of clusters whose name somebody else has. */
-static size_t take_paths(const Splice *s, size_t i, Candidate *at)
+static size_t take_paths(const Splice *s, size_t i, JoinClaim *at)
 {
         const PathGroup *g = group_at(s, i);
         const JoinPart *part = part_of_group(s, i);
         size_t n = 0;
         for (size_t j = 0; j < g->n; j++) {
                 if (!strlist_has(s->taken, g->paths[j]->cluster)) {
-                        at[n++] = (Candidate){g->paths[j], part};
+                        at[n++] = (JoinClaim){.pack = g->paths[j], .part = s->join.groups[i].part};
                         continue;
                 }
                 gap_notes_add(&part->tally->gaps, &(AnswerGap){.reason = GAP_CLUSTER_TAKEN,
@@ -415,14 +418,14 @@ static bool gather(Splice *s, const bool *admitted, Str where, const Pack ***ret
                 n += admitted[i] ? group_at(s, i)->n : 0;
                 groups += admitted[i];
         }
-        Candidate *at = arena_try(s->arena, n * sizeof(*at));
+        JoinClaim *at = arena_try(s->arena, n * sizeof(*at));
         const Pack **packs = arena_try(s->arena, n * sizeof(const Pack *));
         if (at == NULL || packs == NULL)
                 return false;
         n = 0;
         for (size_t i = 0; i < s->join.n_groups; i++)
                 n += admitted[i] ? take_paths(s, i, at + n) : 0;
-        n = groups > 1 ? merge(at, n, where) : n;
+        n = groups > 1 ? merge(s, at, n, where) : n;
         bool fits = s->paths + n <= SPLICE_PATHS_MAX;
         for (size_t i = 0; i < s->join.n_groups; i++) {
                 if (admitted[i] && fits)
@@ -433,7 +436,7 @@ static bool gather(Splice *s, const bool *admitted, Str where, const Pack ***ret
         n = fits ? n : 0;
         for (size_t i = 0; i < n; i++) {
                 packs[i] = at[i].pack;
-                at[i].part->tally->paths++;
+                s->join.parts[at[i].part].tally->paths++;
         }
         s->paths += n;
         *ret = packs;
