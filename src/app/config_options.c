@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/config_options.h"
 
+#include "model/value_check.h"
+#include "source/kube_source.h"
+
 #include <stddef.h>
 
 /* ---- what a value may be ---- */
@@ -30,6 +33,26 @@ static bool add_to_list(Config *c, void *to, Str value, Err *err)
                 return err_set(err, ERR_LIMIT, "TooMany", "at most %d values", CONFIG_LIST_MAX);
         l->at[l->n++] = arena_str(&c->arena, value);
         return true;
+}
+
+/* Each once: it has watches of its own. */
+static bool add_namespace(Config *c, void *to, Str value, Err *err)
+{
+        ConfigList *l = to;
+        char expected[EXPECTED_MAX];
+        for (size_t i = 0; i < l->n; i++) {
+                if (str_eq(l->at[i], value))
+                        return true;
+        }
+        if (value.n > 0 && !check_label(value, expected))
+                return err_set(err, ERR_INVALID, "BadValue", "%.*s: expected %s", STR_FMT(value),
+                               expected);
+        if (l->n == KUBE_SOURCE_NAMESPACES_MAX)
+                return err_set(err, ERR_LIMIT, "TooMany",
+                               "at most %d namespaces, since each has watches of its own; where "
+                               "the option is not given, all are watched",
+                               KUBE_SOURCE_NAMESPACES_MAX);
+        return add_to_list(c, to, value, err);
 }
 
 static bool set_bool(Config *c, void *to, Str value, Err *err)
@@ -129,8 +152,8 @@ const ConfigOption config_options[CONFIG_OPTIONS] = {
          "the pod's)",
          set_text, TO(identity), OF_CLUSTER, false},
         {"watch-namespaces", "NAME", NULL,
-         "namespaces whose resources are read; may be repeated (default: all)", add_to_list,
-         TO(watch_namespaces), OF_CLUSTER, true},
+         "namespaces whose resources are read, at most 64; may be repeated (default: all)",
+         add_namespace, TO(watch_namespaces), OF_CLUSTER, true},
         {"allowed-cidrs", "CIDR", NULL,
          "addresses beside those of tailnets that allowedCIDRs of a TailscaleGateway may name; may "
          "be repeated (default: none)",

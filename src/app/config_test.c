@@ -180,6 +180,33 @@ static void test_lists_and_switches_elsewhere(void **state)
         unlink(path);
 }
 
+/* More than can be watched one by one are refused, and none is left out in silence. */
+static void test_namespaces_are_counted(void **state)
+{
+        (void)state;
+        Config c;
+        Err err = {0};
+        CLEANUP(buf_done) Buf names;
+        buf_init(&names, 4096);
+        for (int i = 0; i < 64; i++)
+                buf_printf(&names, "%sns-%d", i > 0 ? "," : "", i);
+        buf_add_char(&names, '\0');
+        setenv("TSGW_WATCH_NAMESPACES", names.p, 1);
+        assert_true(read_args(&c, &err, "--log-level debug"));
+        assert_int_equal(c.watch_namespaces.n, 64);
+        config_done(&c);
+        names.n--;
+        buf_add_str(&names, STR(",ns-64"));
+        buf_add_char(&names, '\0');
+        setenv("TSGW_WATCH_NAMESPACES", names.p, 1);
+        fails("--log-level debug", "TSGW_WATCH_NAMESPACES: at most 64 namespaces");
+        unsetenv("TSGW_WATCH_NAMESPACES");
+        assert_true(read_args(&c, &err, "--watch-namespaces a,b,a, --watch-namespaces b"));
+        assert_int_equal(c.watch_namespaces.n, 2);
+        config_done(&c);
+        fails("--watch-namespaces a,Team_A", "--watch-namespaces: Team_A: expected");
+}
+
 /* Flag over environment over file over default. */
 static void test_precedence(void **state)
 {
@@ -222,6 +249,7 @@ int main(void)
                 cmocka_unit_test(test_webhooks_need_tls_or_a_proxy_here),
                 cmocka_unit_test(test_in_kubernetes),
                 cmocka_unit_test(test_lists_and_switches_elsewhere),
+                cmocka_unit_test(test_namespaces_are_counted),
                 cmocka_unit_test(test_precedence),
                 cmocka_unit_test(test_faults_of_the_file_have_a_place),
         };

@@ -3,8 +3,12 @@
 
 #include "app/config.h"
 #include "app/shape.h"
+#include "cli/cli_options.h"
+#include "io/fd_limit.h"
 #include "io/log_sink.h"
 #include "io/tls.h"
+#include "net/grpc_caps.h"
+#include "net/http_server.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +17,14 @@
 #include <unistd.h>
 
 enum {
-        DRAIN_S = 10 /* for open hook calls after SIGTERM; each is answered within 0.5 s */
+        DRAIN_S = 10, /* for open hook calls after SIGTERM; each is answered within 0.5 s */
+        /* What may be open at once beside connections: listeners, directories that are watched,
+         * files that are read, the loop's own, a name that is looked up. */
+        DESCRIPTORS_BESIDE = 128,
+        /* All connections that our own caps let there be: Envoy Gateway's, our calls, and of the
+         * admin, metrics and webhook addresses each. */
+        DESCRIPTORS = GRPC_CONNECTIONS_MAX + HTTP_CLIENT_CONNECTIONS_MAX +
+                      3 * HTTP_SERVER_CONNECTIONS_MAX + DESCRIPTORS_BESIDE,
 };
 
 typedef struct Run {
@@ -93,11 +104,12 @@ static uint64_t new_seed(void)
         return seed;
 }
 
-/* The name that Go's and OpenSSL's programs know it by. */
-static const char *trusted_file(void)
+/* A limit that is too low is met by those who connect, long after the start. */
+static void raise_descriptors(Run *r)
 {
-        const char *path = getenv("SSL_CERT_FILE");
-        return path != NULL && path[0] != '\0' ? path : NULL;
+        FdLimit l = fd_limit_raise(DESCRIPTORS);
+        log_debug(&r->log, "descriptors", LOG_INT("wanted", DESCRIPTORS),
+                  LOG_INT("before", l.before), LOG_INT("now", l.now), LOG_INT("most", l.most));
 }
 
 static bool run_open(Run *r, Err *err)
@@ -107,11 +119,12 @@ static bool run_open(Run *r, Err *err)
         r->sink = log_sink_open(&r->log, STDERR_FILENO, NULL);
         r->loop = loop_new(NULL);
         log_sink_attach(r->sink, r->loop);
+        raise_descriptors(r);
         facts_init(&r->facts);
         r->facts.started = loop_wall(r->loop);
         if (!open_signals(r, err))
                 return false;
-        r->http = http_client_new(r->loop, trusted_file());
+        r->http = http_client_new(r->loop, cli_trusted_file());
         r->shape = shape_open(
                 &(ShapeInput){
                         .loop = r->loop,

@@ -6,6 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const char *cli_trusted_file(void)
+{
+        const char *path = getenv("SSL_CERT_FILE");
+
+        return path != NULL && path[0] != '\0' ? path : NULL;
+}
+
 bool cli_output_parse(Str s, CliOutput *ret)
 {
         static const Str names[] = {STR_INIT("table"), STR_INIT("json"), STR_INIT("yaml")};

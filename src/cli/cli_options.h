@@ -20,6 +20,9 @@ typedef struct CliOptions {
 /* The value of `flag` at argv[*i]: the rest after "=", or the next argument, which *i then is at.
  */
 bool cli_flag_value(Str flag, int *i, int argc, char **argv, Str *ret);
+/* The PEM certificates to trust instead of the system's when control servers are asked, by the name
+ * that Go's and OpenSSL's programs know them by: SSL_CERT_FILE. NULL: the system's. */
+const char *cli_trusted_file(void);
 bool cli_output_parse(Str s, CliOutput *ret);
 /* Prints what is wrong with the usage of `command`, and where help is; returns exit code 2. */
 int cli_usage_fault(const char *command, const char *what, Str found);

@@ -84,14 +84,6 @@ static void on_world(void *owner, const World *world)
         (void)owner, (void)world; /* looked at when all have answered */
 }
 
-/* As `run` understands it: nothing is the system's certificates. */
-static const char *trusted_file(void)
-{
-        const char *path = getenv("SSL_CERT_FILE");
-
-        return path != NULL && path[0] != '\0' ? path : NULL;
-}
-
 static const World *ask(Discovery *d)
 {
         HttpClient *http;
@@ -99,7 +91,7 @@ static const World *ask(Discovery *d)
 
         IGNORE(signal(SIGPIPE, SIG_IGN), "cannot fail for a signal that exists");
         d->loop = loop_new(NULL);
-        http = http_client_new(d->loop, trusted_file());
+        http = http_client_new(d->loop, cli_trusted_file());
         facts_init(&d->facts);
         timer_init(&d->look, d->loop, on_look);
         timer_init(&d->deadline, d->loop, on_deadline);

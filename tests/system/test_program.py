@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -326,6 +327,19 @@ class Directories(Case):
         made.put("res/other.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: y}\n")
         made.start()
         self.assertEqual(len([line for line in made.log().splitlines() if "not ours" in line and "dir=" + made.at("res") in line]), 1)
+        self.ends_well(made)
+
+    def test_descriptors_are_enough_for_its_caps(self):
+        """What a shell gives is often 1,024; a process may raise that itself, up to the hard limit."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        made = self.running("--log-level", "debug").start()
+        with open(f"/proc/{made.proc.pid}/limits", encoding="ascii") as f:
+            found = re.search(r"^Max open files +(\d+) +(\d+)", f.read(), re.M)
+        self.assertGreaterEqual(int(found.group(1)), min(2000, hard))
+        self.assertEqual(int(found.group(2)), hard)
+        self.assertRegex(made.log(), r"descriptors wanted=\d+ before=256 now=\d+")
         self.ends_well(made)
 
     def test_started_again_it_writes_nothing(self):
