@@ -40,13 +40,18 @@ def chart():
     return peers.get("envoy-gateway-chart")
 
 
-def install_crds(cluster, ours=()):
-    """Those of Gateway API and Envoy Gateway from its chart, and `ours`: files or directories."""
+def foreign_crds():
+    """Those of Gateway API and Envoy Gateway, from its chart: files or directories."""
     folder = os.path.join(chart(), "charts", "crds", "crds")
-    files = [os.path.join(folder, "gatewayapi-crds.yaml"), os.path.join(folder, "generated"), *ours]
+    return [os.path.join(folder, "gatewayapi-crds.yaml"), os.path.join(folder, "generated")]
+
+
+def install_crds(cluster, ours=(), foreign=True):
+    """Those of Gateway API and Envoy Gateway, unless they are there, and `ours`: files or directories."""
+    named = [a for f in (*(foreign_crds() if foreign else ()), *ours) for a in ("-f", f)]
     # Client-side apply keeps the object in an annotation, for which these are too large.
-    cluster.kubectl("apply", "--server-side", *[a for f in files for a in ("-f", f)], seconds=180)
-    cluster.kubectl("wait", "--for=condition=established", "crd", "--all", "--timeout=120s", seconds=150)
+    cluster.kubectl("apply", "--server-side", *named, seconds=180)
+    cluster.kubectl("wait", "--for=condition=established", "--timeout=120s", *named, seconds=150)
 
 
 def chart_rules():

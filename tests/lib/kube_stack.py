@@ -3,12 +3,15 @@
 
 import os
 
+from . import kube_template
 from .cluster import Cluster
 from .kube_gateway import KubeEnvoyGateway, install_crds, our_crds
+from .process import eventually
 from .stack import ROOT, Stack
 
 # Envoy Gateway takes 8080 and 8081 in the hub, on all addresses.
 HEADSCALE_PORT = 8085
+GROUPS = ("gateway.networking.k8s.io/v1", "gateway.envoyproxy.io/v1alpha1", "gateway.tailscale.com/v1alpha1")
 
 
 class KubeStack(Stack):
@@ -19,17 +22,22 @@ class KubeStack(Stack):
         self.cluster = None
         self.replicas = []  # of our program, in the order of their making
 
-    def begin_cluster(self):
+    def begin_cluster(self, gateway_api=True):
+        """With the definitions of Gateway API and Envoy Gateway, or empty."""
         self.cluster = Cluster(self.network.hub, self.workdir, self.log_dir, address=self.network.HUB)
+        if gateway_api:
+            kube_template.copy(kube_template.get(), self.cluster.at("etcd"))
         return self.cluster.begin_start()
 
     def start_cluster(self, gateway_api=True, controllers=False):
-        """The API server, and the CRDs of Gateway API, Envoy Gateway and ours."""
+        """The API server, and the CRDs of Gateway API, Envoy Gateway and ours; or none of them."""
         if self.cluster is None:
-            self.begin_cluster()
+            self.begin_cluster(gateway_api)
         self.cluster.end_start()
         if gateway_api:
-            install_crds(self.cluster, our_crds(ROOT))
+            install_crds(self.cluster, our_crds(ROOT), foreign=False)
+            for group in GROUPS:
+                eventually(lambda g=group: self.cluster.get(f"/apis/{g}"), 60, f"{group} is served")
         if controllers:
             self.cluster.start_controllers()
         return self.cluster
