@@ -8,6 +8,8 @@
 
 #include "proto/json_writer.h"
 #include "translate/hostname.h"
+#include "translate/request_path.h"
+#include "translate/row_choice.h"
 
 enum {
         STEP_TEXT_MAX = 1024,
@@ -20,6 +22,7 @@ typedef struct Explain {
         const Facts *facts; /* may be NULL */
         Arena arena;
         Str scheme, host, path; /* the scheme is empty where none was given */
+        RowDomain domain;       /* the virtual host of the request */
         JsonWriter json;
         bool stopped; /* a step was not ok: no more are told */
         bool doubted; /* something was left out of the answer to Envoy Gateway; maybe this */
@@ -60,7 +63,7 @@ static void split_url(Explain *x, Str url)
         for (end = 0; end < path.n && path.p[end] != '?' && path.p[end] != '#';)
                 end++;
         x->host = host;
-        x->path = end > 0 ? str_sub(path, 0, end) : STR("/");
+        x->path = end > 0 ? request_path_normal(&x->arena, str_sub(path, 0, end)) : STR("/");
 }
 
 /* A path alone is fine: it may be asked for in any host. */
@@ -73,77 +76,14 @@ static bool is_url(const Explain *x, Str url)
         return scheme && host;
 }
 
-/* Does the path lead to a row's prefix, which ends in '/'? */
-static bool is_under(Str path, Str prefix)
+/* A user's route with that host, on whatever listener. */
+static const EgRoute *find_users_route(const Explain *x)
 {
-        return str_starts(path, prefix) || str_eq(path, str_sub(prefix, 0, prefix.n - 1));
-}
-
-/* How well a row answers the URL; 0: not at all. Hosts before paths, longer paths before shorter,
- * and of equal ones what is programmed. */
-static uint64_t fitness(const Explain *x, const RouteReport *r)
-{
-        enum {
-                HOST_FITS = 1 << 20
-        };
-        uint64_t fits = 0;
-        if (r->path.n == 0 && r->host.n > 0 && str_eq_fold(r->host, x->host))
-                fits = HOST_FITS;
-        else if (r->path.n > 0 && is_under(x->path, r->path) &&
-                 (str_eq(r->host, STR("*")) || hostname_names(r->host, x->host)))
-                fits = r->path.n;
-        return fits > 0 ? fits * 2 + (r->programmed ? 1 : 0) : 0;
-}
-
-static const RouteReport *find_row(const Explain *x)
-{
-        const RouteReport *best = NULL;
-        uint64_t most = 0;
-        TABLE_FOREACH (RouteReport, r, x->report->routes) {
-                uint64_t fits = fitness(x, r);
-                if (fits > most) {
-                        most = fits;
-                        best = r;
-                }
-        }
-        return best;
-}
-
-/* The listener of a row; NULL where none was chosen. */
-static const EgListener *find_listener(const Explain *x, const RouteReport *r)
-{
-        const EgGateway *g = table_find(x->world->eg_gateways, &r->eg_gateway, eg_gateway_find);
-        for (size_t i = 0; g != NULL && i < g->n_listeners; i++) {
-                if (str_eq(g->listeners[i].name, r->listener))
-                        return &g->listeners[i];
-        }
-        return NULL;
-}
-
-/* Is the route attached to what the row is programmed in? Without a row any will do. */
-static bool is_beside(const EgRoute *route, const RouteReport *r, const EgListener *l)
-{
-        for (size_t i = 0; i < route->n_parents; i++) {
-                const EgParent *p = &route->parents[i];
-                if (r == NULL ||
-                    (object_key_eq(p->gateway, r->eg_gateway) &&
-                     (p->section_name.n == 0 || str_eq(p->section_name, r->listener)) &&
-                     (p->port == 0 || l == NULL || p->port == l->port)))
-                        return true;
-        }
-        return false;
-}
-
-/* The user's route in whose host the URL is. */
-static const EgRoute *find_users_route(const Explain *x, const RouteReport *r)
-{
-        const EgListener *l = r != NULL ? find_listener(x, r) : NULL;
         TABLE_FOREACH (EgRoute, route, x->world->eg_routes) {
                 for (size_t i = 0; i < route->hostnames.n; i++) {
                         Str host = route->hostnames.at[i];
-                        bool fits = str_starts(host, STR("*.")) ? hostname_within(host, x->host)
-                                                                : str_eq_fold(host, x->host);
-                        if (fits && is_beside(route, r, l))
+                        if (str_starts(host, STR("*.")) ? hostname_within(host, x->host)
+                                                        : str_eq_fold(host, x->host))
                                 return route;
                 }
         }
@@ -281,7 +221,7 @@ static void tell_endpoints(Explain *x, const RouteReport *r, const EntryView *v)
  * compared: what maps another one to it (a Service, a load balancer) is not seen from here. */
 static void tell_listener(Explain *x, const RouteReport *r)
 {
-        const EgListener *l = find_listener(x, r);
+        const EgListener *l = row_choice_listener(x->world, r);
         if (l == NULL)
                 return;
         bool tls = l->protocol == PROTOCOL_HTTPS;
@@ -298,20 +238,31 @@ static void tell_listener(Explain *x, const RouteReport *r)
                           host ? "" : "; the URL's host is not within it"));
 }
 
-/* A virtual host that somebody's route names does not fall back to the catch-all, which has the
- * paths. */
+/* A virtual host that somebody's route names, or that we generate, does not fall back to another
+ * one, which has the paths. */
 static void tell_host(Explain *x, const RouteReport *r)
 {
-        const EgRoute *user = NULL;
-        if (r->path.n > 0 && str_eq(r->host, STR("*")))
-                user = find_users_route(x, r);
+        const RowDomain *d = &x->domain;
+        const EgRoute *user = d->route;
+        if (r->path.n == 0 || row_choice_is_in(r, d))
+                return;
         if (user != NULL)
                 step(x, "host", false,
                      arena_printf(&x->arena,
-                                  "%.*s is a host of %.*s %.*s/%.*s, and pathHosts names the "
-                                  "catch-all host alone",
+                                  "%.*s is a host of %.*s %.*s/%.*s, and pathHosts names %.*s%s",
                                   STR_FMT(x->host), STR_FMT(user->kind),
-                                  STR_FMT(user->meta.key.namespace), STR_FMT(user->meta.key.name)));
+                                  STR_FMT(user->meta.key.namespace), STR_FMT(user->meta.key.name),
+                                  STR_FMT(r->host),
+                                  r->catch_all ? ", the catch-all host alone" : ""));
+        else
+                step(x, "host", false,
+                     arena_printf(
+                             &x->arena,
+                             "%.*s is %s, and the path is in the hosts %.*s that Envoy Gateway "
+                             "has%s",
+                             STR_FMT(x->host),
+                             d->is_ours ? "a host of its own" : "in the catch-all host",
+                             STR_FMT(r->host), r->catch_all ? "" : " by a route"));
 }
 
 static void tell_route(Explain *x, const RouteReport *r)
@@ -330,19 +281,12 @@ static void tell_route(Explain *x, const RouteReport *r)
                                   STR_FMT(r->text)));
 }
 
-/* Does the URL's host belong to the virtual host that is without the paths? */
-static bool is_where(const Explain *x, const AnswerGap *gap)
-{
-        return str_starts(gap->where, STR("*.")) ? hostname_within(gap->where, x->host)
-                                                 : str_eq_fold(gap->where, x->host);
-}
-
 /* Was the row left out of the last answer? */
 static void tell_gap(Explain *x, const RouteReport *r, const AnswerGaps *gaps)
 {
         for (size_t i = 0; gaps != NULL && r->programmed && i < gaps->n; i++) {
                 const AnswerGap *gap = &gaps->at[i];
-                if (!gap_covers(gap, r) || (gap->partly && !is_where(x, gap)))
+                if (!gap_covers(gap, r) || !row_choice_meets(gap, &x->domain, x->host))
                         continue;
                 Buf text CLEANUP(buf_done);
                 buf_init(&text, STEP_TEXT_MAX);
@@ -447,7 +391,7 @@ static bool would_answer(Explain *x, const GatewaySpec *spec, const TailnetEntry
         if (str_find_str(entry->egress.path_prefix, STR("{service}")) < 0)
                 return false;
         Str path = hostname_expand_path(&x->arena, entry->egress.path_prefix, &v);
-        return path.n > 0 && is_under(x->path, path);
+        return path.n > 0 && row_choice_is_under(x->path, path);
 }
 
 /* Among the devices that discovery left out. */
@@ -517,7 +461,7 @@ static void tell_entries(Explain *x)
                                   e->reason.n > 0 ? ": " : "", STR_FMT(e->text)));
                 tell_tailnet(x, e->gateway, entry);
         }
-        const EgRoute *user = find_users_route(x, NULL);
+        const EgRoute *user = find_users_route(x);
         step(x, "route", false,
              user == NULL
                      ? STR("no service has this host or path, and no device that was left out "
@@ -544,6 +488,16 @@ static void tell_directories(Explain *x)
         }
 }
 
+/* As pack.c names it. */
+static Str route_name(Explain *x, const RouteReport *r)
+{
+        bool is_bare = r->path.n > 1 && str_eq(x->path, str_sub(r->path, 0, r->path.n - 1));
+        return arena_printf(&x->arena, "%.*s%s", STR_FMT(r->cluster),
+                            r->path.n == 0 ? "/host"
+                            : is_bare      ? "/path"
+                                           : "/prefix");
+}
+
 void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Buf *json)
 {
         Explain x = {.world = snapshot_world(s), .report = r, .facts = f};
@@ -559,7 +513,15 @@ void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Bu
         tell_directories(&x);
         if (!x.world->complete)
                 step(&x, "world", false, STR("not everything that is needed has been read yet"));
-        const RouteReport *row = understood ? find_row(&x) : NULL;
+        RowRequest request = {.world = x.world,
+                              .report = r,
+                              .facts = f,
+                              .scheme = x.scheme,
+                              .host = x.host,
+                              .path = x.path};
+        RowChoice choice = understood ? row_choose(&request) : (RowChoice){0};
+        const RouteReport *row = choice.row;
+        x.domain = choice.domain;
         if (row != NULL)
                 tell_row(&x, row);
         else if (!tell_left_out(&x) && !tell_departed(&x))
@@ -573,6 +535,12 @@ void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Bu
                                      x.doubted ? ", unless it is among what was left out" : "");
         json_key_bool(&x.json, STR("answers"), answers);
         json_key_str(&x.json, STR("verdict"), verdict);
+        if (answers && row->cluster.n > 0)
+                json_key_str(&x.json, STR("route"), route_name(&x, row));
+        else {
+                json_key(&x.json, STR("route"));
+                json_null(&x.json);
+        }
         json_object_end(&x.json);
         arena_done(&x.arena);
 }

@@ -11,5 +11,7 @@
 #include "translate/snapshot.h"
 
 /* `url` is "http://host[:port]/path", "host/path", a bare host, or a path (in any host). Writes
- * JSON: {"url", "answers": bool, "verdict": "…", "steps": [{"what","ok","text"}]}. */
+ * JSON: {"url", "answers": bool, "verdict": "…", "route": "…", "steps": [{"what","ok","text"}]}.
+ * `route` is the name of the route that Envoy takes, as its access log has it; null where it is
+ * none of ours. */
 void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Buf *json);
