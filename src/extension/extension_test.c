@@ -394,6 +394,41 @@ static void a_revision_that_comes_is_answered_at_once(void **state)
         expect_served(f, c, newest(f), false);
 }
 
+/* Merged Gateways: one call, and what happened is told of each. */
+static void a_call_for_several_gateways_is_told_of_each(void **state)
+{
+        Fixture *f = *state;
+        Buf b;
+        publish(f, 1, COMPLETE);
+        buf_init(&b, PEER_BYTES_MAX);
+        put_binding(&b, foreign, "r7", 7);
+        put_binding(&b, ours, "nobody-knows-it", 3);
+        put_theirs(&b, 2, 5, foreign);
+        PeerCall *c = peer_call(&f->peer, TRANSLATE, buf_str(&b));
+        peer_settle(&f->peer);
+        assert_false(c->closed);
+        pass(f, EXTENSION_PARK_MS);
+        expect_served(f, c, newest(f), true);
+        const HookFact *other = fact(f, foreign);
+        assert_non_null(other);
+        assert_string_equal(other->asked, "r7");
+        assert_int_equal(other->attempt, 7);
+        assert_string_equal(other->served, snapshot_empty_revision(f->snapshot));
+        assert_int_equal(other->calls, 1);
+        assert_int_equal(fact(f, ours)->calls, 1);
+        assert_int_equal(f->facts.counters.calls[5], 1);
+
+        /* One that is given up is owed to each. */
+        PeerCall *given_up = peer_call(&f->peer, TRANSLATE, buf_str(&b));
+        peer_settle(&f->peer);
+        int before = f->n_facts;
+        peer_reset(&f->peer, given_up);
+        PEER_UNTIL(&f->peer, f->n_facts > before);
+        assert_true(fact(f, ours)->owes_attempt);
+        assert_true(fact(f, foreign)->owes_attempt);
+        buf_done(&b);
+}
+
 /* Each waits from its own arrival. */
 static void each_waits_its_own_time(void **state)
 {
@@ -764,6 +799,7 @@ int main(void)
                 TEST(a_revision_that_is_held_is_answered_at_once),
                 TEST(a_revision_that_never_comes_is_answered_by_the_newest_and_owed),
                 TEST(a_revision_that_comes_is_answered_at_once),
+                TEST(a_call_for_several_gateways_is_told_of_each),
                 TEST(each_waits_its_own_time),
                 TEST(only_so_many_wait),
                 TEST(a_call_that_is_given_up_is_forgotten_and_owed),
