@@ -89,6 +89,39 @@ static void put_probes(const AdminView *v, Buf *out)
         exposition_u64(out, total, &(Label){"result", STR("failed")}, 1, v->facts->probes_failed);
 }
 
+/* ---- the way in from tailnets ---- */
+
+static void put_serves(const AdminView *v, Buf *out)
+{
+        static const char ports[] = "tailscale_gateway_serve_ports";
+        const ServeCounts *c = &v->facts->serve_counts;
+        const struct {
+                const char *name, *help;
+                uint64_t value;
+        } rows[] = {
+                {"tailscale_gateway_serve_reads_total",
+                 "Serve configurations of tailscaleds that were read.", c->reads},
+                {"tailscale_gateway_serve_writes_total", "Serve configurations that were set.",
+                 c->writes},
+                {"tailscale_gateway_serve_conflicts_total",
+                 "Writes that were refused because it was changed since it was read.",
+                 c->conflicts},
+                {"tailscale_gateway_serve_failures_total", "Reads and writes that failed.",
+                 c->failures},
+        };
+        size_t serving = 0;
+        for (size_t i = 0; i < v->facts->n_serves; i++)
+                serving += v->facts->serves[i].is_serving;
+        exposition_family(out, ports, "gauge", "Ports of tailnets that are to lead to Envoy.");
+        exposition_u64(out, ports, &(Label){"state", STR("serving")}, 1, serving);
+        exposition_u64(out, ports, &(Label){"state", STR("not-serving")}, 1,
+                       v->facts->n_serves - serving);
+        for (size_t i = 0; i < LENGTH_OF(rows); i++) {
+                exposition_family(out, rows[i].name, "counter", rows[i].help);
+                exposition_u64(out, rows[i].name, NULL, 0, rows[i].value);
+        }
+}
+
 /* ---- what translate decided ---- */
 
 typedef struct EntryRow {
@@ -356,6 +389,7 @@ void metrics_page(const AdminView *v, Buf *out)
         put_views(v, out);
         put_held(v, out);
         put_probes(v, out);
+        put_serves(v, out);
         put_entries(v, out);
         put_programmed(v, out);
         put_revisions(v, out, "tailscale_gateway_revision_wanted_info",

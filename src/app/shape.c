@@ -256,9 +256,6 @@ static void on_view(void *owner, AdminView *v)
         if (s->extension != NULL)
                 v->metrics[v->n_metrics++] =
                         (AdminMetrics){&grpc_server_metrics, extension_counters(s->extension), ""};
-        if (s->serve != NULL)
-                v->metrics[v->n_metrics++] =
-                        (AdminMetrics){&serve_writer_metrics, serve_writer_counts(s->serve), ""};
         if (s->cluster != NULL) {
                 cluster_view(s->cluster, v);
                 view_source(hub_kube(s->hub), v);

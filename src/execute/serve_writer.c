@@ -48,17 +48,9 @@ struct ServeWriter {
         Post told;
         bool is_wished;     /* there is a plan */
         bool record_is_bad; /* the record could not be written, and that was logged */
-        ServeWriterCounts counts;
 };
 
 /* ---- what is told ---- */
-
-static void count_ports(ServeWriter *w)
-{
-        w->counts.serving = w->counts.refused = 0;
-        for (size_t i = 0; i < w->plan.n; i++)
-                *(w->serves[i].is_serving ? &w->counts.serving : &w->counts.refused) += 1;
-}
 
 static void on_told(Post *p)
 {
@@ -82,7 +74,6 @@ static void tell(ServeWriter *w, ServeFact *f, bool is_serving, const char *reas
         f->is_serving = is_serving;
         snprintf(f->reason, sizeof(f->reason), "%s", reason);
         snprintf(f->text, sizeof(f->text), "%.*s", STR_FMT(text));
-        count_ports(w);
         post_send(&w->told);
 }
 
@@ -209,7 +200,7 @@ static void fail(Serving *s, const Err *err)
 {
         Span pause = SPAN_S(s->failures < 6 ? 1U << s->failures : SERVE_BACKOFF_MAX_S);
 
-        s->writer->counts.failures++;
+        s->writer->in.facts->serve_counts.failures++;
         s->failures++;
         if (strcmp(s->reason, err->reason) != 0)
                 log_warn(s->writer->in.log, "the tailnet's way in cannot be kept",
@@ -246,7 +237,7 @@ static void on_race(Serving *s)
 {
         Err err = {0};
 
-        s->writer->counts.conflicts++;
+        s->writer->in.facts->serve_counts.conflicts++;
         if (++s->races > SERVE_RACES_MAX) {
                 s->races = 0;
                 err_set(&err, ERR_CONFLICT, "ChangedMeanwhile",
@@ -269,7 +260,7 @@ static void on_written(HttpRequest *r, const HttpResult *result)
         } else if (!local_api_check(result, s->path, &err)) {
                 fail(s, &err);
         } else {
-                s->writer->counts.writes++;
+                s->writer->in.facts->serve_counts.writes++;
                 log_info(s->writer->in.log, "the tailnet's way in is set",
                          LOG_CSTR("socket", s->path), LOG_INT("ports", s->wanted.n),
                          LOG_INT("removed", s->step.n_removed));
@@ -316,7 +307,7 @@ static void on_read(HttpRequest *r, const HttpResult *result)
                 fail(s, &err);
                 return;
         }
-        w->counts.reads++;
+        w->in.facts->serve_counts.reads++;
         config = serve_config_read(&s->arena, result->body, &err);
         if (config == NULL) {
                 err_prefix(&err, "%s", s->path);
@@ -455,7 +446,6 @@ static void take_plan(ServeWriter *w, ServePlan *plan)
         *plan = (ServePlan){0};
         w->in.facts->serves = w->serves;
         w->in.facts->n_serves = w->plan.n;
-        count_ports(w);
         post_send(&w->told);
 }
 
@@ -496,28 +486,6 @@ void serve_writer_rest(ServeWriter *w)
         take_plan(w, &none);
 }
 
-#define COUNT(member, about)                                                        \
-        {                                                                           \
-                "tailscale_gateway_serve_" #member "_total", about, METRIC_COUNTER, \
-                        offsetof(ServeWriterCounts, member), NULL                   \
-        }
-#define PORTS(member)                                                                              \
-        {                                                                                          \
-                "tailscale_gateway_serve_ports", "Ports of tailnets that are to lead to Envoy.",   \
-                        METRIC_GAUGE, offsetof(ServeWriterCounts, member), "state=\"" #member "\"" \
-        }
-
-static const MetricDesc metrics[] = {
-        COUNT(reads, "Serve configurations of tailscaleds that were read."),
-        COUNT(writes, "Serve configurations that were set."),
-        COUNT(conflicts, "Writes that were refused because it was changed since it was read."),
-        COUNT(failures, "Reads and writes that failed."),
-        PORTS(serving),
-        PORTS(refused),
-};
-
-const MetricTable serve_writer_metrics = {metrics, LENGTH_OF(metrics)};
-
 /* ---- start and end ---- */
 
 ServeWriter *serve_writer_open(const ServeWriterInput *in)
@@ -533,11 +501,6 @@ ServeWriter *serve_writer_open(const ServeWriterInput *in)
                 log_warn(in->log, "what was served before is not known",
                          LOG_CSTR("error", err.text));
         return w;
-}
-
-const ServeWriterCounts *serve_writer_counts(const ServeWriter *w)
-{
-        return &w->counts;
 }
 
 ServeWriter *serve_writer_close(ServeWriter *w)

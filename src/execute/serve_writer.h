@@ -9,7 +9,6 @@
  */
 
 #include "base/log.h"
-#include "base/metric.h"
 #include "control/serve_plan.h"
 #include "model/facts.h"
 #include "net/http_client.h"
@@ -29,20 +28,13 @@ typedef struct ServeWriterInput {
         Loop *loop; /* borrowed, as is all that follows */
         Log *log;
         HttpClient *http;
-        Facts *facts;    /* `serves` of it is written */
+        Facts *facts;    /* `serves` and `serve_counts` of it are written */
         const char *dir; /* where the record is kept; NULL: nowhere */
         /* Sockets, links followed, must be below it; NULL: they may be anywhere. */
         const char *sockets_dir;
         void (*on_facts)(void *owner); /* facts are others; from the loop */
         void *owner;
 } ServeWriterInput;
-
-typedef struct ServeWriterCounts {
-        uint64_t reads, writes, conflicts, failures;
-        int64_t serving, refused; /* ports, now */
-} ServeWriterCounts;
-
-extern const MetricTable serve_writer_metrics; /* of ServeWriterCounts */
 
 /* Does nothing before the first plan. Never NULL. */
 ServeWriter *serve_writer_open(const ServeWriterInput *in) MUST_USE;
@@ -52,6 +44,5 @@ void serve_writer_wish(ServeWriter *w, ServePlan *plan);
 void serve_writer_rest(ServeWriter *w);
 /* Looks at everything now. */
 void serve_writer_look(ServeWriter *w);
-const ServeWriterCounts *serve_writer_counts(const ServeWriter *w);
 /* NULL is welcome. Returns NULL. */
 ServeWriter *serve_writer_close(ServeWriter *w);

@@ -267,9 +267,10 @@ static void a_forward_is_set_and_kept(void **state)
         assert_string_equal(f->config, SERVED);
         assert_int_equal(f->n_posts, 1);
         assert_true(f->facts.serves[0].is_serving && f->facts.serves[0].since.ms > 0);
-        assert_int_equal(serve_writer_counts(f->writer)->serving, 1);
         unsigned told = f->n_facts;
         assert_true(told > 0);
+        assert_int_equal(f->facts.serve_counts.reads, 1);
+        assert_int_equal(f->facts.serve_counts.writes, 1);
         for (unsigned i = 0; i < 3; i++)
                 pass(f, SERVE_LOOK_S);
         assert_int_equal(f->n_gets, 4);
@@ -342,7 +343,6 @@ static void without_a_record(void **state)
         until(f, "PortTaken");
         assert_string_equal(f->config, SERVED);
         assert_non_null(strstr(f->facts.serves[0].text, "127.0.0.1:10443"));
-        assert_int_equal(serve_writer_counts(f->writer)->refused, 1);
         wish(f, 0, NULL);
         turns(f, 30);
         assert_string_equal(f->config, SERVED);
@@ -375,7 +375,7 @@ static void a_race_is_read_again(void **state)
         wish(f, 443, "127.0.0.1:10443");
         until(f, "Serving");
         assert_string_equal(f->config, BOTH);
-        assert_int_equal(serve_writer_counts(f->writer)->conflicts, 3);
+        assert_int_equal(f->facts.serve_counts.conflicts, 3);
         assert_int_equal(f->n_posts, 4);
         /* One that never ends is given up for a while. */
         f->n_races = 1000;
@@ -407,6 +407,7 @@ static void faults(void **state)
                 assert_string_equal(f->config, "null");
         }
         f->post_answer = NULL;
+        assert_int_equal(f->facts.serve_counts.failures, LENGTH_OF(cases));
         /* Pauses double up to a minute. */
         for (unsigned i = 0; i < 10; i++) {
                 unsigned gets = f->n_gets;

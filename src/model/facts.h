@@ -147,6 +147,7 @@ typedef struct Facts {
         size_t n_unprobed; /* endpoints that ask for it and are beyond what is probed */
         const ServeFact *serves; /* sorted; the serve writer's, gone with it */
         size_t n_serves;
+        ServeCounts serve_counts;
         uint64_t probes_ok, probes_failed; /* of all endpoints, also those that are gone */
         DirFact resources, gateway_resources;
         KubeFact kube;

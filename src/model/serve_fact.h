@@ -19,5 +19,12 @@ typedef struct ServeFact {
         char text[ERR_TEXT_MAX];
 } ServeFact;
 
+/* Of all tailscaleds, since the start. */
+typedef struct ServeCounts {
+        uint64_t reads, writes; /* of serve configurations */
+        uint64_t conflicts;     /* writes that met a change since the read */
+        uint64_t failures;
+} ServeCounts;
+
 /* By gateway, tailnet, socket, port. */
 int serve_fact_cmp(const ServeFact *a, const ServeFact *b);

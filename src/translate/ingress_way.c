@@ -254,7 +254,7 @@ static void put_source_filter(const Cidr *trusted, size_t n, Buf *out)
         pb_any_begin(&w, PB_Filter_typed_config, PB_TYPE_rbac_RBAC);
         pb_begin(&w, PB_rbac_RBAC_rules);
         pb_begin(&w, PB_RBAC_policies);
-        pb_str(&w, PB_RBAC_policies_key, STR("trusted-sources"));
+        pb_str(&w, PB_RBAC_policies_key, STR(PACK_PREFIX "trusted-sources"));
         pb_begin(&w, PB_RBAC_policies_value);
         pb_begin(&w, PB_Policy_permissions);
         pb_bool(&w, PB_Permission_any, true);

@@ -119,6 +119,11 @@ static void print_report(const Report *r)
                        (unsigned long long)e->paths, (unsigned long long)e->conflicts,
                        e->programmed, STR_FMT(e->reason), STR_FMT(e->text));
         }
+        TABLE_FOREACH (WayReport, w, r->ways) {
+                printf("way in %.*s/%.*s %.*s listener=%.*s port=%u %.*s: %.*s\n",
+                       STR_FMT(w->gateway.namespace), STR_FMT(w->gateway.name), STR_FMT(w->tailnet),
+                       STR_FMT(w->listener), w->port, STR_FMT(w->reason), STR_FMT(w->text));
+        }
         TABLE_FOREACH (RouteReport, t, r->routes) {
                 char port[sizeof(" port=65535")] = "";
                 if (t->listener_port > 0)
