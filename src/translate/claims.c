@@ -4,7 +4,8 @@
  * who ask for it, so that nobody who comes later takes it away from another namespace; within it
  * the higher priority, then the older, then name, then order in tailnets, then the service. Where
  * ages are not known, as without Kubernetes, names decide. The order is total, so every replica
- * decides alike. A user's own HTTPRoute that names the host stands above all of them.
+ * decides alike. A user's own HTTPRoute that names the host stands above all of them. What one
+ * Gateway can take at most is spent in the order of those who ask, the oldest namespace first.
  */
 #include "translate/claims.h"
 
@@ -467,14 +468,6 @@ uint64_t *claims_count_of(Claim *c)
         return c->is_port ? &c->by->ports : c->is_path ? &c->by->paths : &c->by->hosts;
 }
 
-void claims_too_large(Claim *c)
-{
-        c->won = false;
-        c->reason = "TooLarge";
-        c->text = STR("its configuration is larger than one resource may be");
-        (*claims_count_of(c))--;
-}
-
 static Str name_claimant(Arena *a, const Claim *c)
 {
         return arena_printf(a, "TailscaleGateway %.*s/%.*s, tailnet %.*s, service %.*s",
@@ -500,10 +493,10 @@ static bool is_same_route(const Claim *a, const Claim *b)
 
 /* Of the claims of the thing between `from` and `i`, the one that keeps it from that one; NULL:
  * none, for it has another path in the host, or is the same route (*ret_same). */
-static const Claim *taken_by_ours(const Claims *all, size_t from, size_t i, bool *ret_same)
+static const Claim *taken_by_ours(const Claims *all, size_t from, size_t i, const Claim **ret_same)
 {
         const Claim *c = &all->at[i];
-        *ret_same = false;
+        *ret_same = NULL;
         for (size_t j = from; j < i; j++) {
                 const Claim *other = &all->at[j];
                 if (!other->won)
@@ -512,8 +505,10 @@ static const Claim *taken_by_ours(const Claims *all, size_t from, size_t i, bool
                         return other;
                 if (!str_eq(other->path, c->path))
                         continue;
-                *ret_same = is_same_route(other, c);
-                return *ret_same ? NULL : other;
+                if (!is_same_route(other, c))
+                        return other;
+                *ret_same = other->same_as != NULL ? other->same_as : other;
+                return NULL;
         }
         return NULL;
 }
@@ -527,22 +522,21 @@ static void win(Claim *c)
 static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, size_t n_users,
                    Claims *all)
 {
-        size_t hosts = 0, paths = 0, from = 0;
+        size_t from = 0;
         for (size_t i = 0; i < all->n; i++) {
                 Claim *c = &all->at[i];
                 if (i > 0 && order_things(c - 1, c) != 0)
                         from = i;
                 if (c->reason != NULL)
                         continue;
-                bool is_same;
-                const Claim *winner = taken_by_ours(all, from, i, &is_same);
+                const Claim *winner = taken_by_ours(all, from, i, &c->same_as);
                 if (winner != NULL) {
                         lose(c, "Conflicted",
                              arena_printf(a, "%.*s has it", STR_FMT(name_claimant(a, winner))));
                         c->by->conflicts++;
                         continue;
                 }
-                if (is_same) {
+                if (c->same_as != NULL) {
                         win(c);
                         continue;
                 }
@@ -556,13 +550,64 @@ static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, si
                         c->by->conflicts++;
                         continue;
                 }
-                size_t max = c->is_path ? CLAIMS_PATHS_MAX : CLAIMS_HOSTS_MAX;
-                if ((c->is_path ? paths++ : hosts++) >= max) {
-                        lose(c, "TooManyRoutes",
-                             arena_printf(a, "one Gateway takes %zu at most", max));
-                        continue;
-                }
                 win(c);
+        }
+}
+
+static int on_standing_order(const void *a, const void *b)
+{
+        const Claim *x = *(Claim *const *)a, *y = *(Claim *const *)b;
+        int c = order_numbers(x->by->rank, y->by->rank);
+        if (c == 0)
+                c = order_claimants(x, y);
+        return c != 0 ? c : order_things(x, y);
+}
+
+Claim **claims_by_standing(Arena *a, const Claims *all, size_t *ret_n)
+{
+        Claim **at = arena_new_array(a, all->n, sizeof(*at));
+        size_t n = 0;
+        for (size_t i = 0; i < all->n; i++) {
+                if (all->at[i].won)
+                        at[n++] = &all->at[i];
+        }
+        if (n > 1)
+                qsort(at, n, sizeof(*at), on_standing_order);
+        *ret_n = n;
+        return at;
+}
+
+void claims_take_back(Claim *c, const char *reason, Str text)
+{
+        c->won = false;
+        (*claims_count_of(c))--;
+        lose(c, reason, text);
+}
+
+void claims_too_large(Claim *c)
+{
+        claims_take_back(c, "TooLarge",
+                         STR("its configuration is larger than one resource may be"));
+}
+
+/* Whoever stands first spends the caps, so that nobody who comes later pushes others out. */
+static void keep_caps(Arena *a, const Claims *all)
+{
+        size_t n, hosts = 0, paths = 0;
+        if (all->n <= CLAIMS_PATHS_MAX)
+                return;
+        Claim **at = claims_by_standing(a, all, &n);
+        for (size_t i = 0; i < n; i++) {
+                size_t max = at[i]->is_path ? CLAIMS_PATHS_MAX : CLAIMS_HOSTS_MAX;
+                size_t *spent = at[i]->is_path ? &paths : &hosts;
+                if (at[i]->same_as == NULL && (*spent)++ >= max)
+                        claims_take_back(at[i], "TooManyRoutes",
+                                         arena_printf(a, "one Gateway takes %zu at most", max));
+        }
+        for (size_t i = 0; i < all->n; i++) {
+                Claim *c = &all->at[i];
+                if (c->won && c->same_as != NULL && !c->same_as->won)
+                        claims_take_back(c, c->same_as->reason, c->same_as->text);
         }
 }
 
@@ -587,5 +632,6 @@ Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPl
         size_t n_users = 0;
         UserHost *users = gateway != NULL ? user_hosts(a, w, gateway->meta.key, &n_users) : NULL;
         settle(a, gateway, users, n_users, &all);
+        keep_caps(a, &all);
         return all;
 }

@@ -25,7 +25,8 @@ typedef struct Claim {
         bool is_port;           /* all of a TCP or UDP listener; neither name nor domain */
         uint16_t listener_port; /* of it */
         bool won;
-        const char *reason; /* where it has not won */
+        const struct Claim *same_as; /* that won and is the same route, an object; NULL: none */
+        const char *reason;          /* where it has not won */
         Str text;
 } Claim;
 
@@ -41,7 +42,12 @@ Claims claims_settle(Arena *a, const World *w, const EgGateway *gateway, EntryPl
                      size_t n);
 /* Where its entry counts what it has of its kind. */
 uint64_t *claims_count_of(Claim *c);
-/* It does not have what it won: one resource may not be as large. */
+/* Those that won, in the order in which what is scarce is given to them: the oldest namespace that
+ * refers to the Gateway first, within it as hosts go. */
+Claim **claims_by_standing(Arena *a, const Claims *all, size_t *ret_n);
+/* It does not have what it won. */
+void claims_take_back(Claim *c, const char *reason, Str text);
+/* Likewise: one resource may not be as large. */
 void claims_too_large(Claim *c);
 /* The older first; those whose age is not known last, and alike. */
 int claims_order_ages(Wall a, Wall b);
