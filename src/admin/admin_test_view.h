@@ -79,11 +79,11 @@ static inline const Table *view_endpoints(Str name)
         return view_table(endpoint_new(&e), endpoint_order);
 }
 
-static inline const Table *view_left_out(Str name)
+static inline const LeftOutList *view_left_out(Str name)
 {
-        LeftOut *l = leaf_new(sizeof *l, 0, NULL);
-        l->node_id = l->name = l->reason = l->text = name;
-        return view_table(l, left_out_order);
+        LeftOut like = {name, name, name, name};
+        LeftOutRow row = left_out_row(&like, NULL, 0, &(LeftOutRow){0});
+        return left_out_list_new(&row, 1, NULL, 0);
 }
 
 /* `name` lives as long as the program; so do the strings of all that is made here. */

@@ -68,7 +68,7 @@ static Departure departure_of(const EntryView *old, const EntryView *now, const 
                        .service = e->service,
                        .address = e->ip,
                        .port = e->port};
-        TABLE_FOREACH (LeftOut, l, now->left_out) {
+        LEFT_OUT_FOREACH (l, now->left_out) {
                 if (!str_eq(l->node_id, e->node_id))
                         continue;
                 d.reason = l->reason;

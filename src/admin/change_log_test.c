@@ -55,7 +55,7 @@ static void expect(Lines *l, size_t n, const char *part)
 /* A World with one entry; services "s1", "s2", … for each digit of `names`. */
 static World *world_of(const char *names, const char *left_out)
 {
-        const void *endpoints[64], *left[1];
+        const void *endpoints[64];
         size_t n = 0;
         for (; names[n] != '\0'; n++) {
                 char name[3] = {'s', names[n], 0};
@@ -72,11 +72,9 @@ static World *world_of(const char *names, const char *left_out)
         v->tailnet = STR("corp");
         v->known = true;
         v->endpoints = table_new(endpoints, n, endpoint_order);
-        LeftOut *l = leaf_new(sizeof *l, 0, NULL);
-        l->node_id = str_of(left_out);
-        l->reason = STR("Expired");
-        left[0] = l;
-        v->left_out = table_new(left, 1, left_out_order);
+        LeftOut like = {.node_id = str_of(left_out), .reason = STR("Expired")};
+        LeftOutRow row = left_out_row(&like, NULL, 0, &(LeftOutRow){0});
+        v->left_out = left_out_list_new(&row, 1, NULL, 0);
         const void *entry[] = {v};
         World *w = world_new_empty();
         table_unref(w->entries);

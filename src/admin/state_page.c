@@ -152,7 +152,7 @@ static void put_entry(JsonWriter *w, const Answered *a, const EntryView *e)
                 put_endpoint(w, x, facts_find_probe(a->in.facts, e->gateway, e->tailnet, x));
         json_array_end(w);
         json_key_array_begin(w, STR("leftOut"));
-        TABLE_FOREACH (LeftOut, l, e->left_out)
+        LEFT_OUT_FOREACH (l, e->left_out)
                 put_left_out(w, l);
         json_array_end(w);
         json_key_u64(w, STR("leftOutTotal"), e->n_left_out);

@@ -80,20 +80,21 @@ static void put_endpoints(Page *p, const EntryView *v, Str node_id)
         json_array_end(&p->w);
 }
 
-static const LeftOut *left_out_of(const EntryView *v, Str node_id)
+/* The first of that device; empty where there is none. */
+static LeftOut left_out_of(const EntryView *v, Str node_id)
 {
-        TABLE_FOREACH (LeftOut, l, v->left_out) {
+        LEFT_OUT_FOREACH (l, v->left_out) {
                 if (str_eq(l->node_id, node_id))
-                        return l;
+                        return *l;
         }
-        return NULL;
+        return (LeftOut){0};
 }
 
 /* Of those that are taken, or of the others. */
 static void put_found(Page *p, const EntryView *v, const Found *f, bool taken)
 {
         const Endpoint *e = endpoint_of(v, f->node_id);
-        const LeftOut *left;
+        LeftOut left;
 
         if ((e != NULL) != taken || p->n_found == DISCOVER_PAGE_FOUND_MAX)
                 return;
@@ -113,8 +114,8 @@ static void put_found(Page *p, const EntryView *v, const Found *f, bool taken)
         json_key_str(&p->w, STR("rule"), e != NULL ? e->rule : (Str){0});
         json_key_str(&p->w, STR("health"), e != NULL ? e->health : (Str){0});
         json_key_str(&p->w, STR("healthText"), e != NULL ? e->health_text : (Str){0});
-        json_key_str(&p->w, STR("reason"), left != NULL ? left->reason : (Str){0});
-        json_key_str(&p->w, STR("text"), left != NULL ? left->text : (Str){0});
+        json_key_str(&p->w, STR("reason"), left.reason);
+        json_key_str(&p->w, STR("text"), left.text);
         json_object_end(&p->w);
 }
 

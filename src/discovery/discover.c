@@ -576,6 +576,7 @@ EntryView *discover_entry(const DiscoverInput *given)
         arena_init(&w.scratch, 0);
         names_init(&w.names, &w.arena);
         findings_init(&w.found);
+        w.found.in_force = in->before != NULL ? in->before->endpoints : NULL;
         w.found.known[0] = in->before != NULL ? in->before->left_out : NULL;
         w.found.known[1] = in->left_out;
         map_init(&w.static_ports);
@@ -620,7 +621,7 @@ EntryView *discover_approve(const EntryView *before, Str digest)
                 v->from_cache = before->from_cache;
                 v->poll = before->poll;
                 v->last_sync = before->last_sync;
-                v->left_out = table_ref(before->left_out);
+                v->left_out = leaf_ref(before->left_out);
                 v->n_left_out = before->n_left_out;
                 v->next_key_expiry = before->next_key_expiry;
         }

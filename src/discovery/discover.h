@@ -24,11 +24,11 @@ typedef struct DiscoverInput {
                                                 sorted */
         size_t n_statics;
         const EntryView
-                *before;       /* what is in force, or what was read back at start; NULL: nothing */
-        const Table *left_out; /* of LeftOut, of another entry: what says the same is that; NULL */
-        const Table *open_ports; /* of OpenPorts; NULL: nothing was looked for */
-        const Policy *policy;    /* NULL: all is permitted */
-        StrList own_nodes;       /* node ids or short names of our own proxies, never taken */
+                *before; /* what is in force, or what was read back at start; NULL: nothing */
+        const LeftOutList *left_out; /* of another entry: what says the same is that; NULL */
+        const Table *open_ports;     /* of OpenPorts; NULL: nothing was looked for */
+        const Policy *policy;        /* NULL: all is permitted */
+        StrList own_nodes;           /* node ids or short names of our own proxies, never taken */
         Wall now;
 } DiscoverInput;
 

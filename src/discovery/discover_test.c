@@ -168,10 +168,10 @@ static void what_is_left_out_is_bounded(void **state)
         f->entry.discovery.patterns = LIST(STR("z*"));
         answer_with(f, leaves, N + 1);
         assert_int_equal(f->view->n_left_out, N + 1);
-        assert_int_equal(table_n(f->view->left_out), LEFT_OUT_MAX);
+        assert_int_equal(left_out_n(f->view->left_out), LEFT_OUT_MAX);
         /* What a user looks for is among them, however many others there are. */
-        const LeftOut *last = f->view->left_out->at[LEFT_OUT_MAX - 1];
-        assert_true(str_eq(last->reason, STR("Unapproved")));
+        LeftOut last = left_out_at(f->view->left_out, LEFT_OUT_MAX - 1);
+        assert_true(str_eq(last.reason, STR("Unapproved")));
         mem_free(leaves);
 }
 

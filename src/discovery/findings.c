@@ -8,12 +8,6 @@ enum {
         LEFT_NOT_SELECTED,
 };
 
-/* Why something was left out. */
-typedef struct LeftWords {
-        Leaf leaf;
-        Str reason, text;
-} LeftWords;
-
 static void leaf_list_add(LeafList *l, const void *leaf)
 {
         if (l->n == l->room) {
@@ -21,6 +15,22 @@ static void leaf_list_add(LeafList *l, const void *leaf)
                 l->at = mem_resize(l->at, l->room * sizeof(*l->at));
         }
         l->at[l->n++] = leaf;
+}
+
+static void left_rows_add(LeftRows *l, LeftOutRow row)
+{
+        if (l->n == l->room) {
+                l->room = l->room > 0 ? l->room * 2 : 16;
+                l->at = mem_resize(l->at, l->room * sizeof(*l->at));
+        }
+        l->at[l->n++] = row;
+}
+
+static void left_rows_done(LeftRows *l)
+{
+        for (size_t i = 0; i < l->n; i++)
+                left_out_row_drop(&l->at[i]);
+        mem_free(l->at);
 }
 
 static void leaf_list_done(LeafList *l)
@@ -37,27 +47,24 @@ void findings_init(Findings *f)
 
 void findings_done(Findings *f)
 {
-        f->words = leaf_unref(f->words);
         leaf_list_done(&f->endpoints);
         for (size_t i = 0; i < FINDINGS_LEFT_CLASSES; i++)
-                leaf_list_done(&f->left[i]);
-}
-
-bool findings_add(Findings *f, const Endpoint *like)
-{
-        if (f->endpoints.n == DISCOVER_ENDPOINTS_MAX)
-                return false;
-        leaf_list_add(&f->endpoints, endpoint_new(like));
-        return true;
+                left_rows_done(&f->left[i]);
 }
 
 bool findings_take(Findings *f, const Endpoint *like, const Endpoint *leaf)
 {
         if (f->endpoints.n == DISCOVER_ENDPOINTS_MAX)
                 return false;
-        leaf_list_add(&f->endpoints,
-                      endpoint_same(like, leaf) ? leaf_ref(leaf) : endpoint_new(like));
+        leaf_list_add(&f->endpoints, leaf != NULL && endpoint_same(like, leaf)
+                                             ? leaf_ref(leaf)
+                                             : endpoint_new(like));
         return true;
+}
+
+bool findings_add(Findings *f, const Endpoint *like)
+{
+        return findings_take(f, like, table_find(f->in_force, like, endpoint_order));
 }
 
 void findings_keep(Findings *f, const Endpoint *e)
@@ -65,52 +72,18 @@ void findings_keep(Findings *f, const Endpoint *e)
         leaf_list_add(&f->endpoints, leaf_ref(e));
 }
 
-static void on_left_drop(Leaf *leaf)
-{
-        leaf_unref(((LeftOut *)leaf)->words);
-}
-
-/* Those of the one before where they are the same: a pattern does not match a thousand devices. */
-static const LeftWords *words_of(Findings *f, Refusal why)
-{
-        LeftWords *w;
-
-        if (f->words != NULL && str_eq(f->words->reason, why.reason) &&
-            str_eq(f->words->text, why.text))
-                return f->words;
-        w = leaf_new(sizeof(*w), leaf_room_str(why.reason) + leaf_room_str(why.text), NULL);
-        w->reason = leaf_str(&w->leaf, why.reason);
-        w->text = leaf_str(&w->leaf, why.text);
-        leaf_unref(f->words);
-        f->words = w;
-        return w;
-}
-
 void findings_leave_out(Findings *f, Str node_id, Str name, Refusal why)
 {
-        LeafList *l = &f->left[str_eq(why.reason, STR("NotSelected")) ? LEFT_NOT_SELECTED
+        static const LeftOutRow nothing = {0};
+        LeftRows *l = &f->left[str_eq(why.reason, STR("NotSelected")) ? LEFT_NOT_SELECTED
                                                                       : LEFT_WITH_REASON];
         const LeftOut like = {
                 .node_id = node_id, .name = name, .reason = why.reason, .text = why.text};
-        LeftOut *left;
 
         f->n_left++;
-        if (l->n == LEFT_OUT_MAX)
-                return;
-        for (size_t i = 0; i < LENGTH_OF(f->known); i++) {
-                const LeftOut *known = table_find(f->known[i], &like, left_out_order);
-                if (known != NULL) {
-                        leaf_list_add(l, leaf_ref(known));
-                        return;
-                }
-        }
-        left = leaf_new(sizeof(*left), leaf_room_str(node_id) + leaf_room_str(name), on_left_drop);
-        left->words = leaf_ref(words_of(f, why));
-        left->node_id = leaf_str(&left->leaf, node_id);
-        left->name = leaf_str(&left->leaf, name);
-        left->reason = f->words->reason;
-        left->text = f->words->text;
-        leaf_list_add(l, left);
+        if (l->n < LEFT_OUT_MAX)
+                left_rows_add(l, left_out_row(&like, f->known, LENGTH_OF(f->known),
+                                              l->n > 0 ? &l->at[l->n - 1] : &nothing));
 }
 
 /* Without endpoints. */
@@ -154,23 +127,21 @@ EntryView *findings_view(Findings *f, const EntryView *of)
 }
 
 /* Of those with a reason as many as there is room for, the rest of the room for the others. */
-static Table *take_left_out(Findings *f, const Table *before)
+static const LeftOutList *take_left_out(Findings *f)
 {
-        LeafList *all = &f->left[LEFT_WITH_REASON], *rest = &f->left[LEFT_NOT_SELECTED];
-        Table *t;
+        LeftRows *all = &f->left[LEFT_WITH_REASON], *rest = &f->left[LEFT_NOT_SELECTED];
+        size_t n;
 
         for (size_t i = 0; i < rest->n; i++) {
                 if (all->n < LEFT_OUT_MAX)
-                        leaf_list_add(all, rest->at[i]);
+                        left_rows_add(all, rest->at[i]);
                 else
-                        leaf_unref(rest->at[i]);
+                        left_out_row_drop(&rest->at[i]);
         }
         rest->n = 0;
-        if (all->n == 0)
-                return NULL;
-        t = table_update(before, all->at, all->n, left_out_order, left_out_same);
+        n = all->n;
         all->n = 0;
-        return t;
+        return n > 0 ? left_out_list_new(all->at, n, f->known, LENGTH_OF(f->known)) : NULL;
 }
 
 static bool held_same(const HeldRemoval *a, const HeldRemoval *b)
@@ -208,11 +179,11 @@ EntryView *findings_settle(Findings *f, const EntryView *before, const EntryView
         EntryView *v;
 
         now.endpoints = take_endpoints(f, before != NULL ? before->endpoints : NULL);
-        now.left_out = take_left_out(f, before != NULL ? before->left_out : NULL);
+        now.left_out = take_left_out(f);
         now.n_left_out = f->n_left;
         if (is_unchanged(before, &now)) {
                 table_unref(now.endpoints);
-                table_unref(now.left_out);
+                leaf_unref(now.left_out);
                 return leaf_ref(before);
         }
         v = new_view(&now, &now.held);

@@ -18,13 +18,18 @@ typedef struct LeafList {
         size_t n, room;
 } LeafList;
 
+typedef struct LeftRows {
+        LeftOutRow *at; /* owned, and each with its references */
+        size_t n, room;
+} LeftRows;
+
 typedef struct Findings {
         LeafList endpoints;
-        LeafList left[FINDINGS_LEFT_CLASSES];
+        LeftRows left[FINDINGS_LEFT_CLASSES];
         uint64_t n_left;
-        const struct LeftWords *words; /* of what was left out last; one reference */
-        /* Of LeftOut, borrowed, either may be NULL: what is in one is not made again. */
-        const Table *known[2];
+        /* Borrowed, each may be NULL: what is in one is not made again. */
+        const Table *in_force; /* of Endpoint */
+        const LeftOutList *known[2];
         HeldRemoval held;     /* its strings are borrowed until the view is made */
         Wall next_key_expiry; /* of what is in the list and taken; 0: none */
 } Findings;
@@ -38,9 +43,10 @@ typedef struct FindingsFrom {
 void findings_init(Findings *f);
 /* Also without a view made of it. */
 void findings_done(Findings *f);
-/* A copy of an endpoint; false where there are DISCOVER_ENDPOINTS_MAX. */
+/* An endpoint: the one in force where it says the same, else a copy; false where there are
+ * DISCOVER_ENDPOINTS_MAX. */
 bool findings_add(Findings *f, const Endpoint *like);
-/* The same; where it says what `leaf` says it is that leaf, and no copy. */
+/* The same with `leaf` (may be NULL) in place of the one in force. */
 bool findings_take(Findings *f, const Endpoint *like, const Endpoint *leaf);
 /* One that is in force already, as it is. */
 void findings_keep(Findings *f, const Endpoint *e);

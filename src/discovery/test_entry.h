@@ -181,7 +181,7 @@ static inline const char *left_out(Fixture *f)
         size_t n = 0;
 
         f->text[0] = '\0';
-        TABLE_FOREACH (LeftOut, l, f->view->left_out)
+        LEFT_OUT_FOREACH (l, f->view->left_out)
                 n += (size_t)snprintf(f->text + n, TEXT - n, "%.*s %.*s: %.*s\n", STR_FMT(l->name),
                                       STR_FMT(l->reason), STR_FMT(l->text));
         return f->text;

@@ -596,15 +596,6 @@ static void files_done(Files *f)
         arena_done(&f->arena);
 }
 
-/* In one piece, so that growth leaves no copy behind. */
-static bool read_whole(const char *path, size_t max, Buf *b, Err *err)
-{
-        buf_init(b, max);
-        return (buf_reserve(b, max) ||
-                err_set(err, ERR_LIMIT, "NoMemory", "no memory for %s", path)) &&
-               file_read(path, b, err);
-}
-
 /* False where it cannot be read; one that is not there is passed over. */
 static bool add_file(Files *f, Str path, Err *err)
 {
@@ -614,7 +605,8 @@ static bool add_file(Files *f, Str path, Err *err)
         if (f->n == KUBE_CONFIG_FILES_MAX)
                 return err_set(err, ERR_LIMIT, "InvalidKubeconfig", "more than %d kubeconfig files",
                                KUBE_CONFIG_FILES_MAX);
-        if (read_whole(copy, KUBE_CONFIG_BYTES_MAX, &f->bytes[f->n], &why)) {
+        buf_init(&f->bytes[f->n], KUBE_CONFIG_BYTES_MAX);
+        if (file_read(copy, &f->bytes[f->n], &why)) {
                 f->at[f->n] = (KubeConfigFile){copy, buf_str(&f->bytes[f->n])};
                 f->n++;
                 return true;

@@ -81,20 +81,3 @@ Endpoint *endpoint_new(const Endpoint *from)
         e->health_text = leaf_str(&e->leaf, from->health_text);
         return e;
 }
-
-int left_out_order(const void *a, const void *b)
-{
-        const LeftOut *x = a, *y = b;
-        int c = str_cmp(x->name, y->name);
-
-        if (c == 0)
-                c = str_cmp(x->node_id, y->node_id);
-        if (c == 0)
-                c = str_cmp(x->reason, y->reason);
-        return c != 0 ? c : str_cmp(x->text, y->text);
-}
-
-bool left_out_same(const void *a, const void *b)
-{
-        return left_out_order(a, b) == 0;
-}

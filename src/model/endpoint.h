@@ -47,21 +47,3 @@ int endpoint_order(const void *a, const void *b);
 bool endpoint_same(const void *a, const void *b);
 /* A leaf of its own with the fields of `from`, whose leaf is not looked at. */
 Endpoint *endpoint_new(const Endpoint *from) MUST_USE;
-
-/* A device, or a port of one, that no endpoint was made of, and why. */
-typedef struct LeftOut {
-        Leaf leaf;
-        Str node_id, name; /* of the device */
-        Str reason; /* CamelCase: "NotSelected", "Excluded", "NoPort", "Expired", "AddressRefused",
-                       … */
-        Str text;   /* e.g. "excludePatterns[0] proxy-* matches" */
-        const void *words; /* one reference: the leaf that holds reason and text, which are the same
-                              of many. NULL: they are held elsewhere */
-} LeftOut;
-
-int left_out_order(const void *a, const void *b);
-bool left_out_same(const void *a, const void *b);
-
-enum {
-        LEFT_OUT_MAX = 1000
-}; /* per entry; more are counted only */

@@ -73,7 +73,7 @@ void entry_view_drop(Leaf *leaf)
         const EntryView *v = (const EntryView *)leaf;
 
         table_unref(v->endpoints);
-        table_unref(v->left_out);
+        leaf_unref(v->left_out);
 }
 
 void world_drop(Leaf *leaf)

@@ -13,6 +13,7 @@
 #include "model/endpoint.h"
 #include "model/endpoints_spec.h"
 #include "model/gateway_spec.h"
+#include "model/left_out.h"
 #include "model/policy.h"
 #include "model/reference_grant.h"
 #include "model/secret_spec.h"
@@ -69,13 +70,13 @@ typedef struct EntryView {
         Str source;        /* the TailscaleTailnet that they were found in; empty: not told */
         Str suffix;        /* the MagicDNS suffix there, of which names are made; may be empty */
         bool known; /* false: neither list nor cache yet; nothing may be removed because of it */
-        bool from_cache;        /* endpoints are those read back at start; no answer yet */
-        uint64_t poll;          /* the poll that was last taken into account */
-        Wall last_sync;         /* the sync that changed what is in force last; 0: not known */
-        const Table *endpoints; /* of Endpoint; never NULL where known. One reference */
-        const Table *left_out;  /* of LeftOut, at most LEFT_OUT_MAX. One reference; may be NULL */
-        uint64_t n_left_out;    /* all of them */
-        Wall next_key_expiry;   /* the earliest of the devices taken; 0: none, or not known */
+        bool from_cache;             /* endpoints are those read back at start; no answer yet */
+        uint64_t poll;               /* the poll that was last taken into account */
+        Wall last_sync;              /* the sync that changed what is in force last; 0: not known */
+        const Table *endpoints;      /* of Endpoint; never NULL where known. One reference */
+        const LeftOutList *left_out; /* at most LEFT_OUT_MAX. One reference; may be NULL */
+        uint64_t n_left_out;         /* all of them */
+        Wall next_key_expiry;        /* the earliest of the devices taken; 0: none, or not known */
         HeldRemoval held;
 } EntryView;
 

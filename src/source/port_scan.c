@@ -279,11 +279,11 @@ static void want(Wants *w, const Wanted *like, Str node_id, Str ip)
 /* Of too many that are left out not all are listed: first those with a reason. */
 static bool is_cut(const EntryView *v)
 {
-        TABLE_FOREACH (LeftOut, l, v->left_out) {
+        LEFT_OUT_FOREACH (l, v->left_out) {
                 if (str_eq(l->reason, STR("NotSelected")))
                         return false;
         }
-        return v->n_left_out > table_n(v->left_out);
+        return v->n_left_out > left_out_n(v->left_out);
 }
 
 /* Devices that no rule gives a port. */
@@ -292,7 +292,7 @@ static void want_without_port(Wants *w, const Wanted *like, const EntryView *v,
 {
         const CandidateRules rules = {.entry = like->entry, .policy = w->world->policy};
 
-        TABLE_FOREACH (LeftOut, l, v->left_out) {
+        LEFT_OUT_FOREACH (l, v->left_out) {
                 const Device *d;
                 Str ip;
 

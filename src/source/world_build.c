@@ -80,7 +80,7 @@ static EntryView *followed_entry(const WorldInput *in, const GatewaySpec *g, con
 
 /* What an entry of the same tailnet, one of the last of the `n` views, leaves out: of most devices
  * each entry has the same to say, and a tailnet may have many entries. */
-static const Table *left_out_near(const void *const *views, size_t n, ObjectKey tailnet)
+static const LeftOutList *left_out_near(const void *const *views, size_t n, ObjectKey tailnet)
 {
         for (size_t i = n; i > 0 && n - i < NEAR_VIEWS; i--) {
                 const EntryView *v = views[i - 1];

@@ -274,8 +274,8 @@ static void our_own_node_is_never_taken(void **state)
         set_state(f, s);
         build(f);
         assert_int_equal(table_n(entry(f)->endpoints), 0);
-        const LeftOut *l = table_at(entry(f)->left_out, 0);
-        assert_true(str_eq(l->reason, STR("OwnNode")));
+        LeftOut l = left_out_at(entry(f)->left_out, 0);
+        assert_true(str_eq(l.reason, STR("OwnNode")));
 }
 
 static void a_proxy_without_an_address_keeps_it_incomplete(void **state)
@@ -407,30 +407,38 @@ static Table *read_kind(const char *text, ManifestKind kind)
         return manifest_table(&set, kind, NULL);
 }
 
-#define TAKES_NONE(name)                                                                       \
+#define TAKES_NONE(name, pattern)                                                              \
         "---\napiVersion: gateway.tailscale.com/v1alpha1\nkind: TailscaleGateway\nmetadata: "  \
         "{name: " name ", namespace: team}\nspec: {gatewayRef: {name: eg}, tailnets: [{name: " \
-        "corp, tailscaleTailnetRef: {name: corp}, serviceDiscovery: {patterns: [nobody]}}]}\n"
+        "corp, tailscaleTailnetRef: {name: corp}, serviceDiscovery: {patterns: [" pattern      \
+        "]}}]}\n"
 
 static void what_two_entries_leave_out_is_there_once(void **state)
 {
         Fixture *f = *state;
         CLEANUP(leaf_cleanup) Table *devices = one_device();
         CLEANUP(leaf_cleanup)
-        Table *gateways = read_kind(TAKES_NONE("a") TAKES_NONE("b"), MANIFEST_GATEWAY);
+        Table *gateways = read_kind(TAKES_NONE("a", "nobody") TAKES_NONE("b", "nobody")
+                                            TAKES_NONE("c", "none"),
+                                    MANIFEST_GATEWAY);
         read_manifests(f, "team", "", "corp");
         f->in.gateways = gateways;
         answer(f, SYNC_DONE, devices);
         build(f);
-        const EntryView *a = entry_of_gateway(f, "a"), *b = entry_of_gateway(f, "b");
-        assert_int_equal(table_n(a->left_out), 1);
-        assert_int_equal(table_n(b->left_out), 1);
-        assert_ptr_equal(a->left_out->at[0], b->left_out->at[0]);
+        const LeftOutList *a = entry_of_gateway(f, "a")->left_out;
+        const LeftOutList *b = entry_of_gateway(f, "b")->left_out;
+        const LeftOutList *c = entry_of_gateway(f, "c")->left_out;
+        assert_int_equal(left_out_n(a), 1);
+        assert_ptr_equal(a, b);
+        /* With another reason it is another list, of the same device. */
+        assert_int_equal(left_out_n(c), 1);
+        assert_ptr_equal(left_out_at(a, 0).name.p, left_out_at(c, 0).name.p);
+        assert_false(str_eq(left_out_at(a, 0).text, left_out_at(c, 0).text));
         /* It stays what it was. */
-        const void *before = leaf_ref(a->left_out->at[0]);
+        const void *before = leaf_ref(c);
         answer(f, SYNC_DONE, devices);
         build(f);
-        assert_ptr_equal(entry_of_gateway(f, "a")->left_out->at[0], before);
+        assert_ptr_equal(entry_of_gateway(f, "c")->left_out, before);
         leaf_unref(before);
 }
 

@@ -403,7 +403,7 @@ static bool tell_left_out(Explain *x)
                 const TailnetEntry *entry = find_entry(spec, v->tailnet);
                 if (entry == NULL)
                         continue;
-                TABLE_FOREACH (LeftOut, l, v->left_out) {
+                LEFT_OUT_FOREACH (l, v->left_out) {
                         if (!would_answer(x, spec, entry, l->name))
                                 continue;
                         tell_tailnet(x, v->gateway, entry);

@@ -343,18 +343,15 @@ static void a_device_that_was_left_out(void **state)
 {
         (void)state;
         World *w = fixture_world(FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", EGRESS));
-        LeftOut *l = leaf_new(sizeof(*l), 0, NULL);
-        l->node_id = STR("1");
-        l->name = STR("proxy-db.corp.ts.net");
-        l->reason = STR("Excluded");
-        l->text = STR("excludePatterns[0] proxy-* matches");
-        const void *left[] = {l};
+        LeftOut like = {STR("1"), STR("proxy-db.corp.ts.net"), STR("Excluded"),
+                        STR("excludePatterns[0] proxy-* matches")};
+        LeftOutRow row = left_out_row(&like, NULL, 0, &(LeftOutRow){0});
         EntryView *v = leaf_new(sizeof(*v), 0, entry_view_drop);
         v->gateway = (ObjectKey){STR("demo"), STR("ours")};
         v->tailnet = STR("corp");
         v->known = true;
         v->endpoints = table_new(NULL, 0, endpoint_order);
-        v->left_out = table_new(left, 1, left_out_order);
+        v->left_out = left_out_list_new(&row, 1, NULL, 0);
         const void *views[] = {v};
         table_unref(w->entries);
         w->entries = table_new(views, 1, entry_view_order);
