@@ -67,4 +67,5 @@ const Tree *serve_config_read(Arena *arena, Str bytes, Err *err) MUST_USE;
 void serve_config_step(Arena *arena, const Tree *config, ServeForwards wanted, ServeForwards known,
                        Buf *next, ServeStep *ret);
 
+/* By port, then target. */
 int serve_forward_cmp(const ServeForward *a, const ServeForward *b);

@@ -144,7 +144,7 @@ typedef struct Facts {
         HookCounters counters;
         const ProbeFact *const *probes; /* sorted; the prober's, gone with it */
         size_t n_probes;
-        size_t n_unprobed; /* endpoints that ask for it and are beyond what is probed */
+        size_t n_unprobed;       /* endpoints that ask for it and are beyond what is probed */
         const ServeFact *serves; /* sorted; the serve writer's, gone with it */
         size_t n_serves;
         ServeCounts serve_counts;

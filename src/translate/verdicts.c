@@ -124,8 +124,9 @@ void verdicts_add_way(Verdicts *v, const IngressWayPlan *way, ObjectKey eg_gatew
         const ObjectKey *key = &way->by->spec->meta.key;
         Str listener = way->listener != NULL ? way->listener->name : (Str){0};
         Str reason = str_of(way->reason), tailnet = way->by->entry->name;
-        const Str all[] = {key->namespace, key->name, eg_gateway.namespace, eg_gateway.name,
-                           tailnet,        listener,  reason,               way->text};
+        const Str all[] = {key->namespace,  key->name, eg_gateway.namespace,
+                           eg_gateway.name, tailnet,   listener,
+                           reason,          way->text};
         size_t room = 0;
         for (size_t i = 0; i < LENGTH_OF(all); i++)
                 room += leaf_room_str(all[i]);
