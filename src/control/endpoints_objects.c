@@ -138,21 +138,31 @@ static void plan_events(Plan *p, const Entry *e, size_t after, const Observed *s
         }
 }
 
+/* What metadata.generation is once the spec is as wished. Where only labels change it is not that:
+ * then the status is written once more. */
+static int64_t generation_after(const Observed *seen, bool is_changed)
+{
+        if (seen == NULL)
+                return 1;
+        return seen->generation > 0 ? seen->generation + is_changed : 0;
+}
+
 /* Of one shard; returns the number of what was planned, or none. */
 static size_t plan_status(const PlanInput *in, Plan *p, const Entry *e, Str name,
                           const Observed *seen, bool is_changed)
 {
         CLEANUP(buf_done) Buf body;
         ConditionPast past = {seen, in->wall};
+        int64_t generation = generation_after(seen, is_changed);
         Wall last = seen != NULL && seen->last_sync.ms != 0 ? seen->last_sync : e->fresh;
         buf_init(&body, OBJECT_BODY_MAX);
-        render_endpoints_status(e->view, name, last, &past, &body);
+        render_endpoints_status(e->view, name, last, &past, generation, &body);
         Digest expected = object_body_digest(buf_str(&body), true);
         is_changed |= seen == NULL || !digest_eq(&seen->status, &expected);
         if (!is_changed && !object_sync_is_due(in, p, e->fresh, last))
                 return NOTHING;
         buf_reset(&body);
-        render_endpoints_status(e->view, name, later(last, e->fresh), &past, &body);
+        render_endpoints_status(e->view, name, later(last, e->fresh), &past, generation, &body);
         expected = object_body_digest(buf_str(&body), true);
         if (seen != NULL && digest_eq(&seen->status, &expected))
                 return NOTHING;

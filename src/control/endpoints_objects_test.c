@@ -78,6 +78,34 @@ static void what_stands_there_is_not_written_again(void **state)
         assert_quiet(c);
 }
 
+/* Conditions are of the spec that is written before them; one that did not become another (labels
+ * alone were) is told of in a further write. */
+static void conditions_are_of_a_generation(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_gateway(c);
+        entry(c, 1);
+        cluster_plan(c);
+        const PlanObject *o = cluster_planned(c, OBSERVED_ENDPOINTS, PLAN_APPLY_STATUS, 0);
+        assert_true(cluster_says(o, "\"observedGeneration\":1}"));
+        cluster_perform(c);
+        assert_quiet(c);
+        entry(c, 2);
+        cluster_plan(c);
+        o = cluster_planned(c, OBSERVED_ENDPOINTS, PLAN_APPLY_STATUS, 0);
+        assert_true(cluster_says(o, "\"observedGeneration\":2}"));
+        cluster_perform(c);
+        assert_quiet(c);
+        for (size_t i = 0; i < c->n_observed; i++) {
+                if (c->observed[i]->kind == OBSERVED_ENDPOINTS)
+                        ((Observed *)(uintptr_t)c->observed[i])->generation = 1;
+        }
+        cluster_plan(c);
+        assert_int_equal(cluster_count(c, OBSERVED_ENDPOINTS, PLAN_APPLY), 0);
+        o = cluster_planned(c, OBSERVED_ENDPOINTS, PLAN_APPLY_STATUS, 0);
+        assert_true(cluster_says(o, "\"observedGeneration\":1}"));
+}
+
 static void facts_alone_plan_no_endpoints(void **state)
 {
         TestCluster *c = *state;
@@ -329,6 +357,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(an_entry_has_shards_that_its_gateway_owns),
                 TEST(what_stands_there_is_not_written_again),
+                TEST(conditions_are_of_a_generation),
                 TEST(facts_alone_plan_no_endpoints),
                 TEST(facts_alone_put_no_heartbeat_off),
                 TEST(what_is_no_longer_wanted_is_deleted),

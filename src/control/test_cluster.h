@@ -234,8 +234,10 @@ static inline void cluster_perform(TestCluster *c)
                 Observed *fresh = (Observed *)(uintptr_t)cluster_stands(c, o->kind, text);
                 const Observed *before = at + 1 < c->n_observed ? c->observed[at] : NULL;
                 mem_free(text);
+                fresh->generation = 1;
                 if (before == NULL)
                         continue;
+                fresh->generation = before->generation + (o->verb == PLAN_APPLY);
                 /* Of the object the one, of the status the other is as it was. */
                 if (o->verb == PLAN_APPLY) {
                         fresh->status = before->status;

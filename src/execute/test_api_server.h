@@ -37,7 +37,7 @@ typedef struct ApiObject {
         char path[512]; /* "/apis/…/name"; empty: free */
         ObservedKind kind;
         char uid[32];
-        uint64_t version;
+        uint64_t version, generation;
         struct {
                 char name[128];
                 char *body; /* owned */
@@ -77,8 +77,10 @@ static inline const Tree *api_tree(ApiServer *s, const ApiObject *o)
         Buf b;
         JsonWriter w;
         buf_init(&b, 1 << 20);
-        buf_printf(&b, "{\"metadata\":{\"uid\":\"%s\",\"resourceVersion\":\"%llu\"}}", o->uid,
-                   (unsigned long long)o->version);
+        buf_printf(
+                &b,
+                "{\"metadata\":{\"uid\":\"%s\",\"resourceVersion\":\"%llu\",\"generation\":%llu}}",
+                o->uid, (unsigned long long)o->version, (unsigned long long)o->generation);
         for (size_t i = 0; i < API_MANAGERS_MAX; i++)
                 if (o->managers[i].body != NULL)
                         trees[n++] = json_read(&s->arena, str_of(o->managers[i].body), NULL, NULL);
@@ -155,6 +157,7 @@ static inline bool api_apply(ApiServer *s, Str path, const char *manager, bool i
                 o->managers[i].is_status = is_status;
                 if (!is_same)
                         o->version = ++s->version;
+                o->generation += !is_same && !is_status;
                 return !is_same;
         }
 }

@@ -159,10 +159,12 @@ void render_entry_conditions(const EntryView *view, Condition ret[RENDER_ENTRY_C
 }
 
 static void render_status(DocWriter *d, const EntryView *view, Wall last_sync,
-                          const ConditionPast *past)
+                          const ConditionPast *past, int64_t generation)
 {
         Condition conditions[RENDER_ENTRY_CONDITIONS];
         render_entry_conditions(view, conditions);
+        for (size_t i = 0; i < LENGTH_OF(conditions); i++)
+                conditions[i].generation = generation;
         doc_object(d, STR("status"));
         doc_u64(d, STR("discoveredEndpoints"), table_n(view->endpoints));
         doc_wall(d, STR("lastSync"), last_sync);
@@ -197,7 +199,7 @@ void render_endpoints(const EntryView *view, Str name, const Endpoint *const *en
         }
         doc_object_end(&d);
         render_endpoints_spec(&d, view->tailnet, endpoints, n);
-        render_status(&d, view, view->last_sync, NULL);
+        render_status(&d, view, view->last_sync, NULL, 0);
         doc_end(&d);
 }
 
@@ -239,13 +241,13 @@ void render_endpoints_apply(const RenderShard *shard, Buf *out)
 }
 
 void render_endpoints_status(const EntryView *view, Str name, Wall last_sync,
-                             const ConditionPast *past, Buf *out)
+                             const ConditionPast *past, int64_t generation, Buf *out)
 {
         DocWriter d;
         doc_json_init(&d, out);
         render_apply_head(&d, "TailscaleEndpoints", (ObjectKey){view->gateway.namespace, name},
                           past->seen != NULL ? past->seen->uid : (Str){0});
         doc_object_end(&d);
-        render_status(&d, view, last_sync, past);
+        render_status(&d, view, last_sync, past, generation);
         doc_end(&d);
 }
