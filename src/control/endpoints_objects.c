@@ -26,8 +26,8 @@ typedef struct Entry {
         ObjectKey eg_gateway;
         Wall fresh; /* the last good answer of its tailnet */
         Str base;
-        Shards shards; /* once they are asked for */
-        Digest *own;   /* that each of them is to have; NULL: not known yet */
+        Shards shards;   /* once they are asked for */
+        EntryShard *own; /* of each of them */
         size_t n_shards;
 } Entry;
 
@@ -88,7 +88,8 @@ static void find_digests(const PlanInput *in, Plan *p, Entry *e)
         buf_init(&body, OBJECT_BODY_MAX);
         for (size_t i = 0; i < e->n_shards; i++) {
                 put_shard(p, e, i, shard_name(p, e, i), &body);
-                e->own[i] = object_body_digest(body.failed ? STR("{}") : buf_str(&body), false);
+                e->own[i].own = object_body_digest(body.failed ? STR("{}") : buf_str(&body), false);
+                e->own[i].n = e->shards.from[i + 1] - e->shards.from[i];
         }
         if (memo != NULL)
                 entry_memo_put(memo, e->view, e->owner->uid, e->own, e->n_shards);
@@ -96,7 +97,7 @@ static void find_digests(const PlanInput *in, Plan *p, Entry *e)
 
 static bool plan_spec(Plan *p, Entry *e, size_t i, Str name, const Observed *seen)
 {
-        if (seen != NULL && digest_eq(&seen->own, &e->own[i]))
+        if (seen != NULL && digest_eq(&seen->own, &e->own[i].own))
                 return false;
         CLEANUP(buf_done) Buf body;
         buf_init(&body, OBJECT_BODY_MAX);
@@ -111,7 +112,7 @@ static bool plan_spec(Plan *p, Entry *e, size_t i, Str name, const Observed *see
                                        .key = {e->view->gateway.namespace, name},
                                        .manager = STR(OBSERVED_MANAGER),
                                        .body = buf_str(&body),
-                                       .expected = e->own[i],
+                                       .expected = e->own[i].own,
                                        .eg_gateway = e->eg_gateway,
                                }),
                "no event follows it");
@@ -147,22 +148,24 @@ static int64_t generation_after(const Observed *seen, bool is_changed)
         return seen->generation > 0 ? seen->generation + is_changed : 0;
 }
 
-/* Of one shard; returns the number of what was planned, or none. */
-static size_t plan_status(const PlanInput *in, Plan *p, const Entry *e, Str name,
+/* Of the i-th shard; returns the number of what was planned, or none. That a list was read and
+ * nothing came of it is told in the first shard alone: a user looks at one, and each is a write. */
+static size_t plan_status(const PlanInput *in, Plan *p, const Entry *e, size_t i,
                           const Observed *seen, bool is_changed)
 {
         CLEANUP(buf_done) Buf body;
         ConditionPast past = {seen, in->wall};
+        RenderShard shard = {.view = e->view, .name = shard_name(p, e, i), .n = e->own[i].n};
         int64_t generation = generation_after(seen, is_changed);
         Wall last = seen != NULL && seen->last_sync.ms != 0 ? seen->last_sync : e->fresh;
         buf_init(&body, OBJECT_BODY_MAX);
-        render_endpoints_status(e->view, name, last, &past, generation, &body);
+        render_endpoints_status(&shard, last, &past, generation, &body);
         Digest expected = object_body_digest(buf_str(&body), true);
         is_changed |= seen == NULL || !digest_eq(&seen->status, &expected);
-        if (!is_changed && !object_sync_is_due(in, p, e->fresh, last))
+        if (!is_changed && (i > 0 || !object_sync_is_due(in, p, e->fresh, last)))
                 return NOTHING;
         buf_reset(&body);
-        render_endpoints_status(e->view, name, later(last, e->fresh), &past, generation, &body);
+        render_endpoints_status(&shard, later(last, e->fresh), &past, generation, &body);
         expected = object_body_digest(buf_str(&body), true);
         if (seen != NULL && digest_eq(&seen->status, &expected))
                 return NOTHING;
@@ -170,7 +173,7 @@ static size_t plan_status(const PlanInput *in, Plan *p, const Entry *e, Str name
                                           .verb = PLAN_APPLY_STATUS,
                                           .role = PLAN_OPERATOR,
                                           .kind = OBSERVED_ENDPOINTS,
-                                          .key = {e->view->gateway.namespace, name},
+                                          .key = {e->view->gateway.namespace, shard.name},
                                           .manager = STR(OBSERVED_MANAGER),
                                           .body = buf_str(&body),
                                           .expected = expected,
@@ -208,7 +211,7 @@ static void plan_entry(const PlanInput *in, Plan *p, Entry *e, Names *wanted)
                 if (seen != NULL && seen->deleting)
                         continue;
                 bool is_changed = plan_spec(p, e, i, key.name, seen);
-                size_t status = plan_status(in, p, e, key.name, seen, is_changed);
+                size_t status = plan_status(in, p, e, i, seen, is_changed);
                 if (i == 0 && status != NOTHING)
                         plan_events(p, e, status, seen);
         }
@@ -283,7 +286,8 @@ void plan_endpoints_objects(const PlanInput *in, Plan *p)
 void plan_endpoints_again(const PlanInput *in, Plan *p)
 {
         TABLE_FOREACH (Observed, o, in->observed) {
-                if (o->kind != OBSERVED_ENDPOINTS || !o->ours || o->last_sync.ms == 0)
+                if (o->kind != OBSERVED_ENDPOINTS || !o->ours || o->last_sync.ms == 0 ||
+                    !str_ends(o->key.name, STR("-0")))
                         continue;
                 int64_t left = o->last_sync.ms + PLAN_HEARTBEAT_S * INT64_C(1000) - in->wall.ms;
                 /* It may be overdue because its source fails. */

@@ -77,7 +77,8 @@ const EntryDigests *entry_memo_get(EntryMemo *m, const EntryView *view, Str owne
         return NULL;
 }
 
-void entry_memo_put(EntryMemo *m, const EntryView *view, Str owner_uid, const Digest *at, size_t n)
+void entry_memo_put(EntryMemo *m, const EntryView *view, Str owner_uid, const EntryShard *at,
+                    size_t n)
 {
         EntryDigests *d = append(&m->after);
         char *uid = mem_new(owner_uid.n + 1);

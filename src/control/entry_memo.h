@@ -9,10 +9,15 @@
 #include "base/digest.h"
 #include "model/world.h"
 
+typedef struct EntryShard {
+        Digest own; /* that it is to have */
+        size_t n;   /* its endpoints */
+} EntryShard;
+
 typedef struct EntryDigests {
         const EntryView *view; /* one reference */
         Str owner_uid;         /* owned */
-        Digest *at;            /* owned; by shard */
+        EntryShard *at;        /* owned; by shard */
         size_t n;
 } EntryDigests;
 
@@ -27,6 +32,7 @@ EntryMemo *entry_memo_free(EntryMemo *m);
 void entry_memo_begin(EntryMemo *m);
 /* What was put for this very leaf and owner, or NULL. Valid until the next call. */
 const EntryDigests *entry_memo_get(EntryMemo *m, const EntryView *view, Str owner_uid);
-/* Copies the digests. */
-void entry_memo_put(EntryMemo *m, const EntryView *view, Str owner_uid, const Digest *at, size_t n);
+/* Copies them. */
+void entry_memo_put(EntryMemo *m, const EntryView *view, Str owner_uid, const EntryShard *at,
+                    size_t n);
 void entry_memo_end(EntryMemo *m);

@@ -19,6 +19,17 @@ Digest object_body_digest(Str body, bool of_status)
         return of_status ? status : own;
 }
 
+bool object_body_is_calm(const Observed *o, Str body)
+{
+        Arena arena;
+        arena_init(&arena, 0);
+        const Tree *tree = json_read(&arena, body, NULL, NULL);
+        INSIST(tree != NULL);
+        Digest calm = observed_calm(tree);
+        arena_done(&arena);
+        return digest_eq(&o->calm, &calm);
+}
+
 bool object_sync_is_due(const PlanInput *in, Plan *p, Wall fresh, Wall seen)
 {
         int64_t due = seen.ms + PLAN_HEARTBEAT_S * INT64_C(1000);

@@ -13,6 +13,8 @@ enum {
 /* The digest that the object will have: of its status, else of all that is ours. `body` is JSON of
  * ours. */
 Digest object_body_digest(Str body, bool of_status);
+/* Says `body`, of a status, nothing else than what stands there but what may wait? */
+bool object_body_is_calm(const Observed *o, Str body);
 /* May lastSync move for its own sake? `fresh`: what it would be; `seen`: what stands there. Where
  * it will be later, the plan is made again then. */
 bool object_sync_is_due(const PlanInput *in, Plan *p, Wall fresh, Wall seen);

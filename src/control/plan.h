@@ -82,12 +82,21 @@ typedef struct BindingWritten {
         Mono since;      /* since when the revision is known to stand there */
 } BindingWritten;
 
+/* A status that this process wrote. */
+typedef struct StatusWritten {
+        ObjectKey key;
+        Mono at; /* last */
+} StatusWritten;
+
 /* What execute knows to be outside. */
 typedef struct Outside {
         const BindingWritten *bindings; /* sorted by eg_gateway */
         size_t n_bindings;
         const Str *endpoints_files; /* names in PLAN_ENDPOINTS, sorted */
         size_t n_endpoints_files;
+        const StatusWritten *statuses; /* of TailscaleGateways, sorted */
+        size_t n_statuses;
+        Mono since;             /* before that this process wrote nothing */
         struct EntryMemo *memo; /* of the plans before; NULL: all is worked out anew */
 } Outside;
 
@@ -115,7 +124,8 @@ enum {
         PLAN_BINDING_UNHEARD_MAX = 3,
         /* A file's name, so that it fits a directory (255 bytes) under a temporary name, too. */
         PLAN_FILE_NAME_MAX = 250,
-        /* Between two writes of a status in which only lastSync is another. */
+        /* Between two writes of a status in which only lastSync is another, or how many devices an
+         * entry of a TailscaleGateway excludes. */
         PLAN_HEARTBEAT_S = 600,
         /* In Kubernetes, of a Binding that is to go: for so long it waits until somebody has
          * served the empty contribution. Envoy Gateway may be gone for good. */

@@ -10,6 +10,8 @@
 #include "model/render.h"
 #include "model/tailnet_status.h"
 
+#include <stdlib.h>
+
 static const char *const kinds[OBSERVED_KINDS] = {
         [OBSERVED_TAILNET] = "TailscaleTailnet",
         [OBSERVED_GATEWAY] = "TailscaleGateway",
@@ -241,6 +243,29 @@ static bool say_the_same(const Condition *c, size_t n, const Observed *o)
         return true;
 }
 
+static int written_find(const void *key, const void *at)
+{
+        return object_key_cmp(*(const ObjectKey *)key, ((const StatusWritten *)at)->key);
+}
+
+/* One device more or less in a tailnet is one more or less that each entry of it excludes, however
+ * many there are. Nothing follows from such a count, so it moves with the next news of the
+ * TailscaleGateway, or some minutes after the last. */
+static bool may_wait(const PlanInput *in, Plan *p, const Observed *o, const Buf *body)
+{
+        const StatusWritten *w = NULL;
+        if (in->outside->n_statuses > 0)
+                w = bsearch(&o->key, in->outside->statuses, in->outside->n_statuses, sizeof *w,
+                            written_find);
+        if (body->failed || !object_body_is_calm(o, buf_str(body)))
+                return false;
+        Mono due = mono_add(w != NULL ? w->at : in->outside->since, SPAN_S(PLAN_HEARTBEAT_S));
+        if (!mono_before(in->now, due))
+                return false;
+        plan_again(p, due);
+        return true;
+}
+
 static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const ExtensionWish *wish,
                          const Observed *o)
 {
@@ -260,7 +285,7 @@ static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const 
                 put_gateway(&w, &s, &past, &body);
                 bool waits =
                         is_uncounted(in, g) && say_the_same(s.conditions, s.n_conditions, o);
-                if (!waits && !is_as_wished(o, &body))
+                if (!waits && !is_as_wished(o, &body) && !may_wait(in, p, o, &body))
                         add_write(p, &w, &body);
                 gateway_status_done(&s);
         } else if (fault != NULL) {

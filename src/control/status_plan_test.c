@@ -273,7 +273,7 @@ static void a_gateway_says_what_is_programmed(void **state)
         assert_true(cluster_says(o, "\"observedGeneration\":3"));
         assert_true(cluster_says(o,
                                  "\"tailnets\":[{\"name\":\"corp\",\"selected\":4,\"excluded\":3,"
-                                 "\"hosts\":2,\"paths\":0,\"conflicts\":0}]"));
+                                 "\"hosts\":2,\"paths\":0,\"ports\":0,\"conflicts\":0}]"));
         assert_false(cluster_says(o, "\"conflicts\":["));
         cluster_perform(c);
         /* A replica says that it served it: this process has no hooks. */
@@ -313,6 +313,81 @@ static void a_new_leader_takes_back_no_counts_before_it_has_asked(void **state)
         e->reason = (Str){0};
         sync_state(c, SYNC_DONE);
         assert_true(cluster_says(status(c, OBSERVED_GATEWAY), "\"excluded\":0"));
+}
+
+/* What is planned was written now, and the revision is served as before. */
+static void perform_and_serve(TestCluster *c)
+{
+        cluster_perform(c);
+        serve(c, "r1", "r1");
+        c->status = (StatusWritten){cluster_gateway, c->in.now};
+}
+
+/* Other devices of its tailnet move what it excludes, and nothing else of it. */
+static void what_is_excluded_is_told_with_news_or_ten_minutes_later(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_gateway(c);
+        entry_report(c);
+        routes(c, 2);
+        cluster_wish(c, "r1");
+        serve(c, "r1", "r1");
+        source(c)->polls = 1;
+        sync_state(c, SYNC_DONE);
+        assert_non_null(status(c, OBSERVED_GATEWAY));
+        perform_and_serve(c);
+        Mono written = c->in.now;
+        for (unsigned i = 0; i < 20; i++) {
+                later(c, 29);
+                entry_report(c)->excluded = 4 + i;
+                assert_null(status(c, OBSERVED_GATEWAY));
+                assert_int_equal(c->plan.again.ns, mono_add(written, SPAN_S(PLAN_HEARTBEAT_S)).ns);
+        }
+        later(c, 20);
+        assert_true(cluster_says(status(c, OBSERVED_GATEWAY), "\"excluded\":23"));
+        assert_int_equal(c->plan.n_events, 0);
+        perform_and_serve(c);
+        assert_null(status(c, OBSERVED_GATEWAY));
+        /* What it takes is told at once, and with it what it does not. */
+        later(c, 1);
+        EntryReport *e = entry_report(c);
+        e->excluded = 30;
+        assert_null(status(c, OBSERVED_GATEWAY));
+        e->selected = 5;
+        assert_true(cluster_says(status(c, OBSERVED_GATEWAY), "\"selected\":5,\"excluded\":30"));
+        perform_and_serve(c);
+        /* Who leads since a minute has not written it himself. */
+        entry_report(c)->selected = 5;
+        c->status = (StatusWritten){0};
+        c->since = c->in.now;
+        later(c, PLAN_HEARTBEAT_S - 1);
+        assert_null(status(c, OBSERVED_GATEWAY));
+        later(c, 1);
+        assert_true(cluster_says(status(c, OBSERVED_GATEWAY), "\"excluded\":3,"));
+}
+
+/* An edit of which Envoy hears nothing: the revision that is served is the one that is wanted. */
+static void an_edit_that_leaves_the_revision_is_written_once(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_gateway(c);
+        entry_report(c);
+        routes(c, 2);
+        cluster_wish(c, "r1");
+        serve(c, "r1", "r1");
+        assert_non_null(status(c, OBSERVED_GATEWAY));
+        perform_and_serve(c);
+        later(c, 60);
+        ((GatewaySpec *)(uintptr_t)c->world->gateways->at[0])->meta.generation = 4;
+        const PlanObject *o = status(c, OBSERVED_GATEWAY);
+        assert_condition(o, "Programmed", "True", "Programmed");
+        /* Of all conditions the generation moves at once, and nothing else. */
+        assert_false(cluster_says(o, "\"observedGeneration\":3"));
+        assert_true(cluster_says(o, "\"lastTransitionTime\":\"2027-01-15T08:00:00Z\""));
+        assert_false(cluster_says(o, "\"lastTransitionTime\":\"2027-01-15T08:01:00Z\""));
+        assert_int_equal(c->plan.n_events, 0);
+        perform_and_serve(c);
+        assert_null(status(c, OBSERVED_GATEWAY));
 }
 
 static void conflicts_are_told_the_first_of_them_by_name(void **state)
@@ -475,6 +550,8 @@ int main(void)
                 TEST(what_the_administrator_forbids_is_not_accepted),
                 TEST(a_gateway_says_what_is_programmed),
                 TEST(a_new_leader_takes_back_no_counts_before_it_has_asked),
+                TEST(what_is_excluded_is_told_with_news_or_ten_minutes_later),
+                TEST(an_edit_that_leaves_the_revision_is_written_once),
                 TEST(conflicts_are_told_the_first_of_them_by_name),
                 TEST(what_refers_to_nothing_is_told),
                 TEST(a_tailnet_that_is_not_there_is_told),

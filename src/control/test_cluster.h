@@ -29,6 +29,8 @@ typedef struct TestCluster {
         const void *faults[8];
         size_t n_faults;
         BindingWritten written; /* what execute knows of the Binding */
+        StatusWritten status;   /* and of the TailscaleGateway's status */
+        Mono since;             /* when it began */
         PlanInput in;           /* roles, replica, now, wall */
         const Table *table, *fault_table;
         EntryMemo *memo;
@@ -179,6 +181,9 @@ static inline void cluster_plan(TestCluster *c)
         c->fault_table = table_new(faults, c->n_faults, object_fault_order);
         c->outside = (Outside){.bindings = &c->written,
                                .n_bindings = c->written.eg_gateway.name.n > 0 ? 1 : 0,
+                               .statuses = &c->status,
+                               .n_statuses = c->status.at.ns != 0 ? 1 : 0,
+                               .since = c->since,
                                .memo = c->memo};
         PlanInput in = c->in;
         in.world = c->world;

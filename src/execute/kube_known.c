@@ -33,6 +33,7 @@ typedef struct Memory {
         unsigned failures;
         Mono rests_until;
         Mono failed_until; /* how often it failed is remembered so long */
+        Mono status_at;    /* when we wrote its status last; 0: never */
         /* Of a Binding. */
         Mono revision_at, attempt_at, since;
         char revision[REVISION_MAX + 1]; /* that `since` is of */
@@ -44,7 +45,9 @@ struct KubeKnown {
         size_t n, room;
         const Table *merged; /* one reference; NULL: to be made */
         BindingWritten *bindings;
+        StatusWritten *statuses;
         EntryMemo *memo; /* owned; for whoever plans with `outside` */
+        Mono since;      /* when it was asked first */
         Outside outside;
 };
 
@@ -147,6 +150,7 @@ static void changed(KubeKnown *k)
 {
         k->merged = table_unref(k->merged);
         k->bindings = mem_free(k->bindings);
+        k->statuses = mem_free(k->statuses);
         k->outside = (Outside){0};
 }
 
@@ -233,11 +237,28 @@ static void note_revision(Memory *m, const Observed *o, Mono now)
         m->since = now;
 }
 
+/* Those of TailscaleGateways, in the order of memories, which is that of keys. */
+static void make_statuses(KubeKnown *k)
+{
+        size_t n = 0;
+        k->statuses = mem_new_array(k->n + 1, sizeof *k->statuses);
+        for (size_t i = 0; i < k->n; i++) {
+                const Memory *m = k->at[i];
+                if (m->key.kind == OBSERVED_GATEWAY && m->status_at.ns != 0)
+                        k->statuses[n++] = (StatusWritten){m->key.key, m->status_at};
+        }
+        k->outside.statuses = k->statuses;
+        k->outside.n_statuses = n;
+        k->outside.since = k->since;
+}
+
 /* Those of Bindings, in the order of the Table. */
 static void make_outside(KubeKnown *k, Mono now)
 {
         size_t n = 0;
         k->bindings = mem_new_array(table_n(k->merged) + 1, sizeof *k->bindings);
+        if (k->since.ns == 0)
+                k->since = now;
         TABLE_FOREACH (Observed, o, k->merged) {
                 if (o->kind != OBSERVED_BINDING)
                         continue;
@@ -255,6 +276,7 @@ static void make_outside(KubeKnown *k, Mono now)
                 b->since = m->since;
         }
         k->outside = (Outside){.bindings = k->bindings, .n_bindings = n, .memo = k->memo};
+        make_statuses(k);
 }
 
 const Table *kube_known_table(KubeKnown *k, Mono now)
@@ -285,6 +307,7 @@ void kube_known_wrote(KubeKnown *k, const PlanObject *o, const Observed *answer,
         m->rests_until = m->failed_until = (Mono){0};
         m->revision_at = o->moves_revision ? now : m->revision_at;
         m->attempt_at = o->raises_attempt ? now : m->attempt_at;
+        m->status_at = o->verb == PLAN_APPLY_STATUS ? now : m->status_at;
         if (o->verb != PLAN_DELETE) {
                 struct Tried *t = &m->tried[o->verb];
                 t->is_set = true;
@@ -410,6 +433,7 @@ KubeKnown *kube_known_free(KubeKnown *k)
                 memory_free(k->at[i]);
         mem_free(k->at);
         mem_free(k->bindings);
+        mem_free(k->statuses);
         entry_memo_free(k->memo);
         table_unref(k->merged);
         table_unref(k->watched);

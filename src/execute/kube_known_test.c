@@ -111,6 +111,34 @@ static void a_new_object_is_there_before_the_watch_shows_it(void **state)
         assert_int_equal(kube_known_next(k).ns, 0);
 }
 
+static void it_knows_when_a_gateways_status_was_written(void **state)
+{
+        KubeKnown *k = *state;
+        const PlanObject gateway = {.verb = PLAN_APPLY_STATUS,
+                                    .kind = OBSERVED_GATEWAY,
+                                    .key = {STR_INIT("ns"), STR_INIT("x")}};
+        const void *leaves[] = {seen("u", "9", "")};
+        ((Observed *)(uintptr_t)leaves[0])->kind = OBSERVED_GATEWAY;
+        CLEANUP(leaf_cleanup) const Table *t = table_new(leaves, 1, observed_order);
+        kube_known_tell(k, t, start);
+        assert_int_equal(kube_known_outside(k, start)->n_statuses, 0);
+        assert_int_equal(kube_known_outside(k, after(5))->since.ns, start.ns);
+        for (int64_t i = 1; i < 3; i++) {
+                Observed *answer = (Observed *)(uintptr_t)seen("u", "11", "");
+                answer->kind = OBSERVED_GATEWAY;
+                kube_known_wrote(k, &gateway, answer, after(i));
+                const Outside *o = kube_known_outside(k, after(i));
+                assert_int_equal(o->n_statuses, 1);
+                assert_true(object_key_eq(o->statuses[0].key, gateway.key));
+                assert_int_equal(o->statuses[0].at.ns, after(i).ns);
+        }
+        /* It is gone: another of its name is another one's. */
+        tell(k, NULL, after(60));
+        assert_true(kube_known_expire(k, after(60)));
+        tell(k, seen("u", "12", ""), after(61));
+        assert_int_equal(kube_known_outside(k, after(61))->n_statuses, 0);
+}
+
 static void what_we_deleted_is_gone_until_another_is_shown(void **state)
 {
         KubeKnown *k = *state;
@@ -254,6 +282,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(an_answer_holds_until_the_watch_shows_it),
                 TEST(a_new_object_is_there_before_the_watch_shows_it),
+                TEST(it_knows_when_a_gateways_status_was_written),
                 TEST(what_we_deleted_is_gone_until_another_is_shown),
                 TEST(what_is_in_doubt_is_as_the_watch_says),
                 TEST(strange_versions_are_never_newer),

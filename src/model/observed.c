@@ -24,7 +24,10 @@ enum {
 
 /* ---- canonical forms ---- */
 
-static void put(Buf *out, const Tree *node);
+typedef bool Takes(const Tree *member);
+
+/* `takes`: which members of objects in it. */
+static void put(Buf *out, const Tree *node, Takes *takes);
 
 static bool is_nothing(const Tree *node)
 {
@@ -43,27 +46,26 @@ static int key_order(const void *a, const void *b)
         return str_cmp((*(const Tree *const *)a)->key, (*(const Tree *const *)b)->key);
 }
 
-typedef bool Takes(const Tree *member);
-
 static bool takes_all(const Tree *member)
 {
         return !is_nothing(member);
 }
 
-static void put_members(Buf *out, const Tree *object, Takes *takes)
+/* `of_it`: of the object itself; `takes`: of what is in it. */
+static void put_members(Buf *out, const Tree *object, Takes *of_it, Takes *takes)
 {
         CLEANUP(mem_cleanup)
         const Tree **at = mem_new_array((object != NULL ? object->n : 0) + 1, sizeof *at);
         size_t n = 0;
         TREE_FOREACH (m, object) {
-                if (takes(m))
+                if (of_it(m))
                         at[n++] = m;
         }
         qsort(at, n, sizeof *at, key_order);
         buf_printf(out, "{%zu:", n);
         for (size_t i = 0; i < n; i++) {
                 put_text(out, 'k', at[i]->key);
-                put(out, at[i]);
+                put(out, at[i], takes);
         }
 }
 
@@ -73,7 +75,7 @@ static int text_order(const void *a, const void *b)
 }
 
 /* The objects in it by their forms, behind what is none in its own order. */
-static void put_array(Buf *out, const Tree *array)
+static void put_array(Buf *out, const Tree *array, Takes *takes)
 {
         CLEANUP(mem_cleanup) size_t *ends = mem_new_array(array->n + 1, sizeof *ends);
         CLEANUP(mem_cleanup) Str *forms = mem_new_array(array->n + 1, sizeof *forms);
@@ -82,7 +84,7 @@ static void put_array(Buf *out, const Tree *array)
         buf_init(&objects, CANONICAL_MAX);
         buf_printf(out, "[%zu:", array->n);
         TREE_FOREACH (e, array) {
-                put(e->type == TREE_OBJECT ? &objects : out, e);
+                put(e->type == TREE_OBJECT ? &objects : out, e, takes);
                 if (e->type == TREE_OBJECT)
                         ends[n++] = objects.n;
         }
@@ -95,7 +97,7 @@ static void put_array(Buf *out, const Tree *array)
                 put_text(out, 'o', forms[i]);
 }
 
-static void put(Buf *out, const Tree *node)
+static void put(Buf *out, const Tree *node, Takes *takes)
 {
         switch (node->type) {
         case TREE_NULL:
@@ -111,10 +113,10 @@ static void put(Buf *out, const Tree *node)
                 put_text(out, 's', node->text);
                 break;
         case TREE_ARRAY:
-                put_array(out, node);
+                put_array(out, node, takes);
                 break;
         case TREE_OBJECT:
-                put_members(out, node, takes_all);
+                put_members(out, node, takes, takes);
                 break;
         }
 }
@@ -140,15 +142,28 @@ void observed_digests(const Tree *body, Digest *ret_own, Digest *ret_status)
         const Tree *status = tree_get(body, STR("status"));
         CLEANUP(buf_done) Buf text;
         buf_init(&text, CANONICAL_MAX);
-        put_members(&text, tree_get(meta, STR("labels")), takes_ours);
-        put_members(&text, tree_get(meta, STR("annotations")), takes_ours);
+        put_members(&text, tree_get(meta, STR("labels")), takes_ours, takes_all);
+        put_members(&text, tree_get(meta, STR("annotations")), takes_ours, takes_all);
         if (owners != NULL && !is_nothing(owners))
-                put(&text, owners);
-        put_members(&text, body, takes_content);
+                put(&text, owners, takes_all);
+        put_members(&text, body, takes_content, takes_all);
         *ret_own = digest_of(buf_str(&text));
         buf_reset(&text);
-        put_members(&text, status, takes_all);
+        put_members(&text, status, takes_all, takes_all);
         *ret_status = digest_of(buf_str(&text));
+}
+
+static bool takes_what_counts(const Tree *member)
+{
+        return takes_all(member) && !str_eq(member->key, STR("excluded"));
+}
+
+Digest observed_calm(const Tree *body)
+{
+        CLEANUP(buf_done) Buf text;
+        buf_init(&text, CANONICAL_MAX);
+        put_members(&text, tree_get(body, STR("status")), takes_what_counts, takes_what_counts);
+        return digest_of(buf_str(&text));
 }
 
 /* ---- one object ---- */
@@ -284,6 +299,8 @@ const Observed *observed_new(ObservedKind kind, const Tree *object)
         o->last_sync = time_of(status, STR("lastSync"));
         o->owner = keep(o, owner_of(meta), NAME_MAX_BYTES);
         observed_digests(object, &o->own, &o->status);
+        if (kind == OBSERVED_GATEWAY)
+                o->calm = observed_calm(object);
         take_conditions(o, status);
         /* Of a route: of the first of its parents that anybody has spoken about; ours have one. */
         TREE_FOREACH (parent, tree_get(status, STR("parents")))

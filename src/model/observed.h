@@ -69,6 +69,7 @@ typedef struct Observed {
          * "app.kubernetes.io/…"), ownerReferences, and every member but apiVersion, kind, metadata
          * and status. */
         Digest own, status;
+        Digest calm; /* of a TailscaleGateway: `status` without what may wait (observed_calm) */
         const ConditionSeen *conditions;
         size_t n_conditions;
         Wall last_sync; /* status.lastSync; 0: none */
@@ -89,6 +90,9 @@ const Observed *observed_new(ObservedKind kind, const Tree *object) MUST_USE;
 /* The digests that an object with this body will have once it was applied as it is. `body` is a
  * JSON object with metadata, and spec or data or status. */
 void observed_digests(const Tree *body, Digest *ret_own, Digest *ret_status);
+/* That of the status without what alone is no reason to write it at once: how many devices each
+ * entry excludes, which another device moves in all TailscaleGateways of its tailnet. */
+Digest observed_calm(const Tree *body);
 
 /* The condition of that type, or NULL. `o` may be NULL. */
 const ConditionSeen *observed_condition(const Observed *o, Str type);

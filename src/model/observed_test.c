@@ -58,6 +58,26 @@ static void what_means_the_same_has_one_digest(void **state)
         assert_same("{\"a\":[{\"n\":1},{\"n\":2}]}", "{\"a\":[{\"n\":2},{\"n\":1}]}", true);
 }
 
+static Digest calm_of(const char *status)
+{
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "{\"metadata\":{\"name\":\"gw\"},\"status\":{\"tailnets\":[%s]}}", status);
+        CLEANUP(leaf_cleanup) const Observed *o = observed(OBSERVED_GATEWAY, text);
+        return o->calm;
+}
+
+static void what_an_entry_excludes_may_wait(void **state)
+{
+        (void)state;
+        Digest a = calm_of("{\"name\":\"corp\",\"selected\":4,\"excluded\":3}");
+        Digest b = calm_of("{\"name\":\"corp\",\"excluded\":9,\"selected\":4}");
+        Digest c = calm_of("{\"name\":\"corp\",\"selected\":5,\"excluded\":3}");
+        Digest d = calm_of("{\"name\":\"corp\",\"selected\":4}");
+        assert_true(digest_eq(&a, &b) && digest_eq(&a, &d));
+        assert_false(digest_eq(&a, &c));
+}
+
 static void what_does_not_has_two(void **state)
 {
         static const char *const all[] = {
@@ -263,6 +283,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_means_the_same_has_one_digest),
+                cmocka_unit_test(what_an_entry_excludes_may_wait),
                 cmocka_unit_test(what_does_not_has_two),
                 cmocka_unit_test(of_metadata_only_ours_counts),
                 cmocka_unit_test(an_object_is_read),

@@ -158,7 +158,7 @@ void render_entry_conditions(const EntryView *view, Condition ret[RENDER_ENTRY_C
                              .reason = held ? view->held.reason : STR("NothingHeld")};
 }
 
-static void render_status(DocWriter *d, const EntryView *view, Wall last_sync,
+static void render_status(DocWriter *d, const EntryView *view, size_t n, Wall last_sync,
                           const ConditionPast *past, int64_t generation)
 {
         Condition conditions[RENDER_ENTRY_CONDITIONS];
@@ -166,7 +166,7 @@ static void render_status(DocWriter *d, const EntryView *view, Wall last_sync,
         for (size_t i = 0; i < LENGTH_OF(conditions); i++)
                 conditions[i].generation = generation;
         doc_object(d, STR("status"));
-        doc_u64(d, STR("discoveredEndpoints"), table_n(view->endpoints));
+        doc_u64(d, STR("discoveredEndpoints"), n);
         doc_wall(d, STR("lastSync"), last_sync);
         doc_wall(d, STR("nextKeyExpiry"), view->next_key_expiry);
         if (view->held.n > 0) {
@@ -199,7 +199,7 @@ void render_endpoints(const EntryView *view, Str name, const Endpoint *const *en
         }
         doc_object_end(&d);
         render_endpoints_spec(&d, view->tailnet, endpoints, n);
-        render_status(&d, view, view->last_sync, NULL, 0);
+        render_status(&d, view, n, view->last_sync, NULL, 0);
         doc_end(&d);
 }
 
@@ -240,14 +240,15 @@ void render_endpoints_apply(const RenderShard *shard, Buf *out)
         doc_end(&d);
 }
 
-void render_endpoints_status(const EntryView *view, Str name, Wall last_sync,
-                             const ConditionPast *past, int64_t generation, Buf *out)
+void render_endpoints_status(const RenderShard *shard, Wall last_sync, const ConditionPast *past,
+                             int64_t generation, Buf *out)
 {
+        ObjectKey key = {shard->view->gateway.namespace, shard->name};
         DocWriter d;
         doc_json_init(&d, out);
-        render_apply_head(&d, "TailscaleEndpoints", (ObjectKey){view->gateway.namespace, name},
+        render_apply_head(&d, "TailscaleEndpoints", key,
                           past->seen != NULL ? past->seen->uid : (Str){0});
         doc_object_end(&d);
-        render_status(&d, view, last_sync, past, generation);
+        render_status(&d, shard->view, shard->n, last_sync, past, generation);
         doc_end(&d);
 }

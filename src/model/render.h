@@ -34,9 +34,10 @@ typedef struct RenderShard {
         Str owner_uid;
 } RenderShard;
 void render_endpoints_apply(const RenderShard *shard, Buf *out);
-/* Its status. `last_sync` 0: none; `generation` that its conditions are of, 0: not told. */
-void render_endpoints_status(const EntryView *view, Str name, Wall last_sync,
-                             const ConditionPast *past, int64_t generation, Buf *out);
+/* Its status; of the shard view, name and `n` are looked at. `last_sync` 0: none; `generation`
+ * that its conditions are of, 0: not told. */
+void render_endpoints_status(const RenderShard *shard, Wall last_sync, const ConditionPast *past,
+                             int64_t generation, Buf *out);
 /* The conditions of the entry, which each of its objects has. */
 enum {
         RENDER_ENTRY_CONDITIONS = 2

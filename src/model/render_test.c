@@ -133,7 +133,7 @@ static void test_endpoints_bytes(void **state)
                          "    healthText: \"SharedIn: shared in: \\\"x\\\"\"\n"
                          "    weight: 1\n"
                          "status:\n"
-                         "  discoveredEndpoints: 3\n"
+                         "  discoveredEndpoints: 1\n"
                          "  lastSync: \"2026-11-22T21:57:16Z\"\n"
                          "  nextKeyExpiry: \"2026-11-23T21:40:00Z\"\n"
                          "  held:\n"

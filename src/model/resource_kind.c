@@ -30,7 +30,7 @@ static const PrintColumn endpoints_columns[] = {
          "The TailscaleGateway that it is made for; empty where it is your own.", false},
         {"Tailnet", "string", ".spec.tailnet", "The entry in spec.tailnets.", false},
         {"Endpoints", "integer", ".status.discoveredEndpoints",
-         "Endpoints that were found, in all objects of the same gateway and tailnet.", false},
+         "Endpoints that were found, of those in this object.", false},
         {"Synced", "string", CONDITION("Synced", "status"), "Whether the tailnet has answered.",
          false},
         AGE,

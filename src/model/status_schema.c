@@ -182,9 +182,9 @@ static const Field endpoints_fields[] = {
                    "guard keeps endpoints that the last answer lacked.",
                    &loose_condition),
         COUNT("discoveredEndpoints",
-              "Endpoints that were found in the tailnet, in all objects of the same gateway and "
-              "tailnet."),
-        TIME("lastSync", "When something changed last; every ten minutes otherwise."),
+              "Endpoints that were found in the tailnet, of those in this object."),
+        TIME("lastSync", "When something of this object changed last. In the first object of a "
+                         "gateway and tailnet it also moves every ten minutes."),
         TIME("nextKeyExpiry", "When the first key of a device expires."),
         {.name = "held",
          .about = "What the removal guard holds. It is read back after a restart.",
