@@ -150,12 +150,5 @@ def check(root):
     return problems
 
 
-def main(argv):
-    problems = check(argv[0] if argv else csource.ROOT)
-    for problem in problems:
-        print(problem)
-    return 1 if problems else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(csource.gate(check, sys.argv[1:]))

@@ -187,3 +187,11 @@ def nesting(body):
     while i < len(body):
         i = statement(i, 0)
     return deepest
+
+
+def gate(check, argv):
+    """The command of a gate: all problems of the tree that is named, or of this one; the exit code."""
+    problems = check(argv[0] if argv else ROOT)
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
