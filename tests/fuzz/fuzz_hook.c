@@ -80,7 +80,7 @@ static EntryView *make_view(const EndpointsSpec *spec, Str gateway)
 
 static const Table *make_views(const ManifestSet *set)
 {
-        void *const *at = set->kinds[MANIFEST_ENDPOINTS].at;
+        const void **at = set->kinds[MANIFEST_ENDPOINTS].at;
         const void *views[] = {make_view(at[0], STR("corp")), make_view(at[1], STR("two"))};
         return table_new(views, LENGTH_OF(views), entry_view_order);
 }
