@@ -113,6 +113,7 @@ static void pack_hosts(Work *w, Claim **at, size_t n, Target *t)
                         claims_too_large(at[i]);
                         continue;
                 }
+                at[i]->bytes = host->n;
                 const Pack **slot = &t->hosts[t->n_hosts++];
                 *slot = host;
                 IGNORE(map_put(&t->by_domain, host->name, slot), "a host is claimed once");
@@ -192,6 +193,7 @@ static void pack_paths(Work *w, Claim **at, size_t n, Target *t)
                         current = &t->groups[t->n_groups++];
                         start_group(w, &like, group_length(at + i, n - i), current);
                 }
+                at[i]->bytes = path->n;
                 current->paths[current->n++] = path;
         }
 }
@@ -220,20 +222,69 @@ static void pack_targets(Work *w, Claims *claims)
         }
 }
 
-Contribution *assemble(Arena *a, const AssembleInput *in)
+static Contribution *build(Arena *a, const AssembleInput *in)
 {
         Contribution *c = leaf_new(sizeof(*c), 0, contribution_drop);
         c->gateway = (ObjectKey){leaf_str(&c->leaf, in->key.namespace),
                                  leaf_str(&c->leaf, in->key.name)};
-        if (in->gateway != NULL) {
-                Work w = {.arena = a, .c = c, .gateway = in->gateway, .before = in->before};
-                buf_init(&w.scratch, PACK_BYTES_MAX);
-                pack_clusters(&w, in->plans, in->n_plans, in->claims);
-                pack_targets(&w, in->claims);
-                listener_assemble(a, c,
-                                  &(ListenerAssembleInput){in->gateway, in->claims, in->before},
-                                  &w.scratch);
-                buf_done(&w.scratch);
+        if (in->gateway == NULL)
+                return c;
+        Work w = {.arena = a, .c = c, .gateway = in->gateway, .before = in->before};
+        buf_init(&w.scratch, PACK_BYTES_MAX);
+        pack_clusters(&w, in->plans, in->n_plans, in->claims);
+        pack_targets(&w, in->claims);
+        listener_assemble(a, c, &(ListenerAssembleInput){in->gateway, in->claims, in->before},
+                          &w.scratch);
+        buf_done(&w.scratch);
+        return c;
+}
+
+/* What the claim adds to an answer, beside what is `wanted` no more as it is counted already. */
+static size_t weight_of(const Claim *c)
+{
+        const ServicePort *s = c->port;
+        return c->bytes + (s->wanted && s->cluster != NULL ? s->cluster->n : 0);
+}
+
+/* At most; a cluster counts for each claim that leads to it. */
+static size_t weight_of_all(const Claims *claims)
+{
+        size_t sum = 0;
+        for (size_t i = 0; i < claims->n; i++)
+                sum += claims->at[i].won ? weight_of(&claims->at[i]) : 0;
+        return sum;
+}
+
+/* Whoever stands first spends the bytes. Was anything taken back? */
+static bool keep_bytes(Arena *a, Claims *claims)
+{
+        size_t n, spent = 0;
+        bool is_over = false;
+        if (weight_of_all(claims) <= ASSEMBLE_BYTES_MAX)
+                return false;
+        Claim **at = claims_by_standing(a, claims, &n);
+        for (size_t i = 0; i < n; i++) {
+                size_t weight = weight_of(at[i]);
+                if (weight > ASSEMBLE_BYTES_MAX - spent) {
+                        claims_take_back(
+                                at[i], "TooLarge",
+                                arena_printf(a, "one Gateway takes %d MiB of configuration at most",
+                                             ASSEMBLE_BYTES_MAX >> 20));
+                        is_over = true;
+                        continue;
+                }
+                spent += weight;
+                at[i]->port->wanted = false;
+        }
+        return is_over;
+}
+
+Contribution *assemble(Arena *a, const AssembleInput *in)
+{
+        Contribution *c = build(a, in);
+        if (in->gateway != NULL && keep_bytes(a, in->claims)) {
+                leaf_unref(c);
+                c = build(a, in);
         }
         if (in->ways != NULL)
                 ingress_ways_guard(in->ways, in->only_digests, in->before, c);

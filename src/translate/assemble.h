@@ -5,6 +5,14 @@
 #include "translate/claims.h"
 #include "translate/ingress_way.h"
 
+enum {
+        /* Of what one Gateway's claims add to an answer: well below what an answer may be
+         * (HOOK_ANSWER_MAX), as the rest holds what Envoy Gateway made, what is merged with it, and
+         * each path once more for each host that it goes to. As many hosts as a Gateway may have
+         * (CLAIMS_HOSTS_MAX) fit, with one endpoint each. */
+        ASSEMBLE_BYTES_MAX = 40 << 20,
+};
+
 typedef struct AssembleInput {
         ObjectKey key;
         const EgGateway *gateway; /* NULL: the Contribution is empty */
@@ -17,5 +25,6 @@ typedef struct AssembleInput {
 } AssembleInput;
 
 /* One reference, the caller's. Packs of `before` whose bytes are the same are used again. A claim
- * whose resource would be too large loses here, with its reason. */
+ * whose resource would be too large loses here, with its reason; so do the last by standing of
+ * those that are too much together. */
 Contribution *assemble(Arena *a, const AssembleInput *in) MUST_USE;

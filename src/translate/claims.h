@@ -28,6 +28,7 @@ typedef struct Claim {
         const struct Claim *same_as; /* that won and is the same route, an object; NULL: none */
         const char *reason;          /* where it has not won */
         Str text;
+        size_t bytes; /* set by assemble: of its host, path or listener */
 } Claim;
 
 typedef struct Claims {

@@ -76,9 +76,11 @@ void listener_assemble(Arena *a, Contribution *c, const ListenerAssembleInput *i
                 }
                 last = at;
                 const Pack *p = pack(in, at, patch, scratch);
-                if (p != NULL)
-                        patch->packs[patch->n++] = p;
-                else
+                if (p == NULL) {
                         claims_too_large(at);
+                        continue;
+                }
+                at->bytes = p->n;
+                patch->packs[patch->n++] = p;
         }
 }
