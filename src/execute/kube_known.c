@@ -5,6 +5,8 @@
  * something newer, it is dropped. So an object that the watches showed and show no more is gone.
  * 2. Versions are compared as numbers, as API servers make them (KEP-5504); what is none is taken
  * for older, so that the watch is believed.
+ * 3. What was written or failed while there is no place to remember it rests for a fixed time, with
+ * all whose keys have the same hash: nothing is sent again and again at once.
  */
 #include "execute/kube_known.h"
 
@@ -15,6 +17,7 @@
 
 enum {
         FAILED_KEPT_S = 600, /* well above the longest rest, so that rests grow */
+        CROWD_PLACES = 1024,
 };
 
 /* What is remembered of one object. */
@@ -34,15 +37,19 @@ typedef struct Memory {
         Mono rests_until;
         Mono failed_until; /* how often it failed is remembered so long */
         Mono status_at;    /* when we wrote its status last; 0: never */
+        /* Writes, each KUBE_KNOWN_WRITES_APART_S, one after the other, end here. */
+        Mono busy_until;
+        bool told; /* that it is written too often, until that is over */
         /* Of a Binding. */
         Mono revision_at, attempt_at, since;
         char revision[REVISION_MAX + 1]; /* that `since` is of */
 } Memory;
 
 struct KubeKnown {
-        const Table *watched; /* one reference; NULL: nothing yet */
-        Memory **at;          /* owned, sorted by key */
-        size_t n, room;
+        const Table *watched;       /* one reference; NULL: nothing yet */
+        Memory **at;                /* owned, sorted by key */
+        size_t n, room, n_bindings; /* of `n` */
+        Mono *crowd; /* owned, CROWD_PLACES: until when what has no place rests; NULL: none did */
         const Table *merged; /* one reference; NULL: to be made */
         BindingWritten *bindings;
         StatusWritten *statuses;
@@ -102,13 +109,32 @@ static Memory *memory_free(Memory *m)
         return mem_free(m);
 }
 
+static bool is_full(const KubeKnown *k, ObservedKind kind)
+{
+        return kind == OBSERVED_BINDING ? k->n_bindings == KUBE_KNOWN_BINDINGS_MAX
+                                        : k->n - k->n_bindings == KUBE_KNOWN_MAX;
+}
+
+static size_t crowd_place(ObservedKind kind, ObjectKey key)
+{
+        return (str_hash(key.namespace) * 31 + str_hash(key.name) + kind) % CROWD_PLACES;
+}
+
+/* There was no place to remember of it what just came out. */
+static void crowd_rest(KubeKnown *k, const PlanObject *o, Mono now)
+{
+        if (k->crowd == NULL)
+                k->crowd = mem_new_array(CROWD_PLACES, sizeof *k->crowd);
+        k->crowd[crowd_place(o->kind, o->key)] = mono_add(now, SPAN_S(KUBE_KNOWN_CROWDED_S));
+}
+
 /* NULL where there are too many. */
 static Memory *get(KubeKnown *k, ObservedKind kind, ObjectKey key)
 {
         bool there;
         ObservedKey wanted = {kind, key};
         size_t i = place_of(k, &wanted, &there);
-        if (there || k->n == KUBE_KNOWN_MAX)
+        if (there || is_full(k, kind))
                 return there ? k->at[i] : NULL;
         if (k->n == k->room) {
                 k->room = k->room != 0 ? 2 * k->room : 64;
@@ -125,6 +151,7 @@ static Memory *get(KubeKnown *k, ObservedKind kind, ObjectKey key)
         memmove(k->at + i + 1, k->at + i, (k->n - i) * sizeof(Memory *));
         k->at[i] = m;
         k->n++;
+        k->n_bindings += kind == OBSERVED_BINDING;
         return m;
 }
 
@@ -173,19 +200,28 @@ static void settle(Memory *m, const Table *watched)
 
 static bool is_idle(const Memory *m, Mono now)
 {
-        return m->answer == NULL && m->gone.n == 0 && !mono_before(now, m->failed_until);
+        return m->answer == NULL && m->gone.n == 0 && !mono_before(now, m->failed_until) &&
+               !mono_before(now, m->busy_until) &&
+               (m->revision_at.ns == 0 ||
+                !mono_before(now, mono_add(m->revision_at, SPAN_MS(PLAN_BINDING_APART_MS))));
 }
 
-/* Of objects that are gone nothing is remembered. */
+/* Of objects that are gone nothing is remembered but what keeps writes apart, for its time. */
 static void tidy(KubeKnown *k, Mono now)
 {
         size_t n = 0;
         for (size_t i = 0; i < k->n; i++) {
                 Memory *m = k->at[i];
-                if (is_idle(m, now) && observed_at(k->watched, m->key.kind, m->key.key) == NULL)
+                bool is_gone = m->answer == NULL &&
+                               observed_at(k->watched, m->key.kind, m->key.key) == NULL;
+                if (is_gone && is_idle(m, now)) {
+                        k->n_bindings -= m->key.kind == OBSERVED_BINDING;
                         memory_free(m);
-                else
-                        k->at[n++] = m;
+                        continue;
+                }
+                if (is_gone)
+                        m->attempt_at = m->since = (Mono){0};
+                k->at[n++] = m;
         }
         k->n = n;
 }
@@ -252,11 +288,24 @@ static void make_statuses(KubeKnown *k)
         k->outside.since = k->since;
 }
 
-/* Those of Bindings, in the order of the Table. */
+/* Of a Binding that is gone: when its revision was last another, for the next of its name. */
+static size_t add_gone(const KubeKnown *k, BindingWritten *at)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < k->n; i++) {
+                const Memory *m = k->at[i];
+                if (m->key.kind == OBSERVED_BINDING && m->revision_at.ns != 0 &&
+                    observed_at(k->merged, OBSERVED_BINDING, m->key.key) == NULL)
+                        at[n++] = (BindingWritten){.eg_gateway = m->key.key, .at = m->revision_at};
+        }
+        return n;
+}
+
+/* Those of Bindings, in the order of the Table; behind them of those that are gone. */
 static void make_outside(KubeKnown *k, Mono now)
 {
         size_t n = 0;
-        k->bindings = mem_new_array(table_n(k->merged) + 1, sizeof *k->bindings);
+        k->bindings = mem_new_array(table_n(k->merged) + k->n + 1, sizeof *k->bindings);
         if (k->since.ns == 0)
                 k->since = now;
         TABLE_FOREACH (Observed, o, k->merged) {
@@ -275,6 +324,7 @@ static void make_outside(KubeKnown *k, Mono now)
                 b->attempt_at = m->attempt_at;
                 b->since = m->since;
         }
+        n += add_gone(k, k->bindings + n);
         k->outside = (Outside){.bindings = k->bindings, .n_bindings = n, .memo = k->memo};
         make_statuses(k);
 }
@@ -296,12 +346,31 @@ const Outside *kube_known_outside(KubeKnown *k, Mono now)
 
 /* ---- what was written ---- */
 
-void kube_known_wrote(KubeKnown *k, const PlanObject *o, const Observed *answer, Mono now)
+/* One write more. Is it one too many, and has that not been told? */
+static bool count_write(Memory *m, Mono now)
+{
+        Mono from = mono_before(now, m->busy_until) ? m->busy_until : now;
+        if (m->key.kind == OBSERVED_BINDING)
+                return false;
+        bool was_told = m->told && mono_before(now, m->busy_until);
+        m->busy_until = mono_add(from, SPAN_S(KUBE_KNOWN_WRITES_APART_S));
+        Mono rests_until = {m->busy_until.ns -
+                            SPAN_S(KUBE_KNOWN_WRITES * KUBE_KNOWN_WRITES_APART_S).ns};
+        m->told = was_told;
+        if (!mono_before(now, rests_until))
+                return false;
+        m->rests_until = rests_until;
+        m->told = true;
+        return !was_told;
+}
+
+bool kube_known_wrote(KubeKnown *k, const PlanObject *o, const Observed *answer, Mono now)
 {
         Memory *m = get(k, o->kind, o->key);
         if (m == NULL) {
                 leaf_unref(answer);
-                return;
+                crowd_rest(k, o, now);
+                return false;
         }
         m->failures = 0;
         m->rests_until = m->failed_until = (Mono){0};
@@ -317,18 +386,26 @@ void kube_known_wrote(KubeKnown *k, const PlanObject *o, const Observed *answer,
         forget_answer(m);
         m->answer = answer;
         m->believed_until = mono_add(now, SPAN_S(KUBE_KNOWN_SHOWN_S));
+        bool is_news = count_write(m, now);
         settle(m, k->watched);
         changed(k);
+        return is_news;
 }
 
 void kube_known_gone(KubeKnown *k, const PlanObject *o, Mono now)
 {
         const Observed *w = observed_at(k->watched, o->kind, o->key);
         Memory *m = get(k, o->kind, o->key);
-        if (m == NULL)
+        if (m == NULL) {
+                crowd_rest(k, o, now);
                 return;
+        }
         m->failures = 0;
         m->rests_until = m->failed_until = (Mono){0};
+        IGNORE(count_write(m, now), "what is written again tells");
+        if (o->kind == OBSERVED_BINDING)
+                m->revision_at = now;
+        m->attempt_at = m->since = (Mono){0};
         forget_answer(m);
         if (w != NULL) {
                 str_set(&m->gone, o->uid.n > 0 ? o->uid : w->uid);
@@ -367,11 +444,13 @@ unsigned kube_known_failed(KubeKnown *k, const PlanObject *o)
         return m->failures;
 }
 
-void kube_known_rest(KubeKnown *k, const PlanObject *o, Mono until)
+void kube_known_rest(KubeKnown *k, const PlanObject *o, Mono until, Mono now)
 {
         Memory *m = get(k, o->kind, o->key);
-        if (m == NULL)
+        if (m == NULL) {
+                crowd_rest(k, o, now);
                 return;
+        }
         m->rests_until = until;
         m->failed_until = mono_add(until, SPAN_S(FAILED_KEPT_S));
 }
@@ -379,7 +458,10 @@ void kube_known_rest(KubeKnown *k, const PlanObject *o, Mono until)
 bool kube_known_is_resting(const KubeKnown *k, const PlanObject *o, Mono now)
 {
         const Memory *m = find(k, o->kind, o->key);
-        return m != NULL && mono_before(now, m->rests_until);
+        if (m != NULL)
+                return mono_before(now, m->rests_until);
+        return k->crowd != NULL && is_full(k, o->kind) &&
+               mono_before(now, k->crowd[crowd_place(o->kind, o->key)]);
 }
 
 /* ---- time ---- */
@@ -397,6 +479,8 @@ Mono kube_known_next(const KubeKnown *k)
                 earliest(&next, k->at[i]->believed_until);
                 earliest(&next, k->at[i]->rests_until);
         }
+        for (size_t i = 0; k->crowd != NULL && i < CROWD_PLACES; i++)
+                earliest(&next, k->crowd[i]);
         return next;
 }
 
@@ -412,6 +496,12 @@ bool kube_known_expire(KubeKnown *k, Mono now)
                 }
                 if (m->rests_until.ns != 0 && !mono_before(now, m->rests_until)) {
                         m->rests_until = (Mono){0};
+                        is_news = true;
+                }
+        }
+        for (size_t i = 0; k->crowd != NULL && i < CROWD_PLACES; i++) {
+                if (k->crowd[i].ns != 0 && !mono_before(now, k->crowd[i])) {
+                        k->crowd[i] = (Mono){0};
                         is_news = true;
                 }
         }
@@ -432,6 +522,7 @@ KubeKnown *kube_known_free(KubeKnown *k)
         for (size_t i = 0; i < k->n; i++)
                 memory_free(k->at[i]);
         mem_free(k->at);
+        mem_free(k->crowd);
         mem_free(k->bindings);
         mem_free(k->statuses);
         entry_memo_free(k->memo);

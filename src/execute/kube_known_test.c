@@ -54,7 +54,8 @@ static void assert_stands(KubeKnown *k, const char *revision, Mono now)
         const Observed *o = observed_at(kube_known_table(k, now), OBSERVED_BINDING, binding.key);
         if (revision == NULL) {
                 assert_null(o);
-                assert_int_equal(kube_known_outside(k, now)->n_bindings, 0);
+                for (size_t i = 0; i < kube_known_outside(k, now)->n_bindings; i++)
+                        assert_int_equal(kube_known_outside(k, now)->bindings[i].revision.n, 0);
                 return;
         }
         assert_non_null(o);
@@ -239,7 +240,7 @@ static void what_failed_rests_and_is_counted(void **state)
         KubeKnown *k = *state;
         tell(k, NULL, start);
         assert_int_equal(kube_known_failed(k, &binding), 1);
-        kube_known_rest(k, &binding, after(2));
+        kube_known_rest(k, &binding, after(2), start);
         assert_true(kube_known_is_resting(k, &binding, after(1)));
         assert_false(kube_known_is_resting(k, &binding, after(2)));
         assert_int_equal(kube_known_next(k).ns, after(2).ns);
@@ -253,26 +254,96 @@ static void what_failed_rests_and_is_counted(void **state)
         assert_int_equal(kube_known_failed(k, &binding), 1);
         /* After a long time it does: nobody wishes it any more. */
         kube_known_doubt(k, &binding);
-        kube_known_rest(k, &binding, after(6));
+        kube_known_rest(k, &binding, after(6), start);
         assert_true(kube_known_expire(k, after(6)));
         tell(k, seen("u", "20", "r"), after(7));
         tell(k, NULL, after(3600));
         assert_int_equal(kube_known_failed(k, &binding), 1);
 }
 
-static void so_many_are_remembered_and_no_more(void **state)
+static PlanObject status_of(unsigned i, char name[32])
+{
+        PlanObject o = {
+                .verb = PLAN_APPLY_STATUS, .kind = OBSERVED_GATEWAY, .key.namespace = STR("ns")};
+        snprintf(name, 32, "x%u", i);
+        o.key.name = str_of(name);
+        return o;
+}
+
+/* What is beyond is not sent again at once, neither when it failed nor when it was written; of
+ * Bindings is remembered what there is to. */
+static void so_many_are_remembered_and_the_rest_waits(void **state)
 {
         KubeKnown *k = *state;
         char name[32];
-        for (unsigned i = 0; i < KUBE_KNOWN_MAX + 10; i++) {
-                PlanObject o = binding;
-                snprintf(name, sizeof name, "x%u", i);
-                o.key.name = str_of(name);
-                kube_known_rest(k, &o, after(60));
-                assert_int_equal(kube_known_is_resting(k, &o, start), i < KUBE_KNOWN_MAX);
+        for (unsigned i = 0; i < KUBE_KNOWN_MAX; i++) {
+                PlanObject o = status_of(i, name);
+                kube_known_rest(k, &o, after(60), start);
+                assert_true(kube_known_is_resting(k, &o, after(59)));
         }
-        kube_known_wrote(k, &binding, seen("u", "11", "r2"), start);
-        assert_stands(k, NULL, start);
+        PlanObject beyond = status_of(KUBE_KNOWN_MAX, name);
+        assert_false(kube_known_is_resting(k, &beyond, start));
+        kube_known_rest(k, &beyond, after(1), start);
+        assert_true(kube_known_is_resting(k, &beyond, after(KUBE_KNOWN_CROWDED_S - 1)));
+        assert_int_equal(kube_known_next(k).ns, after(KUBE_KNOWN_CROWDED_S).ns);
+        assert_true(kube_known_expire(k, after(KUBE_KNOWN_CROWDED_S)));
+        assert_false(kube_known_is_resting(k, &beyond, after(KUBE_KNOWN_CROWDED_S)));
+        kube_known_wrote(k, &beyond, seen("u", "11", "r2"), after(40));
+        assert_true(kube_known_is_resting(k, &beyond, after(41)));
+        assert_false(kube_known_is_resting(k, &binding, after(41)));
+        kube_known_wrote(k, &binding, seen("u", "11", "r2"), after(41));
+        assert_stands(k, "r2", after(41));
+}
+
+/* Somebody puts back what we write, as fast as we do. */
+static void what_is_written_again_and_again_rests(void **state)
+{
+        KubeKnown *k = *state;
+        char name[32], version[16];
+        PlanObject o = status_of(0, name);
+        unsigned told = 0, written = 0;
+        tell(k, NULL, start);
+        for (unsigned ms = 0; ms < 120000; ms += 100) {
+                Mono now = mono_add(start, SPAN_MS(ms));
+                kube_known_expire(k, now);
+                if (kube_known_is_resting(k, &o, now))
+                        continue;
+                snprintf(version, sizeof version, "%u", 100 + ms);
+                told += kube_known_wrote(k, &o, seen("u", version, "r"), now);
+                written++;
+        }
+        assert_int_equal(told, 1);
+        assert_in_range(written, KUBE_KNOWN_WRITES,
+                        KUBE_KNOWN_WRITES + 120 / KUBE_KNOWN_WRITES_APART_S + 1);
+        /* When it was left alone, that is over. */
+        for (unsigned i = 0; i < KUBE_KNOWN_WRITES; i++) {
+                assert_false(kube_known_is_resting(k, &o, after(1000)));
+                snprintf(version, sizeof version, "%u", 200000 + i);
+                assert_false(kube_known_wrote(k, &o, seen("u", version, "r"), after(1000)));
+        }
+        assert_true(kube_known_wrote(k, &o, seen("u", "300000", "r"), after(1000)));
+}
+
+/* Whoever makes it go and come costs Envoy Gateway no more than whoever changes it. */
+static void a_binding_keeps_its_distance_across_deletion(void **state)
+{
+        KubeKnown *k = *state;
+        PlanObject delete = binding;
+        delete.verb = PLAN_DELETE;
+        delete.uid = STR("u");
+        tell(k, NULL, start);
+        kube_known_wrote(k, &binding, seen("u", "11", "r1"), start);
+        tell(k, seen("u", "11", "r1"), start);
+        kube_known_gone(k, &delete, after(5));
+        tell(k, NULL, after(5));
+        const Outside *o = kube_known_outside(k, after(5));
+        assert_int_equal(o->n_bindings, 1);
+        assert_true(object_key_eq(o->bindings[0].eg_gateway, binding.key));
+        assert_int_equal(o->bindings[0].at.ns, after(5).ns);
+        assert_int_equal(o->bindings[0].since.ns, 0);
+        tell(k, seen("u2", "13", "r1"), after(7));
+        tell(k, NULL, after(8));
+        assert_int_equal(kube_known_outside(k, after(8))->n_bindings, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -289,7 +360,9 @@ int main(void)
                 TEST(the_same_is_tried_once_for_each_version),
                 TEST(times_of_a_binding_are_of_our_own_writes),
                 TEST(what_failed_rests_and_is_counted),
-                TEST(so_many_are_remembered_and_no_more),
+                TEST(so_many_are_remembered_and_the_rest_waits),
+                TEST(what_is_written_again_and_again_rests),
+                TEST(a_binding_keeps_its_distance_across_deletion),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

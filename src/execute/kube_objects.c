@@ -119,6 +119,15 @@ static void tell_failure(KubeObjects *o, const PlanObject *object, const Err *er
                          LOG_CSTR("reason", err->reason), LOG_CSTR("error", err->text));
 }
 
+static void tell_contended(KubeObjects *o, const PlanObject *object)
+{
+        char name[OBJECT_KEY_TEXT];
+        log_warn(o->in.log, "written again and again, somebody else may be putting it back",
+                 LOG_CSTR("kind", resources[object->kind].kind),
+                 LOG_STR("object", object_key_text(object->key, name)),
+                 LOG_INT("seconds-apart", KUBE_KNOWN_WRITES_APART_S));
+}
+
 /* Of all objects the same, and told once: of a kind whose definition is another's, each may fail.
  */
 static void tell_misfit(KubeObjects *o, ObservedKind kind, Str misfit)
@@ -176,7 +185,8 @@ static void rest(KubeObjects *o, const PlanObject *object, const KubeWriteResult
                 span.ns += kube_delay_jitter(&o->chance, SPAN_S(KUBE_OBJECTS_REST_REFUSED_S)).ns;
         if (span.ns > SPAN_S(KUBE_OBJECTS_REST_S).ns && r->retry_after.ns <= span.ns)
                 span = SPAN_S(KUBE_OBJECTS_REST_S);
-        kube_known_rest(o->known, object, mono_add(loop_now(o->in.loop), span));
+        Mono now = loop_now(o->in.loop);
+        kube_known_rest(o->known, object, mono_add(now, span), now);
 }
 
 /* ---- a batch ---- */
@@ -326,9 +336,9 @@ static void keep_answer(KubeObjects *o, const PlanObject *object, const KubeWrit
 {
         Mono now = loop_now(o->in.loop);
         const Observed *answer = r->object != NULL ? observed_new(object->kind, r->object) : NULL;
-        if (answer != NULL)
-                kube_known_wrote(o->known, object, answer, now);
-        else if (object->verb == PLAN_DELETE)
+        if (answer != NULL && kube_known_wrote(o->known, object, answer, now))
+                tell_contended(o, object);
+        if (answer == NULL && object->verb == PLAN_DELETE)
                 kube_known_gone(o->known, object, now);
 }
 
