@@ -279,6 +279,7 @@ static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const 
                 GatewayStatus s;
                 gateway_status_init(&s, a, g);
                 gateway_status_extension(&s, wish, in->world->policy);
+                gateway_status_routes(&s, in->observed);
                 overlay_fault(fault, &s.conditions[0]);
                 calm_programmed(in, p, o, g, &s.conditions[2]);
                 StatusWrite w = {o, s.conditions, s.n_conditions};

@@ -16,7 +16,7 @@ static const EnumName protocols[] = {
         {"GRPC", PROTOCOL_GRPC}, {"GRPCS", PROTOCOL_GRPCS}, {"TCP", PROTOCOL_TCP},
         {"TLS", PROTOCOL_TLS},   {"UDP", PROTOCOL_UDP},     {NULL, 0}};
 
-static const EnumName directions[] = {{"Egress", 0}, {NULL, 0}};
+static const EnumName directions[] = {{"Egress", 0}, {"Ingress", 1}, {NULL, 0}};
 
 /* One address has one text, as in the device lists. */
 static void after_endpoint(Decoder *d, const Tree *node, void *out)
@@ -153,8 +153,11 @@ static const Field endpoints_fields[] = {
          FIELD_TO(EndpointsFields, tailnet),
          .check = check_label},
         {.name = "direction",
-         .about = "Egress, from the cluster to the tailnet: the one direction that there is.",
+         .about = "Egress: the endpoints are of the tailnet. Ingress: they are what the tailnet is "
+                  "led to, where there is no Kubernetes; there, Services are labelled instead.",
          .type = FIELD_ENUM,
+         FIELD_TO(EndpointsFields, direction),
+         .fallback = "Egress",
          .names = directions},
         {.name = "endpoints",
          .keys = "name port protocol tailscaleIP",
@@ -182,10 +185,10 @@ bool endpoints_spec_same(const void *a, const void *b)
         const EndpointsSpec *x = a, *y = b;
 
         if (!object_meta_same(&x->meta, &y->meta) || !str_eq(x->tailnet, y->tailnet) ||
-            !str_eq(x->gateway, y->gateway) || !str_eq(x->owner, y->owner) ||
-            !str_eq(x->source, y->source) || !str_eq(x->suffix, y->suffix) ||
-            x->shards != y->shards || x->n != y->n || x->held_n != y->held_n ||
-            x->held_confirmations != y->held_confirmations ||
+            x->ingress != y->ingress || !str_eq(x->gateway, y->gateway) ||
+            !str_eq(x->owner, y->owner) || !str_eq(x->source, y->source) ||
+            !str_eq(x->suffix, y->suffix) || x->shards != y->shards || x->n != y->n ||
+            x->held_n != y->held_n || x->held_confirmations != y->held_confirmations ||
             !str_eq(x->held_digest, y->held_digest) || !str_eq(x->held_reason, y->held_reason))
                 return false;
         for (size_t i = 0; i < x->n; i++)

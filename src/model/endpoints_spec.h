@@ -9,10 +9,11 @@
 typedef struct EndpointsSpec {
         Leaf leaf;
         ObjectMeta meta;
-        Str tailnet; /* spec.tailnet: the name of a tailnets[] entry */
-        Str gateway; /* label gateway.tailscale.com/gateway: set on ours, empty on a user's. Of an
-                        API server an object is ours only where that TailscaleGateway owns it */
-        Str owner;   /* the uid of that owner, or empty */
+        Str tailnet;  /* spec.tailnet: the name of a tailnets[] entry */
+        bool ingress; /* spec.direction: what stands here is what the tailnet is led to */
+        Str gateway;  /* label gateway.tailscale.com/gateway: set on ours, empty on a user's. Of an
+                         API server an object is ours only where that TailscaleGateway owns it */
+        Str owner;    /* the uid of that owner, or empty */
         const Endpoint *const *endpoints; /* each with one reference of this leaf */
         size_t n;                         /* at most ENDPOINTS_MAX */
         Str source;      /* of ours: the TailscaleTailnet that they were found in; may be empty */
@@ -45,6 +46,7 @@ extern const struct Schema endpoints_spec_schema;
 typedef struct EndpointsFields {
         Leaf leaf;
         Str tailnet;
+        unsigned direction;  /* 1: Ingress */
         Endpoint *endpoints; /* their leaves are not used */
         size_t n;
 } EndpointsFields;

@@ -6,6 +6,8 @@
  */
 #include "model/gateway_status.h"
 
+#include "model/made_route.h"
+
 #include "model/tailnet_spec.h"
 #include "model/way_status.h"
 
@@ -212,6 +214,77 @@ void gateway_status_extension(GatewayStatus *s, const ExtensionWish *wish, const
 }
 
 /* ---- as it is applied ---- */
+/* ---- routes of ingress ---- */
+
+typedef struct RouteSums {
+        size_t n, absent;                     /* not written, or nobody has spoken about it yet */
+        const Observed *refused, *unresolved; /* the first such */
+        const RouteReport *absent_row;
+} RouteSums;
+
+static bool is_false(const Observed *o, Str type)
+{
+        const ConditionSeen *c = observed_condition(o, type);
+        return c != NULL && str_eq(c->status, STR("False"));
+}
+
+static void sum_route(RouteSums *sums, const RouteReport *r, const Table *observed)
+{
+        char name[MADE_ROUTE_NAME_MAX + 1];
+        ObjectKey key = {r->gateway.namespace, made_route_name(r, name)};
+        ObservedKind kind = made_route_kind(r->backend->kind);
+        const Observed *o = kind != OBSERVED_KINDS ? observed_at(observed, kind, key) : NULL;
+        sums->n++;
+        if (o == NULL || o->n_conditions == 0) {
+                sums->absent++;
+                sums->absent_row = sums->absent_row != NULL ? sums->absent_row : r;
+        }
+        if (sums->refused == NULL && is_false(o, STR("Accepted")))
+                sums->refused = o;
+        if (sums->unresolved == NULL && is_false(o, STR("ResolvedRefs")))
+                sums->unresolved = o;
+}
+
+static void say_route(GatewayStatus *s, size_t i, const Observed *o)
+{
+        Condition *c = &s->conditions[i];
+        const ConditionSeen *seen = observed_condition(o, str_of(c->type));
+        if (strcmp(c->status, "True") != 0)
+                return;
+        buf_reset(&s->texts[i]);
+        buf_printf(&s->texts[i], "%s %.*s: %.*s: %.*s", made_route_kind_name(o->kind),
+                   STR_FMT(o->key.name), STR_FMT(seen->reason), STR_FMT(seen->message));
+        c->status = "False";
+        c->reason = seen->reason;
+        c->message = buf_str(&s->texts[i]);
+}
+
+void gateway_status_routes(GatewayStatus *s, const Table *observed)
+{
+        RouteSums sums = {0};
+        size_t end, from = answered_rows(s->answered, (EntryKey){s->spec->meta.key, {0}}, &end);
+        size_t programmed = 0;
+        for (size_t i = from; i < end; i++) {
+                const RouteReport *r = table_at(s->answered->routes, i);
+                programmed += r->programmed && s->answered->gaps[i] == NULL;
+                if (r->programmed && r->backend != NULL)
+                        sum_route(&sums, r, observed);
+        }
+        if (sums.refused != NULL)
+                say_route(s, 0, sums.refused);
+        if (sums.unresolved != NULL)
+                say_route(s, 1, sums.unresolved);
+        Condition *c = &s->conditions[2];
+        if (sums.n == 0 || sums.absent < programmed || strcmp(c->status, "True") != 0)
+                return;
+        buf_reset(&s->texts[2]);
+        buf_printf(&s->texts[2], "Envoy Gateway has not taken up the %.*s for %.*s yet",
+                   STR_FMT(sums.absent_row->backend->kind), STR_FMT(sums.absent_row->host));
+        c->status = "False";
+        c->reason = STR("Pending");
+        c->message = buf_str(&s->texts[2]);
+}
+
 
 static void put_entries(DocWriter *d, const GatewayStatus *s)
 {

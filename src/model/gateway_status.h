@@ -26,5 +26,9 @@ void gateway_status_done(GatewayStatus *s);
 /* Says in Accepted what of extensionServer is not honoured: in Kubernetes only. Anything worse that
  * stands there stays. */
 void gateway_status_extension(GatewayStatus *s, const ExtensionWish *wish, const Policy *policy);
+/* Says in Accepted, ResolvedRefs and Programmed what Envoy Gateway has made of the routes of
+ * ingress that stand there: of `observed`, for who watches them. Anything worse that stands there
+ * stays. */
+void gateway_status_routes(GatewayStatus *s, const Table *observed);
 /* The status as it is applied: conditions, numbers of each entry, the first conflicts. */
 void gateway_status_doc(DocWriter *d, const GatewayStatus *s, const ConditionPast *past);

@@ -27,6 +27,11 @@ bool made_route_is_one(ObservedKind kind)
         return kinds[kind] != NULL;
 }
 
+const char *made_route_kind_name(ObservedKind kind)
+{
+        return kinds[kind];
+}
+
 /* A name that was cut may end in what cannot stand before the dash that follows. */
 static Str cut(Str name)
 {

@@ -16,6 +16,8 @@ enum {
 /* OBSERVED_KINDS where that is none of them. */
 ObservedKind made_route_kind(Str kind);
 bool made_route_is_one(ObservedKind kind);
+/* "HTTPRoute", …; NULL where it is none. */
+const char *made_route_kind_name(ObservedKind kind);
 /* `<gateway>-<service>-<hash>` of a row that has a backend: the same for the same TailscaleGateway,
  * listener, Service, host and path, whatever tailnet of that asks for it. NUL-terminated. */
 Str made_route_name(const RouteReport *r, char buf[MADE_ROUTE_NAME_MAX + 1]);

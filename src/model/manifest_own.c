@@ -270,6 +270,7 @@ void *manifest_read_endpoints(const ManifestDoc *doc)
         s->meta.approve_removal = leaf_str(&s->leaf, meta.approve_removal);
         s->meta.file = leaf_str(&s->leaf, meta.file);
         s->tailnet = leaf_str(&s->leaf, fields->tailnet);
+        s->ingress = fields->direction != 0;
         take_origin(s, doc);
         take_endpoints(s, fields);
         take_held(s, doc->root);

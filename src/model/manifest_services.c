@@ -24,6 +24,17 @@ static Str annotation(Leaf *leaf, const Tree *all, const char *key)
         return kept(leaf, str_trim(tree_get_str(all, str_of(key))), ANNOTATION_MAX);
 }
 
+/* Hosts are compared in lower case. */
+static Str lower(Str own)
+{
+        char *p = (char *)(uintptr_t)own.p;
+
+        for (size_t i = 0; i < own.n; i++)
+                if (p[i] >= 'A' && p[i] <= 'Z')
+                        p[i] = (char)(p[i] - 'A' + 'a');
+        return own;
+}
+
 static ServiceTransport transport_of(Str s)
 {
         if (str_eq(s, STR("UDP")))
@@ -71,7 +82,7 @@ void *manifest_read_service(const ManifestDoc *doc)
                 return leaf_unref(s);
         s->expose = kept(leaf, tree_get_str(labels, STR(SERVICE_EXPOSE)), NAME_BYTES_MAX);
         s->tailnets = annotation(leaf, annotations, SERVICE_TAILNETS);
-        s->host = annotation(leaf, annotations, SERVICE_HOST);
+        s->host = lower(annotation(leaf, annotations, SERVICE_HOST));
         s->path = annotation(leaf, annotations, SERVICE_PATH);
         s->port = annotation(leaf, annotations, SERVICE_PORT);
         s->protocol = annotation(leaf, annotations, SERVICE_PROTOCOL);

@@ -70,7 +70,7 @@ typedef struct Observed {
          * and status. */
         Digest own, status;
         Digest calm; /* of a TailscaleGateway: `status` without what may wait (observed_calm) */
-        const ConditionSeen *conditions;
+        const ConditionSeen *conditions; /* of a route: of its parent */
         size_t n_conditions;
         Wall last_sync; /* status.lastSync; 0: none */
         Str owner;      /* the TailscaleGateway among its owners, by name; or empty */

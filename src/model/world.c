@@ -87,6 +87,7 @@ void world_drop(Leaf *leaf)
         table_unref(w->namespaces);
         table_unref(w->services);
         table_unref(w->grants);
+        table_unref(w->statics);
         table_unref(w->tailnet_states);
         table_unref(w->entries);
         table_unref(w->bindings);

@@ -104,6 +104,8 @@ typedef struct World {
         const Table *services;       /* of ServiceSpec: those that may be exposed, or stand in for
                                         a tailnet; NULL: none was read */
         const Table *grants;         /* of ReferenceGrant; NULL: likewise */
+        const Table *statics;        /* of EndpointsSpec: those that users wrote, of which those
+                                        of Ingress are looked at; NULL: likewise */
         const Table *tailnet_states; /* of TailnetState */
         const Table *entries;        /* of EntryView */
         const Table *bindings;       /* of BindingSpec: those that are written; NULL: not known */

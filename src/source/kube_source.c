@@ -367,7 +367,8 @@ void kube_source_want_secrets(KubeSource *k, bool want)
 bool kube_source_knows_secret(const KubeSource *k, ObjectKey key)
 {
         const KubeFeed *f = secret_feed(k, key);
-        /* A feed is ahead of the Table until on_tell: what it knows is not to be found there yet. */
+        /* A feed is ahead of the Table until on_tell: what it knows is not to be found there yet.
+         */
         if (f == NULL || (k->feeds[KUBE_KIND_CREDENTIALS].changed & KUBE_FEED_LEAVES) != 0)
                 return false;
         return kube_feed_is_synced(f) || kube_feed_err(f)->kind == ERR_DENIED;
@@ -600,16 +601,17 @@ static void on_tell(Post *p)
         update_interest(k);
         bool covers_more = update_covered(k);
         for (ManifestKind kind = 0; kind < MANIFEST_KINDS; kind++) {
-                if (kind != MANIFEST_TAILNET)
-                        changed |=
-                                update_manifest(k, kind, kind == MANIFEST_GATEWAY && covers_more);
+                if (kind != MANIFEST_TAILNET && kind != MANIFEST_GATEWAY)
+                        changed |= update_manifest(k, kind, false);
         }
+        bool shows_others = update_manifest(k, MANIFEST_GATEWAY, covers_more);
+        changed |= shows_others;
         changed |= update_others(k);
         bool secrets_told = (k->feeds[KUBE_KIND_CREDENTIALS].changed & KUBE_FEED_STATE) != 0;
         for (size_t kind = 0; kind < KUBE_KINDS; kind++)
                 k->feeds[kind].changed = 0;
         /* What was referred to until now may bear on nobody any more. */
-        if (covers_more) {
+        if (covers_more || shows_others) {
                 k->feeds[KUBE_KIND_GATEWAY].changed = KUBE_FEED_STATE;
                 post_send(&k->tell);
         }

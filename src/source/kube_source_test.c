@@ -27,6 +27,8 @@
 #define ROUTES      GATEWAY_API "httproutes"
 #define NAMESPACES  "/api/v1/namespaces"
 #define SECRETS     "/api/v1/secrets"
+#define SERVICES    "/api/v1/services"
+#define GRANTS      "/apis/gateway.networking.k8s.io/v1beta1/referencegrants"
 
 enum {
         ROUNDS = 2000
@@ -278,6 +280,90 @@ static void what_does_not_bear_on_us_is_not_kept(void **state)
         put_route(f, "ours", "other");
         settle(f);
         assert_int_equal(table_n(table(f, MANIFEST_EG_ROUTE)), 1);
+}
+
+static void put_ingress(Fixture *f, const char *name, const char *discovery)
+{
+        char body[512];
+        snprintf(body, sizeof body,
+                 ",\"spec\":{\"gatewayRef\":{\"name\":\"eg\",\"namespace\":\"eg\"},\"tailnets\":[{"
+                 "\"name\":\"corp\",\"tailscaleTailnetRef\":{\"name\":\"corp\"},%s"
+                 "\"routeGeneration\":{\"ingress\":{}}}]}",
+                 discovery);
+        test_api_put(&f->api, GATEWAYS, "team-a", name, "", body);
+}
+
+static void put_service(Fixture *f, const char *ns, const char *name, const char *label)
+{
+        test_api_put(&f->api, SERVICES, ns, name, label,
+                     ",\"spec\":{\"ports\":[{\"name\":\"http\",\"port\":80}]}");
+}
+
+static void put_grant(Fixture *f, const char *ns, const char *from)
+{
+        char body[512];
+        snprintf(body, sizeof body,
+                 ",\"spec\":{\"from\":[{\"group\":\"gateway.tailscale.com\",\"kind\":"
+                 "\"TailscaleGateway\",\"namespace\":\"%s\"}],\"to\":[{\"group\":\"\",\"kind\":"
+                 "\"Service\"}]}",
+                 from);
+        test_api_put(&f->api, GRANTS, ns, "g", "", body);
+}
+
+static size_t services(const Fixture *f)
+{
+        return table_n(table(f, MANIFEST_SERVICE));
+}
+
+#define EXPOSED ",\"labels\":{\"gateway.tailscale.com/expose\":\"true\"}"
+
+static void services_and_grants_are_read_where_somebody_takes_services(void **state)
+{
+        Fixture *f = *state;
+        put_team(f);
+        put_service(f, "team-a", "shown", EXPOSED);
+        put_service(f, "team-b", "far", EXPOSED);
+        put_service(f, "team-a", "plain", "");
+        put_service(f, "team-b", "other", "");
+        put_grant(f, "team-b", "team-a");
+        put_grant(f, "team-c", "team-x");
+        open_source(f);
+        wait_for(f, is_read);
+        settle(f);
+        assert_false(was_asked(f, SERVICES));
+        /* Those with the label, wherever they are; grants for us. */
+        put_ingress(f, "gw", "");
+        for (int i = 0; i < 4; i++)
+                settle(f);
+        assert_int_equal(services(f), 2);
+        assert_int_equal(table_n(table(f, MANIFEST_GRANT)), 1);
+        unsigned told = f->n_told;
+        put_service(f, "team-a", "more", "");
+        settle(f);
+        assert_int_equal(f->n_told, told);
+        /* A selector: all of its namespace, and of those that let it in. */
+        put_ingress(f, "gw", "\"serviceDiscovery\":{\"services\":{}},");
+        for (int i = 0; i < 8; i++)
+                settle(f);
+        assert_int_equal(services(f), 5);
+        test_api_remove(&f->api, GRANTS, "team-b", "g");
+        settle(f);
+        assert_int_equal(services(f), 4);
+        /* Nobody takes any more. */
+        put_gateway(f, "team-a", "gw", "eg");
+        settle(f);
+        assert_int_equal(services(f), 0);
+        assert_int_equal(table_n(table(f, MANIFEST_GRANT)), 0);
+}
+
+static void routes_that_were_made_are_observed(void **state)
+{
+        Fixture *f = *state;
+        put_team(f);
+        open_in(f, (StrList){0}, "system");
+        wait_for(f, is_read);
+        assert_true(was_asked(f, ROUTES "?labelSelector=app.kubernetes.io%2Fmanaged-by%3D"
+                                        "tailscale-gateway"));
 }
 
 /* It has a way to go before it is deleted, which depends on whether its Gateway is there. */
@@ -784,6 +870,8 @@ int main(void)
                 TEST(objects_become_leaves_with_their_origin),
                 TEST(what_became_of_watches_is_counted),
                 TEST(what_does_not_bear_on_us_is_not_kept),
+                TEST(services_and_grants_are_read_where_somebody_takes_services),
+                TEST(routes_that_were_made_are_observed),
                 TEST(a_gateway_is_known_while_it_has_a_binding),
                 TEST(a_gateway_is_read_where_a_binding_is_left),
                 TEST(a_gateway_waits_for_the_routes_of_what_it_refers_to),

@@ -19,7 +19,8 @@ static size_t statics_of(const Table *endpoints, const GatewaySpec *g, Str tailn
 {
         size_t n = 0;
         TABLE_FOREACH (EndpointsSpec, e, endpoints) {
-                if (e->gateway.n == 0 && str_eq(e->meta.key.namespace, g->meta.key.namespace) &&
+                if (e->gateway.n == 0 && !e->ingress &&
+                    str_eq(e->meta.key.namespace, g->meta.key.namespace) &&
                     str_eq(e->tailnet, tailnet))
                         at[n++] = e;
         }
@@ -219,7 +220,7 @@ static bool is_same_world(const World *a, const World *b)
                a->eg_knows_labels == b->eg_knows_labels && a->tailnets == b->tailnets &&
                a->gateways == b->gateways && a->eg_gateways == b->eg_gateways &&
                a->eg_routes == b->eg_routes && a->namespaces == b->namespaces &&
-               a->services == b->services && a->grants == b->grants &&
+               a->services == b->services && a->grants == b->grants && a->statics == b->statics &&
                a->tailnet_states == b->tailnet_states && a->entries == b->entries &&
                a->bindings == b->bindings && a->proxy_names == b->proxy_names &&
                a->policy == b->policy;
@@ -238,6 +239,7 @@ const World *world_build(const WorldInput *in)
         w->namespaces = namespaces_of(in);
         w->services = table_ref(in->services);
         w->grants = table_ref(in->grants);
+        w->statics = table_ref(in->endpoints);
         w->bindings = table_ref(in->bindings);
         w->proxy_names = table_ref(in->proxy_names);
         w->policy = leaf_ref(in->policy);

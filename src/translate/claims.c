@@ -97,6 +97,11 @@ static bool has_port(Str pattern)
         return str_find_str(pattern, STR("{port}")) >= 0;
 }
 
+static const RouteRules *rules_of(const EntryPlan *p)
+{
+        return p->is_ingress ? &p->entry->ingress : &p->entry->egress;
+}
+
 /* The port of its service that a mapping leads to: the one that is named, else the listener's own,
  * else the only one that can be led to. 0: none. */
 static uint16_t mapped_port(const EntryPlan *p, const PortMapping *m)
@@ -161,11 +166,14 @@ static Str other_listener(ClaimList *l, const Claim *c)
 
 static void claim_host(ClaimList *l, EntryPlan *p, ServicePort *s)
 {
-        Str pattern = p->entry->egress.host_pattern;
+        Str pattern = rules_of(p)->host_pattern;
         bool can = entry_plan_can_have_host(p, s->pack.protocol);
         if (pattern.n == 0 || (!can && is_mapped(p, &s->pack)))
                 return;
         Claim *c = add(l, p, s);
+        if (p->is_ingress && !str_eq(rules_of(p)->path_prefix, STR("/")))
+                lose(c, "InvalidPath",
+                     STR("without Kubernetes, ingress is of whole hosts: pathPrefix /"));
         if (!can) {
                 lose_host(l, c);
                 return;
@@ -228,8 +236,8 @@ static void claim_ports(ClaimList *l, EntryPlan *p, ServicePort *s)
 
 static void claim_paths(ClaimList *l, EntryPlan *p, ServicePort *s)
 {
-        const RouteRules *rules = &p->entry->egress;
-        if (str_find_str(rules->path_prefix, STR("{service}")) < 0 ||
+        const RouteRules *rules = rules_of(p);
+        if (p->is_ingress || str_find_str(rules->path_prefix, STR("{service}")) < 0 ||
             (rules->protocol != PROTOCOL_HTTP && rules->protocol != PROTOCOL_HTTPS) ||
             !protocol_is_http_like(s->pack.protocol) ||
             (!s->has_host && !has_port(rules->path_prefix)))
@@ -453,7 +461,7 @@ static const EgRoute *taken_by_user(const Claim *c, const EgGateway *gateway, co
                 else
                         high = mid;
         }
-        bool override = c->by->entry->egress.override_hosts;
+        bool override = rules_of(c->by)->override_hosts;
         for (; low < n && str_eq(hosts[low].host, c->name); low++) {
                 const EgRoute *r = hosts[low].route;
                 bool own = str_eq(r->meta.key.namespace, c->by->spec->meta.key.namespace);

@@ -208,7 +208,9 @@ static void fill_service(Arena *a, const EntryPlan *p, const Endpoint *const *at
         s->n_endpoints = n;
         s->proxies = p->proxies;
         s->n_proxies = p->n_proxies;
-        s->host_header = p->entry->egress.host_header;
+        /* Who comes from a tailnet has asked for the host by our name of it. */
+        s->host_header = p->is_ingress ? HOST_HEADER_PRESERVE : p->entry->egress.host_header;
+        s->is_ingress = p->is_ingress;
         s->retry = p->entry->connectivity.retry;
         s->balance = &p->entry->egress.balance;
         s->raw = (!p->is_ingress && p->entry->egress.protocol == PROTOCOL_TLS) ||
@@ -236,29 +238,39 @@ static bool is_dialable(const World *w, const TailnetEntry *entry, const Endpoin
                 policy_admits_address(w->policy, &ip, c->allowed, c->n_allowed, NULL));
 }
 
-static void find_services(Arena *a, const World *w, EntryPlan *p)
+void entry_plan_take(Arena *a, EntryPlan *p, const Endpoint *const *endpoints, size_t n)
 {
-        p->suffix = p->view->suffix;
         p->config = digest_config(p);
-        size_t n = 0, room = table_n(p->view->endpoints);
-        const Endpoint **at = arena_new_array(a, room, sizeof(const Endpoint *));
-        TABLE_FOREACH (Endpoint, e, p->view->endpoints) {
-                if (is_dialable(w, p->entry, e) && e->port > 0 &&
-                    str_is_printable_utf8(e->service) && !is_repeated(at, n, e))
-                        at[n++] = e;
-        }
         p->services = arena_new_array(a, n, sizeof(ServicePort));
         size_t first = 0; /* port of the current service */
         for (size_t i = 0, to; i < n; i = to) {
-                for (to = i + 1; to < n && same_port(at[i], at[to]); to++)
+                const Endpoint *const *at = endpoints + i;
+                for (to = i + 1; to < n && same_port(at[0], endpoints[to]); to++)
                         ;
-                if (p->n_services > 0 && !str_eq(p->services[first].pack.service, at[i]->service)) {
+                if (p->n_services > 0 && !str_eq(p->services[first].pack.service, at[0]->service)) {
                         choose_host(p, first, p->n_services);
                         first = p->n_services;
                 }
-                fill_service(a, p, at + i, to - i, &p->services[p->n_services++]);
+                fill_service(a, p, at, to - i, &p->services[p->n_services++]);
         }
         choose_host(p, first, p->n_services);
+}
+
+bool entry_plan_is_usable(const Endpoint *const *before, size_t n, const Endpoint *e)
+{
+        return e->port > 0 && str_is_printable_utf8(e->service) && !is_repeated(before, n, e);
+}
+
+static void find_services(Arena *a, const World *w, EntryPlan *p)
+{
+        p->suffix = p->view->suffix;
+        size_t n = 0, room = table_n(p->view->endpoints);
+        const Endpoint **at = arena_new_array(a, room, sizeof(const Endpoint *));
+        TABLE_FOREACH (Endpoint, e, p->view->endpoints) {
+                if (is_dialable(w, p->entry, e) && entry_plan_is_usable(at, n, e))
+                        at[n++] = e;
+        }
+        entry_plan_take(a, p, at, n);
 }
 
 EntryPlan entry_plan_make(Arena *a, const Proxies *proxies, const GatewaySpec *spec, size_t index,

@@ -51,6 +51,10 @@ typedef struct EntryPlan {
         uint64_t hosts, paths, ports, conflicts; /* counted by claims */
 } EntryPlan;
 
+/* Makes services of endpoints, each usable beside those before it; sorted by endpoint_order. */
+void entry_plan_take(Arena *a, EntryPlan *p, const Endpoint *const *endpoints, size_t n);
+/* Has it a name and a port, and is it not there already? */
+bool entry_plan_is_usable(const Endpoint *const *before, size_t n, const Endpoint *e);
 /* Can an endpoint of that protocol have a host on the entry's kind of listener? */
 bool entry_plan_can_have_host(const EntryPlan *p, Protocol endpoint);
 

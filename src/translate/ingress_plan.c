@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "translate/ingress_plan.h"
 
+#include "model/cidr.h"
 #include "translate/ingress_port.h"
 
 #include <stdlib.h>
@@ -126,17 +127,60 @@ static void find_backends(Arena *a, const World *w, EntryPlan *p)
         }
 }
 
+/* ---- without Kubernetes ---- */
+
+static int on_endpoint_order(const void *a, const void *b)
+{
+        return endpoint_order(*(const Endpoint *const *)a, *(const Endpoint *const *)b);
+}
+
+static bool is_of_entry(const EndpointsSpec *e, const EntryPlan *p)
+{
+        return e->ingress && e->gateway.n == 0 && str_eq(e->tailnet, p->entry->name) &&
+               str_eq(e->meta.key.namespace, p->spec->meta.key.namespace);
+}
+
+static void find_statics(Arena *a, const World *w, EntryPlan *p)
+{
+        size_t n = 0, kept = 0;
+        TABLE_FOREACH (EndpointsSpec, e, w->statics)
+                n += is_of_entry(e, p) ? e->n : 0;
+        const Endpoint **at = arena_new_array(a, n + 1, sizeof(const Endpoint *));
+        n = 0;
+        TABLE_FOREACH (EndpointsSpec, e, w->statics) {
+                for (size_t i = 0; is_of_entry(e, p) && i < e->n; i++)
+                        at[n++] = e->endpoints[i];
+        }
+        if (n > 1)
+                qsort(at, n, sizeof(const Endpoint *), on_endpoint_order);
+        for (size_t i = 0; i < n; i++) {
+                IpAddr ip;
+                if (ip_parse(at[i]->ip, &ip) && entry_plan_is_usable(at, kept, at[i]))
+                        at[kept++] = at[i];
+        }
+        entry_plan_take(a, p, at, kept);
+}
+
 EntryPlan ingress_plan_make(Arena *a, const World *w, const GatewaySpec *spec, size_t index,
                             const EgGateway *gateway)
 {
         EntryPlan p = {
                 .spec = spec, .entry = &spec->tailnets[index], .index = index, .is_ingress = true};
-        p.attached = attach_choose(a, w, spec, &p.entry->ingress, gateway);
+        Protocol protocol = p.entry->ingress.protocol;
+        if (protocol == PROTOCOL_HTTP || protocol == PROTOCOL_HTTPS)
+                p.attached = attach_choose(a, w, spec, &p.entry->ingress, gateway);
+        else
+                p.attached = (Attached){
+                        .reason = "ProtocolNotSupported",
+                        .text = arena_printf(a, "through %.*s listeners it is not supported",
+                                             STR_FMT(protocol_name(protocol)))};
         if (p.attached.listener == NULL) {
                 p.reason = p.attached.reason;
                 p.text = arena_printf(a, "ingress: %.*s", STR_FMT(p.attached.text));
         }
         if (w->policy != NULL && w->policy->in_kubernetes)
                 find_backends(a, w, &p);
+        else
+                find_statics(a, w, &p);
         return p;
 }

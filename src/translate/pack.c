@@ -32,7 +32,8 @@ Str pack_cluster_name(Arena *a, const PackService *s)
                 protocol[i] = (char)(name.p[i] | 0x20);
         char port[sizeof("-65535")];
         int n = snprintf(port, sizeof(port), "-%u", s->port);
-        const Str parts[] = {STR(PACK_PREFIX "egress/"),
+        const Str parts[] = {s->is_ingress ? STR(PACK_PREFIX "ingress/")
+                                           : STR(PACK_PREFIX "egress/"),
                              s->gateway_namespace,
                              STR("/"),
                              s->gateway,

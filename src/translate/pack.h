@@ -93,13 +93,14 @@ typedef struct PackService {
         size_t n_others;
         Digest config;    /* of all that comes from its entry: everything above but endpoints */
         bool only_digest; /* of packs that are made of it the bytes are not kept */
+        bool is_ingress;  /* the tailnet is led to it; else it is of the tailnet */
 } PackService;
 
 /* Was this cluster made of the same leaves with the same configuration? Then every pack of the same
  * generation that was made of the service is the same too. */
 bool pack_is_made_of(const Pack *cluster, const PackService *s);
 
-/* "tailscale/egress/<namespace>/<gateway>/<tailnet>/<service>/<protocol>-<port>" */
+/* "tailscale/<direction>/<namespace>/<gateway>/<tailnet>/<service>/<protocol>-<port>" */
 Str pack_cluster_name(Arena *a, const PackService *s);
 /* What the route writes as host: of one device, or of a Tailscale Service, its full name, else its
  * short one; of a group, and of several devices, "<service>.<suffix>", else the service's name: one

@@ -138,6 +138,8 @@ static size_t make_plans(const Snapshot *s, Arena *a, const Proxies *proxies, co
                         *p->ingress = ingress_plan_make(a, s->world, refs[i].spec, j, gateway);
                         p->ingress->rank = p->rank;
                         p->ingress->oldest = p->oldest;
+                        for (size_t k = 0; k < p->ingress->n_services; k++)
+                                p->ingress->services[k].pack.only_digest = s->only_digests;
                 }
         }
         return n_plans;

@@ -57,7 +57,7 @@ static inline const EntryView *fixture_view(const ManifestSet *set, const Gatewa
         size_t n = 0;
         for (size_t i = 0; i < set->kinds[MANIFEST_ENDPOINTS].n; i++) {
                 const EndpointsSpec *e = set->kinds[MANIFEST_ENDPOINTS].at[i];
-                if (!str_eq(e->tailnet, tailnet) ||
+                if (e->ingress || !str_eq(e->tailnet, tailnet) ||
                     !str_eq(e->meta.key.namespace, spec->meta.key.namespace))
                         continue;
                 for (size_t j = 0; j < e->n && n < LENGTH_OF(at); j++)
@@ -120,6 +120,7 @@ static inline World *fixture_world(const char *manifests)
         w->namespaces = manifest_table(&set, MANIFEST_NAMESPACE, NULL);
         w->services = manifest_table(&set, MANIFEST_SERVICE, NULL);
         w->grants = manifest_table(&set, MANIFEST_GRANT, NULL);
+        w->statics = manifest_table(&set, MANIFEST_ENDPOINTS, NULL);
         w->bindings = manifest_table(&set, MANIFEST_BINDING, NULL);
         w->tailnet_states = fixture_states(&set);
         w->entries = fixture_views(&set);

@@ -76,7 +76,7 @@ static const EntryView *make_view(const ManifestSet *set, const GatewaySpec *spe
         const struct ManifestLeaves *all = &set->kinds[MANIFEST_ENDPOINTS];
         for (size_t i = 0; i < all->n; i++) {
                 const EndpointsSpec *e = all->at[i];
-                if (!str_eq(e->tailnet, tailnet) ||
+                if (e->ingress || !str_eq(e->tailnet, tailnet) ||
                     !str_eq(e->meta.key.namespace, spec->meta.key.namespace))
                         continue;
                 found = mem_resize(found, (n + e->n) * sizeof(void *));
@@ -143,6 +143,7 @@ World *golden_world_read(const char *const *paths, size_t n)
                 w->namespaces = manifest_table(&set, MANIFEST_NAMESPACE, NULL);
                 w->services = manifest_table(&set, MANIFEST_SERVICE, NULL);
                 w->grants = manifest_table(&set, MANIFEST_GRANT, NULL);
+                w->statics = manifest_table(&set, MANIFEST_ENDPOINTS, NULL);
                 w->bindings = manifest_table(&set, MANIFEST_BINDING, NULL);
                 w->tailnet_states = make_states(&set);
                 w->entries = make_views(&set);
