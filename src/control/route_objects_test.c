@@ -183,7 +183,7 @@ static void a_host_that_moves_is_a_new_object(void **state)
 
 #define STANDS(meta)                                                                               \
         "{\"metadata\":{\"namespace\":\"demo\",\"uid\":\"u1\",\"resourceVersion\":\"3\"," meta "}" \
-                                                                                               "}"
+        "}"
 #define LABEL "\"labels\":{\"app.kubernetes.io/managed-by\":\"tailscale-gateway\"}"
 #define OWNER                                                                               \
         "\"ownerReferences\":[{\"apiVersion\":\"gateway.tailscale.com/v1alpha1\",\"kind\":" \

@@ -284,8 +284,7 @@ static void plan_gateway(const PlanInput *in, Plan *p, const Answered *a, const 
                 calm_programmed(in, p, o, g, &s.conditions[2]);
                 StatusWrite w = {o, s.conditions, s.n_conditions};
                 put_gateway(&w, &s, &past, &body);
-                bool waits =
-                        is_uncounted(in, g) && say_the_same(s.conditions, s.n_conditions, o);
+                bool waits = is_uncounted(in, g) && say_the_same(s.conditions, s.n_conditions, o);
                 if (!waits && !is_as_wished(o, &body) && !may_wait(in, p, o, &body))
                         add_write(p, &w, &body);
                 gateway_status_done(&s);

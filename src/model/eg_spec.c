@@ -19,8 +19,8 @@ static bool listener_same(const EgListener *a, const EgListener *b)
 {
         return str_eq(a->name, b->name) && a->port == b->port && a->protocol == b->protocol &&
                str_eq(a->hostname, b->hostname) && a->from == b->from && a->kinds == b->kinds &&
-               a->passthrough == b->passthrough &&
-               str_eq(a->bad_kind, b->bad_kind) && a->is_conflicted == b->is_conflicted &&
+               a->passthrough == b->passthrough && str_eq(a->bad_kind, b->bad_kind) &&
+               a->is_conflicted == b->is_conflicted &&
                label_selector_same(&a->selector, &b->selector);
 }
 

@@ -26,7 +26,8 @@ static bool is_one_of(Str reason, const char *const *names, size_t n)
 
 static bool is_reference(Str reason)
 {
-        static const char *const names[] = {"GatewayNotFound", "TailnetNotFound", "RefNotPermitted"};
+        static const char *const names[] = {"GatewayNotFound", "TailnetNotFound",
+                                            "RefNotPermitted"};
         return is_one_of(reason, names, LENGTH_OF(names));
 }
 
@@ -213,7 +214,6 @@ void gateway_status_extension(GatewayStatus *s, const ExtensionWish *wish, const
         accepted->message = buf_str(&s->texts[0]);
 }
 
-/* ---- as it is applied ---- */
 /* ---- routes of ingress ---- */
 
 typedef struct RouteSums {
@@ -285,6 +285,7 @@ void gateway_status_routes(GatewayStatus *s, const Table *observed)
         c->message = buf_str(&s->texts[2]);
 }
 
+/* ---- as it is applied ---- */
 
 static void put_entries(DocWriter *d, const GatewayStatus *s)
 {

@@ -163,8 +163,8 @@ static bool read_listener(Leaf *leaf, const Tree *node, EgListener *ret)
                 ret->selector = label_selector_read(leaf, tree_get(namespaces, STR("selector")));
         IGNORE(protocol_parse(tree_get_str(node, STR("protocol")), &ret->protocol),
                "an implementation's own");
-        ret->passthrough = str_eq(tree_get_str(tree_get(node, STR("tls")), STR("mode")),
-                                  STR("Passthrough"));
+        ret->passthrough =
+                str_eq(tree_get_str(tree_get(node, STR("tls")), STR("mode")), STR("Passthrough"));
         read_kinds(leaf, tree_get(allowed, STR("kinds")), ret);
         return ret->name.n > 0 && ret->port > 0;
 }

@@ -27,7 +27,8 @@ int route_report_order(const void *a, const void *b)
                 c = number_order(x->listener_port, y->listener_port);
         if (c == 0)
                 c = str_cmp(x->listener, y->listener);
-        /* The hostname of a listener is its catch-all host, and may be named among pathHosts, too. */
+        /* The hostname of a listener is its catch-all host, and may be named among pathHosts, too.
+         */
         if (c == 0)
                 c = (int)x->catch_all - (int)y->catch_all;
         return c != 0 ? c : (x->backend != NULL) - (y->backend != NULL);

@@ -119,30 +119,31 @@ static void sort_references(Reference *refs, size_t n)
 }
 
 /* The plans of both directions of each entry, egress before ingress. */
-static size_t make_plans(const Snapshot *s, Arena *a, const Proxies *proxies, const Reference *refs,
-                         size_t n, const EgGateway *gateway, EntryPlan *plans)
+static EntryPlan *make_plans(Arena *a, const Proxies *proxies, const Reference *refs, size_t n,
+                             const EgGateway *gateway, size_t *ret_n)
 {
-        size_t n_plans = 0;
+        size_t room = 0, n_plans = 0;
         uint32_t rank = 0;
+        for (size_t i = 0; i < n; i++)
+                room += 2 * refs[i].spec->n_tailnets;
+        EntryPlan *plans = arena_new_array(a, room, sizeof(*plans));
         for (size_t i = 0; i < n; i++) {
                 for (size_t j = 0; j < refs[i].spec->n_tailnets; j++) {
                         EntryPlan *p = &plans[n_plans++];
                         *p = entry_plan_make(a, proxies, refs[i].spec, j, gateway);
                         p->rank = rank++;
                         p->oldest = refs[i].oldest;
-                        for (size_t k = 0; k < p->n_services; k++)
-                                p->services[k].pack.only_digest = s->only_digests;
                         if (!p->entry->ingress.enabled)
                                 continue;
                         p->ingress = &plans[n_plans++];
-                        *p->ingress = ingress_plan_make(a, s->world, refs[i].spec, j, gateway);
+                        *p->ingress =
+                                ingress_plan_make(a, proxies->world, refs[i].spec, j, gateway);
                         p->ingress->rank = p->rank;
                         p->ingress->oldest = p->oldest;
-                        for (size_t k = 0; k < p->ingress->n_services; k++)
-                                p->ingress->services[k].pack.only_digest = s->only_digests;
                 }
         }
-        return n_plans;
+        *ret_n = n_plans;
+        return plans;
 }
 
 /* References [0, n) are those to one Gateway. */
@@ -153,11 +154,12 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
         arena_init(&a, 0);
         ObjectKey key = refs[0].spec->gateway;
         const EgGateway *gateway = table_find(s->world->eg_gateways, &key, eg_gateway_find);
-        size_t n_plans = 0;
-        for (size_t i = 0; i < n; i++)
-                n_plans += 2 * refs[i].spec->n_tailnets;
-        EntryPlan *plans = arena_new_array(&a, n_plans, sizeof(*plans));
-        n_plans = make_plans(s, &a, proxies, refs, n, gateway, plans);
+        size_t n_plans;
+        EntryPlan *plans = make_plans(&a, proxies, refs, n, gateway, &n_plans);
+        for (size_t i = 0; i < n_plans; i++) {
+                for (size_t j = 0; j < plans[i].n_services; j++)
+                        plans[i].services[j].pack.only_digest = s->only_digests;
+        }
         Claims claims = claims_settle(&a, s->world, gateway, plans, n_plans);
         IngressWays ways = ingress_ways_settle(&a, s->world, gateway, plans, n_plans);
         const GatewayState *old = find_state(before, key);
