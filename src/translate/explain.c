@@ -6,8 +6,10 @@
  */
 #include "translate/explain.h"
 
+#include "model/made_route.h"
 #include "proto/json_writer.h"
 #include "translate/hostname.h"
+#include "translate/pack.h"
 #include "translate/request_path.h"
 #include "translate/row_choice.h"
 
@@ -357,6 +359,20 @@ static void tell_proxy(Explain *x, ObjectKey gateway, const TailnetEntry *entry)
         buf_done(&text);
 }
 
+/* A Service of the cluster: its route is an object, and the rest is Envoy Gateway's. */
+static void tell_object(Explain *x, const RouteReport *r)
+{
+        const RouteBackend *b = r->backend;
+        char name[MADE_ROUTE_NAME_MAX + 1];
+        step(x, "object", true,
+             arena_printf(&x->arena, "%.*s %.*s/%.*s", STR_FMT(b->kind),
+                          STR_FMT(r->gateway.namespace), STR_FMT(made_route_name(r, name))));
+        step(x, "endpoint", true,
+             arena_printf(&x->arena, "Service %.*s/%.*s, port %u, as Envoy Gateway resolves it",
+                          STR_FMT(b->service.namespace), STR_FMT(b->service.name),
+                          (unsigned)r->port));
+}
+
 static void tell_row(Explain *x, const RouteReport *r)
 {
         const GatewaySpec *spec = table_find(x->world->gateways, &r->gateway, gateway_spec_find);
@@ -369,11 +385,19 @@ static void tell_row(Explain *x, const RouteReport *r)
              arena_printf(&x->arena, "%.*s of TailscaleGateway %.*s/%.*s, tailnet %.*s",
                           STR_FMT(r->service), STR_FMT(r->gateway.namespace),
                           STR_FMT(r->gateway.name), STR_FMT(r->tailnet)));
-        tell_endpoints(x, r, table_find(x->world->entries, &key, entry_view_find));
+        if (r->backend != NULL) {
+                tell_route(x, r);
+                tell_object(x, r);
+                return;
+        }
+        bool is_ingress = str_starts(r->cluster, STR(PACK_PREFIX "ingress/"));
+        if (!is_ingress)
+                tell_endpoints(x, r, table_find(x->world->entries, &key, entry_view_find));
         tell_route(x, r);
         tell_revision(x, r);
         step(x, "cluster", true, r->cluster);
-        tell_proxy(x, r->gateway, entry);
+        if (!is_ingress)
+                tell_proxy(x, r->gateway, entry);
 }
 
 /* Would the device, had it been taken, answer this URL? */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "translate/explain.h"
 #include "translate/snapshot.h"
 #include "translate/test_world.h"
 
@@ -212,6 +213,19 @@ static void hosts_are_had_once(void **state)
         }
 }
 
+static void it_is_explained(void **state)
+{
+        (void)state;
+        CLEANUP(buf_done) Buf json;
+        buf_init(&json, 1 << 16);
+        Fixture f = in_kubernetes(EG FIXTURE_TAILNET OURS SERVICE("demo", "web", LABEL("true")));
+        explain_url(f.snapshot, f.report, NULL, STR("http://web.in/x"), &json);
+        assert_true(str_find_str(buf_str(&json), STR("HTTPRoute demo/ours-web-")) > 0);
+        assert_true(str_find_str(buf_str(&json), STR("Service demo/web, port 80")) > 0);
+        assert_true(str_find_str(buf_str(&json), STR("\"answers\":true")) > 0);
+        fixture_done(&f);
+}
+
 /* Nothing of it is in what Envoy Gateway is given. */
 static void an_object_is_not_injected(void **state)
 {
@@ -262,6 +276,7 @@ int main(void)
                 cmocka_unit_test(each_service),
                 cmocka_unit_test(hosts_are_had_once),
                 cmocka_unit_test(an_object_is_not_injected),
+                cmocka_unit_test(it_is_explained),
                 cmocka_unit_test(without_kubernetes_it_is),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
