@@ -15,7 +15,7 @@ from tests.lib import envoy as lib
 from tests.lib.process import eventually, holds
 from tests.lib.stack import entry, find, gateway_resource, program, tailnet_resource
 from tests.lib.tailnet import Node
-from tests.lib.web import Answer, Connection, EchoServer, Load, listening, request
+from tests.lib.web import Answer, EchoServer, Load, Tunnel, listening, request
 
 TAILNET_PORT = 10081  # of the listener that the tailnet comes in by
 PUBLIC_PORT = 10080
@@ -69,26 +69,6 @@ def served(stack):
 
 def forward():
     return {"TCPForward": f"127.0.0.1:{TAILNET_PORT}", "ProxyProtocol": 2}
-
-
-class Tunnel(Connection):
-    """Through a CONNECT proxy of that namespace: what the proxy adds to requests that it reads is not there."""
-
-    def __init__(self, ns, proxy_port, address, port, timeout):
-        super().__init__(ns, "127.0.0.1", proxy_port, timeout)
-        self.to = f"{address}:{port}"
-
-    def connect(self):
-        super().connect()
-        self.sock.sendall(f"CONNECT {self.to} HTTP/1.1\r\nHost: {self.to}\r\n\r\n".encode())
-        head = b""
-        while b"\r\n\r\n" not in head:
-            piece = self.sock.recv(1)
-            if not piece:
-                raise ConnectionResetError(f"no answer to CONNECT {self.to}")
-            head += piece
-        if b" 200 " not in head.split(b"\r\n")[0]:
-            raise ConnectionRefusedError(head.decode("latin-1"))
 
 
 def call(stack, port=80, path="/", headers=None, timeout=10):

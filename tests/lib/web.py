@@ -22,6 +22,26 @@ class Connection(http.client.HTTPConnection):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+class Tunnel(Connection):
+    """Through a CONNECT proxy of that namespace: what the proxy adds to requests that it reads is not there."""
+
+    def __init__(self, ns, proxy_port, address, port, timeout):
+        super().__init__(ns, "127.0.0.1", proxy_port, timeout)
+        self.to = f"{address}:{port}"
+
+    def connect(self):
+        super().connect()
+        self.sock.sendall(f"CONNECT {self.to} HTTP/1.1\r\nHost: {self.to}\r\n\r\n".encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = self.sock.recv(1)
+            if not piece:
+                raise ConnectionResetError(f"no answer to CONNECT {self.to}")
+            head += piece
+        if b" 200 " not in head.split(b"\r\n")[0]:
+            raise ConnectionRefusedError(head.decode("latin-1"))
+
+
 class Answer:
     """What came back, with the seconds that it took."""
 
