@@ -79,17 +79,19 @@ static void remove_binding(Plan *p, const Observed *o)
                "no event follows it");
 }
 
-/* Nobody refers to it any more: it names the empty contribution until somebody has served that, or
- * nobody seems to ask, or the Gateway is gone, too. */
-static void plan_unwanted(const PlanInput *in, Plan *p, const Observed *o)
+/* Nobody refers to it any more, or nobody whom it admits: it names the empty contribution, in the
+ * word `empty`, until somebody has served that, or nobody seems to ask, or the Gateway is gone,
+ * too.
+ */
+static void plan_unwanted(const PlanInput *in, Plan *p, const Observed *o, Str empty)
 {
         bool is_gone = table_find(in->world->eg_gateways, &o->key, eg_gateway_find) == NULL;
-        bool is_empty = str_eq(o->revision, STR(PLAN_REVISION_EMPTY));
+        bool is_empty = str_eq(o->revision, empty);
         Mono due = mono_add(written_of(in, o->key)->since, SPAN_S(PLAN_BINDING_UNANSWERED_S));
-        if (is_gone || (is_empty && observed_is_served(o, STR(PLAN_REVISION_EMPTY)))) {
+        if (is_gone || (is_empty && observed_is_served(o, empty))) {
                 remove_binding(p, o);
         } else if (!is_empty) {
-                name_revision(in, p, o->key, o, STR(PLAN_REVISION_EMPTY));
+                name_revision(in, p, o->key, o, empty);
         } else if (!mono_before(in->now, due)) {
                 remove_binding(p, o);
         } else {
@@ -149,12 +151,12 @@ static void prune(const PlanInput *in, Plan *p, const Observed *o)
         }
 }
 
+/* Beside other people's Gateways, which admit none of ours, there is no Binding to be seen. */
 static void plan_operator(const PlanInput *in, Plan *p)
 {
-        bool is_any_unknown = object_is_any_gateway_unknown(in);
         TABLE_FOREACH (GatewayReport, g, in->report->gateways) {
                 const Observed *o = observed_at(in->observed, OBSERVED_BINDING, g->eg_gateway);
-                if (!g->found || (o != NULL && o->deleting))
+                if (!g->found || g->refused || (o != NULL && o->deleting))
                         continue;
                 name_revision(in, p, g->eg_gateway, o, str_of(g->revision));
                 if (o != NULL)
@@ -165,8 +167,12 @@ static void plan_operator(const PlanInput *in, Plan *p)
                         continue;
                 const GatewayReport *g =
                         table_find(in->report->gateways, &o->key, gateway_report_find);
-                if ((g == NULL && !is_any_unknown) || (g != NULL && !g->found))
-                        plan_unwanted(in, p, o);
+                bool is_wanted = g != NULL && g->found && !g->refused;
+                if (is_wanted || ((g == NULL || g->refused) && object_may_be_wanted(in, o->key)))
+                        continue;
+                bool is_refused = g != NULL && g->found;
+                plan_unwanted(in, p, o,
+                              is_refused ? str_of(g->revision) : STR(PLAN_REVISION_EMPTY));
         }
 }
 

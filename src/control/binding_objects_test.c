@@ -148,6 +148,38 @@ static void what_may_be_wanted_stays(void **state)
         assert_int_equal(c->plan.n_objects, 0);
 }
 
+/* But not where it says to which it does. */
+static void what_a_faulty_one_refers_to_stays_alone(void **state)
+{
+        TestCluster *c = *state;
+        stands(c, "r1", 0, "", "");
+        cluster_fault_of(c, OBSERVED_GATEWAY, (ObjectKey){STR("demo"), STR("other")}, "spec: no",
+                         (ObjectKey){STR("infra"), STR("another")});
+        cluster_plan(c);
+        assert_true(cluster_says(only(c, PLAN_APPLY), "\"revision\":\"empty\""));
+        cluster_fault_of(c, OBSERVED_GATEWAY, (ObjectKey){STR("demo"), STR("third")}, "spec: no",
+                         cluster_eg);
+        cluster_plan(c);
+        assert_int_equal(c->plan.n_objects, 0);
+}
+
+/* Whoever refers to a Gateway that admits nothing of theirs puts no Binding beside it. */
+static void a_gateway_that_admits_nothing_gets_none(void **state)
+{
+        TestCluster *c = *state;
+        cluster_wish(c, "r0");
+        ((GatewayReport *)(uintptr_t)c->report->gateways->at[0])->refused = true;
+        cluster_plan(c);
+        assert_int_equal(c->plan.n_objects, 0);
+        /* One that was there goes when its last words were heard. */
+        stands(c, "r1", 0, SERVED("pod-a", "r1"), "");
+        cluster_plan(c);
+        assert_true(cluster_says(only(c, PLAN_APPLY), "\"revision\":\"r0\""));
+        stands(c, "r0", 0, SERVED("pod-a", "r0"), "");
+        cluster_plan(c);
+        assert_true(str_eq(only(c, PLAN_DELETE)->uid, STR("uid-b")));
+}
+
 static void what_is_a_strangers_stays(void **state)
 {
         TestCluster *c = *state;
@@ -410,6 +442,8 @@ int main(void)
                 TEST(before_it_goes_it_names_the_empty_contribution),
                 TEST(after_a_while_it_goes_unanswered),
                 TEST(what_may_be_wanted_stays),
+                TEST(what_a_faulty_one_refers_to_stays_alone),
+                TEST(a_gateway_that_admits_nothing_gets_none),
                 TEST(what_is_a_strangers_stays),
                 TEST(what_is_being_deleted_is_left_alone),
                 TEST(what_replicas_said_that_are_gone_is_taken_away),

@@ -87,10 +87,11 @@ bool object_is_gateway_unknown(const PlanInput *in, ObjectKey gateway)
                table_find(in->world->gateways, &gateway, gateway_spec_find) == NULL;
 }
 
-bool object_is_any_gateway_unknown(const PlanInput *in)
+bool object_may_be_wanted(const PlanInput *in, ObjectKey eg_gateway)
 {
         TABLE_FOREACH (ObjectFault, f, in->faults) {
-                if (f->kind == OBSERVED_GATEWAY && object_is_gateway_unknown(in, f->key))
+                if (f->kind == OBSERVED_GATEWAY && object_is_gateway_unknown(in, f->key) &&
+                    (f->gateway.name.n == 0 || object_key_eq(f->gateway, eg_gateway)))
                         return true;
         }
         return false;

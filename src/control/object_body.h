@@ -24,4 +24,5 @@ void object_condition_events(Plan *p, size_t after, const Observed *regarding,
 /* Is there a TailscaleGateway of which nothing is in force, because it is not valid? What it would
  * want is not known then. */
 bool object_is_gateway_unknown(const PlanInput *in, ObjectKey gateway);
-bool object_is_any_gateway_unknown(const PlanInput *in);
+/* May such a one want this Gateway of Envoy Gateway? */
+bool object_may_be_wanted(const PlanInput *in, ObjectKey eg_gateway);

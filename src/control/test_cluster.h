@@ -155,15 +155,22 @@ static inline void cluster_stands_tailnet(TestCluster *c)
                "not looked at");
 }
 
-/* It is not valid, for `text`. */
-static inline void cluster_fault(TestCluster *c, ObservedKind kind, ObjectKey key, const char *text)
+/* It is not valid, for `text`, and refers to `gateway`, or it cannot be read to which. */
+static inline void cluster_fault_of(TestCluster *c, ObservedKind kind, ObjectKey key,
+                                    const char *text, ObjectKey gateway)
 {
         ObjectFault *f = leaf_new(sizeof *f, 0, NULL);
         f->kind = kind;
         f->key = key;
         f->generation = 9;
         f->text = str_of(text);
+        f->gateway = gateway;
         c->faults[c->n_faults++] = f;
+}
+
+static inline void cluster_fault(TestCluster *c, ObservedKind kind, ObjectKey key, const char *text)
+{
+        cluster_fault_of(c, kind, key, text, (ObjectKey){0});
 }
 
 /* Plans once more; the plan before is gone. */

@@ -22,5 +22,6 @@ int object_fault_find(const void *key, const void *leaf)
 bool object_fault_same(const void *a, const void *b)
 {
         const ObjectFault *x = a, *y = b;
-        return x->generation == y->generation && str_eq(x->text, y->text);
+        return x->generation == y->generation && str_eq(x->text, y->text) &&
+               object_key_eq(x->gateway, y->gateway);
 }

@@ -10,7 +10,8 @@ typedef struct ObjectFault {
         ObservedKind kind;
         ObjectKey key;
         int64_t generation;
-        Str text; /* "spec.tailnets[0].name: …"; all faults, one a line, cut at 4 KiB */
+        ObjectKey gateway; /* of a TailscaleGateway: its gatewayRef; empty: not known */
+        Str text;          /* "spec.tailnets[0].name: …"; all faults, one a line, cut at 4 KiB */
 } ObjectFault;
 
 /* By kind, then key. */

@@ -68,7 +68,9 @@ typedef struct WayReport {
 typedef struct GatewayReport {
         Leaf leaf;
         ObjectKey eg_gateway;
-        bool found;                      /* it is among what we read */
+        bool found;   /* it is among what we read */
+        bool refused; /* it is, and nothing of ours has a listener of it: it is none of our business
+                       */
         char revision[REVISION_MAX + 1]; /* wanted; never empty */
         uint64_t hosts, paths, ports, clusters, bytes;
 } GatewayReport;

@@ -79,15 +79,18 @@ static ObjectKey split(Str key)
 static const ObjectFault *new_fault(const KubeFeed *f, Str key, const KubeRead *read)
 {
         ObjectKey k = split(key);
-        ObjectFault *fault = leaf_new(sizeof *fault,
-                                      leaf_room_str(k.namespace) + leaf_room_str(k.name) +
-                                              leaf_room_str(read->faults),
-                                      NULL);
+        ObjectFault *fault = leaf_new(
+                sizeof *fault,
+                leaf_room_str(k.namespace) + leaf_room_str(k.name) + leaf_room_str(read->faults) +
+                        leaf_room_str(read->gateway.namespace) + leaf_room_str(read->gateway.name),
+                NULL);
         fault->kind = f->in.kind->role == KUBE_NAMED ? OBSERVED_SECRET : f->in.kind->observed;
         fault->key.namespace = leaf_str(&fault->leaf, k.namespace);
         fault->key.name = leaf_str(&fault->leaf, k.name);
         fault->generation = read->generation;
         fault->text = leaf_str(&fault->leaf, read->faults);
+        fault->gateway.namespace = leaf_str(&fault->leaf, read->gateway.namespace);
+        fault->gateway.name = leaf_str(&fault->leaf, read->gateway.name);
         return fault;
 }
 

@@ -132,6 +132,20 @@ static void wipe(const Tree *node)
         }
 }
 
+/* Whatever else is wrong with it: what it does not refer to it has no say in. */
+static ObjectKey gateway_ref(const Tree *object, Arena *arena)
+{
+        const Tree *ref = tree_get(tree_get(object, STR("spec")), STR("gatewayRef"));
+        const Tree *namespace = tree_get(ref, STR("namespace"));
+        Str name = tree_get_str(ref, STR("name"));
+        Str in = namespace != NULL
+                         ? tree_str(namespace)
+                         : tree_get_str(tree_get(object, STR("metadata")), STR("namespace"));
+        if (name.n == 0 || in.n == 0)
+                return (ObjectKey){0};
+        return (ObjectKey){arena_str(arena, in), arena_str(arena, name)};
+}
+
 void kube_kinds_read(const KubeKind *kind, const Tree *object, Arena *arena, KubeRead *ret)
 {
         CLEANUP(faults_done) Faults faults;
@@ -149,6 +163,8 @@ void kube_kinds_read(const KubeKind *kind, const Tree *object, Arena *arena, Kub
                 ret->observed = observed_new(kind->observed, object);
         if (faults.n_total > 0)
                 ret->faults = print_faults(&faults, arena);
+        if (faults.n_total > 0 && kind->role == KUBE_OURS && kind->observed == OBSERVED_GATEWAY)
+                ret->gateway = gateway_ref(object, arena);
         if (kind->is_secret)
                 wipe(object);
 }

@@ -66,6 +66,8 @@ typedef struct KubeRead {
         const void *leaf;         /* one reference; NULL: it has faults, or none is made of it */
         const Observed *observed; /* one reference; NULL: it is not looked at */
         Str faults;               /* in the arena; empty: it has none */
+        ObjectKey gateway; /* in the arena; of a TailscaleGateway with faults: its gatewayRef, where
+                              that can be read */
         int64_t generation;
         bool deleting;
 } KubeRead;

@@ -534,6 +534,8 @@ static void a_fault_is_told_and_takes_nothing_away(void **state)
         assert_int_equal(fault->kind, OBSERVED_GATEWAY);
         assert_true(str_eq(fault->key.name, STR("gw")));
         assert_true(fault->generation > 0);
+        assert_true(str_eq(fault->gateway.namespace, STR("team-a")));
+        assert_true(str_eq(fault->gateway.name, STR("other")));
         assert_true(str_find_str(fault->text, STR("spec.priority: ")) >= 0);
         assert_true(str_find_str(fault->text, STR("\nspec.tailnets[0].name: ")) >= 0);
         assert_int_equal(fact(f, "TailscaleGateway")->invalid, 2);

@@ -146,6 +146,25 @@ static EntryPlan *make_plans(Arena *a, const Proxies *proxies, const Reference *
         return plans;
 }
 
+/* Has any of it a listener? */
+static bool is_attached(const EntryPlan *plans, size_t n, const Claims *claims,
+                        const IngressWays *ways)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (plans[i].attached.listener != NULL)
+                        return true;
+        }
+        for (size_t i = 0; i < claims->n; i++) {
+                if (claims->at[i].listener != NULL)
+                        return true;
+        }
+        for (size_t i = 0; i < ways->n; i++) {
+                if (ways->at[i].listener != NULL)
+                        return true;
+        }
+        return false;
+}
+
 /* References [0, n) are those to one Gateway. */
 static void make_state(Snapshot *s, const Proxies *proxies, const Reference *refs, size_t n,
                        const Snapshot *before, Verdicts *verdicts)
@@ -172,7 +191,8 @@ static void make_state(Snapshot *s, const Proxies *proxies, const Reference *ref
                             .only_digests = s->only_digests,
                             .before = old != NULL ? old->kept[0] : NULL};
         Contribution *c = assemble(&a, &in);
-        verdicts_add_gateway(verdicts, c, gateway != NULL);
+        verdicts_add_gateway(verdicts, c, gateway != NULL,
+                             gateway != NULL && !is_attached(plans, n_plans, &claims, &ways));
         for (size_t i = 0; i < n_plans; i++) {
                 if (!plans[i].is_ingress)
                         verdicts_add_entry(verdicts, &plans[i]);

@@ -71,8 +71,11 @@ static void check_lost(const char *manifests, const char *reason)
 {
         Fixture f = fixture_open(manifests, NULL);
         const EntryReport *e = f.report->entries->at[0];
+        const GatewayReport *g = f.report->gateways->at[0];
         check_str(e->reason, reason);
         assert_false(e->programmed);
+        /* Without a proxy it is attached all the same. */
+        assert_int_equal(g->refused, g->found && strcmp(reason, "NoProxy") != 0);
         assert_int_equal(e->hosts + e->paths, 0);
         check_str(str_of(snapshot_revision(f.snapshot, gw)), snapshot_empty_revision(f.snapshot));
         TABLE_FOREACH (RouteReport, r, f.report->routes) {
@@ -93,6 +96,7 @@ static void one_service_has_a_host_and_a_cluster(void **state)
         check_str(r->cluster, "tailscale/egress/demo/ours/corp/api/http-8080");
         const GatewayReport *g = f.report->gateways->at[0];
         assert_true(g->found);
+        assert_false(g->refused);
         assert_int_equal(g->hosts, 1);
         assert_int_equal(g->clusters, 1);
         assert_int_equal(strlen(g->revision), REVISION_MAX);

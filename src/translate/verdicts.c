@@ -18,13 +18,14 @@ static ObjectKey keep_key(Leaf *leaf, ObjectKey key)
         return (ObjectKey){leaf_str(leaf, key.namespace), leaf_str(leaf, key.name)};
 }
 
-void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found)
+void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found, bool refused)
 {
         GatewayReport *r = leaf_new(
                 sizeof(*r), leaf_room_str(c->gateway.namespace) + leaf_room_str(c->gateway.name),
                 NULL);
         r->eg_gateway = keep_key(&r->leaf, c->gateway);
         r->found = found;
+        r->refused = refused;
         memcpy(r->revision, c->revision, sizeof(r->revision));
         r->hosts = c->n_hosts;
         r->paths = c->n_paths;

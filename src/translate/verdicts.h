@@ -16,8 +16,9 @@ typedef struct Verdicts {
         VerdictList routes, entries, gateways, ways;
 } Verdicts;
 
-/* Each adds one row; nothing is borrowed. `found`: the Gateway is among what was read. */
-void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found);
+/* Each adds one row; nothing is borrowed. `found`: the Gateway is among what was read; `refused`:
+ * of what refers to it nothing has a listener. */
+void verdicts_add_gateway(Verdicts *v, const Contribution *c, bool found, bool refused);
 /* Of a tailnets[] entry, both directions, by its plan of egress; after its claims have been
  * settled.
  */
