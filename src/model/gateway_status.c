@@ -26,8 +26,9 @@ static bool is_one_of(Str reason, const char *const *names, size_t n)
 
 static bool is_reference(Str reason)
 {
-        static const char *const names[] = {"GatewayNotFound", "TailnetNotFound",
-                                            "RefNotPermitted"};
+        static const char *const names[] = {
+                "GatewayNotFound", "TailnetNotFound", "RefNotPermitted", "CASecretNotFound",
+                "BadCASecret",     "SecretDenied",    "FailoverNotFound"};
         return is_one_of(reason, names, LENGTH_OF(names));
 }
 

@@ -9,6 +9,7 @@
 #include "model/label_value.h"
 #include "model/manifest_kinds.h"
 #include "model/secret_spec.h"
+#include "proto/certificate.h"
 
 #define EG_GROUP "gateway.networking.k8s.io"
 
@@ -368,6 +369,46 @@ static Secret **slot_of(SecretSpec *s, Str key)
         return NULL;
 }
 
+static void take_ca(SecretSpec *s, Str pem)
+{
+        CLEANUP(arena_done) Arena arena;
+        CLEANUP(buf_done) Buf text;
+        Certificates found;
+        Err err = {0};
+
+        arena_init(&arena, 0);
+        buf_init(&text, CERTIFICATE_TEXT_MAX);
+        if (certificates_read(pem, &arena, &found, &err)) {
+                for (size_t i = 0; i < found.n; i++)
+                        certificate_add_pem(&found.at[i], &text);
+                s->ca = leaf_str(&s->leaf, buf_str(&text));
+        } else {
+                buf_printf(&text, "ca.crt: %s", err.text);
+                s->ca_fault = leaf_str(&s->leaf, buf_str(&text));
+        }
+}
+
+/* The certificates of ca.crt, which are no secret. One that cannot be used is no fault of the
+ * manifest, but of what names it. */
+static void read_ca(SecretSpec *s, const Tree *node, bool base64)
+{
+        CLEANUP(mem_cleanup) char *plain = NULL;
+        size_t n = 0;
+
+        s->ca = s->ca_fault = STR("");
+        if (node->type != TREE_STRING || node->text.n > SECRET_MAX) {
+                s->ca_fault = STR("ca.crt: not a string of at most 64 KiB");
+        } else if (!base64) {
+                take_ca(s, node->text);
+        } else {
+                plain = mem_try(node->text.n + 1);
+                if (plain == NULL || !base64_decode(node->text, plain, &n))
+                        s->ca_fault = STR("ca.crt: not base64");
+                else
+                        take_ca(s, str_make(plain, n));
+        }
+}
+
 /* A file that ends with a line end is how such values come to be; no key holds white space. */
 static Secret *trimmed(Str bytes)
 {
@@ -402,6 +443,8 @@ static void read_values(Decoder *d, const Tree *root, bool base64, SecretSpec *s
         TREE_FOREACH (node, values != NULL && values->type == TREE_OBJECT ? values : NULL) {
                 Secret **slot = slot_of(s, node->key);
 
+                if (str_eq(node->key, STR("ca.crt")))
+                        read_ca(s, node, base64);
                 if (slot == NULL || node->type == TREE_NULL)
                         continue;
                 here = decode_enter(d, node->key);

@@ -497,10 +497,13 @@ static void test_whom_a_listener_admits(void **state)
         Read r = read_text(
                 "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: eg}\n"
                 "spec: {listeners: [{allowedRoutes: {kinds: [{kind: TLSRoute}]}}, {name: a, port: "
-                "80, allowedRoutes: {kinds: [{kind: GRPCRoute}], namespaces: {from: Selector, "
-                "selector: {matchLabels: {x: y}}}}}, {name: b, port: 81, allowedRoutes: {kinds: "
-                "[{kind: HTTPRoute}, {kind: UDPRoute}, {kind: TCPRoute}], namespaces: {from: "
-                "Selector}}}]}\n---\n"
+                "80, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}], namespaces: "
+                "{from: Selector, selector: {matchLabels: {x: y}}}}}, {name: b, port: 81, "
+                "protocol: HTTP, allowedRoutes: {kinds: [{kind: HTTPRoute}, {kind: UDPRoute}, "
+                "{kind: TCPRoute}], namespaces: {from: Selector}}}, {name: c, port: 82, protocol: "
+                "TCP}, {name: d, port: 83, protocol: UDP, allowedRoutes: {kinds: [{kind: "
+                "TCPRoute}]}}, {name: e, port: 84, protocol: TLS, tls: {mode: Passthrough}}, "
+                "{name: f, port: 85, protocol: TLS}]}\n---\n"
                 "apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {x: y, z: ''}}\n"
                 "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: m, labels: {x: 7}}\n");
         const EgGateway *g;
@@ -508,7 +511,14 @@ static void test_whom_a_listener_admits(void **state)
 
         (void)state;
         g = only(&r, MANIFEST_EG_GATEWAY);
-        assert_int_equal(g->n_listeners, 2);
+        assert_int_equal(g->n_listeners, 6);
+        assert_int_equal(g->listeners[2].kinds, EG_ADMITS_TCP_ROUTE);
+        assert_int_equal(g->listeners[3].kinds, 0);
+        assert_str(g->listeners[3].bad_kind, "TCPRoute");
+        assert_int_equal(g->listeners[4].kinds, EG_ADMITS_TLS_ROUTE);
+        assert_true(g->listeners[4].passthrough);
+        assert_int_equal(g->listeners[5].kinds, EG_ADMITS_TLS_ROUTE | EG_ADMITS_TCP_ROUTE);
+        assert_false(g->listeners[5].passthrough);
         assert_int_equal(g->listeners[0].kinds, EG_ADMITS_GRPC_ROUTE);
         assert_int_equal(g->listeners[0].bad_kind.n, 0);
         assert_int_equal(g->listeners[0].selector.n, 1);

@@ -25,7 +25,8 @@ bool secret_spec_same(const void *a, const void *b)
 
         /* All four are compared, whichever differs. */
         return (api_key & client_id & client_secret & webhook_secret) &&
-               object_meta_same(&x->meta, &y->meta) && str_eq(x->denied, y->denied);
+               object_meta_same(&x->meta, &y->meta) && str_eq(x->denied, y->denied) &&
+               str_eq(x->ca, y->ca) && str_eq(x->ca_fault, y->ca_fault);
 }
 
 void secret_spec_drop(Leaf *leaf)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Secret: named values, base64 `data` or plain `stringData`; only the keys that credentials use are
- * kept. */
+ * kept, and the certificates of ca.crt. */
 
 #include "base/secret.h"
 #include "model/object.h"
@@ -13,7 +13,9 @@ typedef struct SecretSpec {
         Secret *client_id;
         Secret *client_secret;
         Secret *webhook_secret;
-        Str denied; /* why it may not be read: nothing is known of its values; empty: it was read */
+        Str ca;       /* certificates of ca.crt, as PEM; no secret. Empty: there are none */
+        Str ca_fault; /* why there are none where there is a ca.crt; or empty */
+        Str denied;   /* why it may not be read: nothing is known of its values; empty: it was read */
 } SecretSpec;
 
 int secret_spec_order(const void *a, const void *b);

@@ -92,6 +92,7 @@ void world_drop(Leaf *leaf)
         table_unref(w->entries);
         table_unref(w->bindings);
         table_unref(w->proxy_names);
+        table_unref(w->trust);
         leaf_unref(w->policy);
 }
 

@@ -20,6 +20,7 @@
 #include "model/service_spec.h"
 #include "model/tailnet_service.h"
 #include "model/tailnet_spec.h"
+#include "model/trust_bundle.h"
 
 /* Never-synced is not empty: nothing is removed or counted as none because of it. */
 typedef enum SyncState {
@@ -110,6 +111,7 @@ typedef struct World {
         const Table *entries;        /* of EntryView */
         const Table *bindings;       /* of BindingSpec: those that are written; NULL: not known */
         const Table *proxy_names;    /* of ProxyName */
+        const Table *trust;          /* of TrustBundle: each Secret that is named; NULL: none is */
         const Policy *policy;        /* what the administrator permits; NULL: all. One reference */
 } World;
 

@@ -251,6 +251,7 @@ static void on_hold_off(Timer *t)
                 .tailnet_states = states,
                 .bindings = h->bindings,
                 .proxy_names = proxy_names_table(h->proxies),
+                .secrets = objects_ours(o, MANIFEST_SECRET),
                 .proxies_resolved = proxy_names_all_resolved(h->proxies),
                 .open_ports = port_scan_table(h->port_scan),
                 .policy = h->in.policy,

@@ -293,10 +293,45 @@ static int on_key_order(const void *a, const void *b)
         return object_key_cmp(*(const ObjectKey *)a, *(const ObjectKey *)b);
 }
 
+/* The Secrets whose ca.crt a TailscaleGateway names; everybody who answers Envoy Gateway needs
+ * them.
+ */
+static size_t ca_secrets(const GatewaySpec *g, ObjectKey *keys)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < g->n_tailnets; i++) {
+                Str name = g->tailnets[i].egress.tls_ca_secret;
+                if (name.n > 0)
+                        keys[n++] = (ObjectKey){g->meta.key.namespace, name};
+        }
+        return n;
+}
+
+typedef struct WantedSecrets {
+        ObjectKey *keys;
+        size_t n;
+} WantedSecrets;
+
+static void want_ca(void *ctx, KubeKept *kept)
+{
+        WantedSecrets *w = ctx;
+        if (kept->leaf != NULL)
+                w->n += ca_secrets(kept->leaf, w->keys + w->n);
+}
+
+static size_t want_cas(const KubeSource *k, ObjectKey *keys)
+{
+        WantedSecrets w = {keys, 0};
+        const Feeds *f = &k->feeds[KUBE_KIND_GATEWAY];
+        for (size_t i = 0; i < f->n; i++)
+                kube_feed_each(f->at[i], want_ca, &w);
+        return w.n;
+}
+
 /* What is named, each once, sorted. */
 static size_t wanted_secrets(const KubeSource *k, ObjectKey *keys)
 {
-        size_t n = 0, kept = 0;
+        size_t n = want_cas(k, keys), kept = 0;
         TABLE_FOREACH (TailnetSpec, t, k->wants_secrets ? k->tables[MANIFEST_TAILNET] : NULL) {
                 if (t->secret_name.n > 0)
                         keys[n++] = (ObjectKey){t->meta.key.namespace, t->secret_name};
@@ -319,6 +354,8 @@ static void update_secrets(KubeSource *k)
 {
         Feeds *f = &k->feeds[KUBE_KIND_CREDENTIALS];
         size_t room = table_n(k->tables[MANIFEST_TAILNET]) + 1, old = 0;
+        for (size_t i = 0; i < k->feeds[KUBE_KIND_GATEWAY].n; i++)
+                room += kube_feed_n(k->feeds[KUBE_KIND_GATEWAY].at[i]) * TAILNETS_MAX;
         CLEANUP(mem_cleanup) ObjectKey *keys = mem_new_array(room, sizeof *keys);
         size_t n = wanted_secrets(k, keys);
         KubeFeed **at = mem_new_array(n + 1, sizeof(KubeFeed *));
@@ -374,6 +411,20 @@ bool kube_source_knows_secret(const KubeSource *k, ObjectKey key)
         return kube_feed_is_synced(f) || kube_feed_err(f)->kind == ERR_DENIED;
 }
 
+/* What a TailscaleGateway names is there, or is not, or may not be read. Until then it is as it
+ * was: what its devices' certificates are verified with must not be missing for a moment. */
+static bool knows_cas(const KubeSource *k, const GatewaySpec *g)
+{
+        ObjectKey keys[TAILNETS_MAX];
+        size_t n = ca_secrets(g, keys);
+        for (size_t i = 0; i < n; i++) {
+                const KubeFeed *f = secret_feed(k, keys[i]);
+                if (f == NULL || (!kube_feed_is_synced(f) && kube_feed_err(f)->kind != ERR_DENIED))
+                        return false;
+        }
+        return true;
+}
+
 /* --- Tables --- */
 
 typedef struct Collect {
@@ -394,7 +445,8 @@ static void collect_admitted(void *ctx, KubeKept *kept)
         Collect *c = ctx;
         const KubeSource *k = c->source;
         bool admit =
-                kept->leaf == NULL || kube_interest_covers(&k->interest, kept->leaf, k->covered);
+                kept->leaf == NULL || (kube_interest_covers(&k->interest, kept->leaf, k->covered) &&
+                                       knows_cas(k, kept->leaf));
         if (admit && kept->admitted != kept->leaf) {
                 leaf_unref(kept->admitted);
                 kept->admitted = leaf_ref(kept->leaf);
@@ -518,6 +570,34 @@ static void tell_away(KubeSource *k)
         k->is_away = away != NULL;
 }
 
+typedef struct KnownCas {
+        const KubeSource *source;
+        bool all;
+} KnownCas;
+
+static void look_for_cas(void *ctx, KubeKept *kept)
+{
+        KnownCas *c = ctx;
+        c->all = c->all && (kept->leaf == NULL || knows_cas(c->source, kept->leaf));
+}
+
+static bool knows_all_cas(const KubeSource *k)
+{
+        KnownCas c = {k, true};
+        const Feeds *f = &k->feeds[KUBE_KIND_GATEWAY];
+        for (size_t i = 0; i < f->n; i++)
+                kube_feed_each(f->at[i], look_for_cas, &c);
+        return c.all;
+}
+
+/* Has it been waited for long enough? */
+static bool is_late(KubeSource *k)
+{
+        if (k->first_until.ns == 0)
+                k->first_until = mono_add(loop_now(k->in.loop), SPAN_S(KUBE_SOURCE_FIRST_S));
+        return !mono_before(loop_now(k->in.loop), k->first_until);
+}
+
 static bool is_read(KubeSource *k)
 {
         for (size_t kind = 0; kind < KUBE_KINDS; kind++) {
@@ -525,15 +605,15 @@ static bool is_read(KubeSource *k)
                     !are_synced(&k->feeds[kind]))
                         return false;
         }
+        if (!knows_all_cas(k))
+                return is_late(k);
         if (k->covered == k->interest.now || kube_interest_is_empty(&k->interest))
                 return true;
         if (k->first == 0)
                 k->first = k->interest.now;
         if (k->covered < k->first)
                 return false;
-        if (k->first_until.ns == 0)
-                k->first_until = mono_add(loop_now(k->in.loop), SPAN_S(KUBE_SOURCE_FIRST_S));
-        return !mono_before(loop_now(k->in.loop), k->first_until);
+        return is_late(k);
 }
 
 static bool are_ours_synced(const KubeSource *k)
@@ -594,20 +674,21 @@ static void on_tell(Post *p)
 {
         KubeSource *k = CONTAINER_OF(p, KubeSource, tell);
         bool changed = false;
-        if ((k->feeds[KUBE_KIND_TAILNET].changed & KUBE_FEED_LEAVES) != 0) {
+        unsigned named = k->feeds[KUBE_KIND_TAILNET].changed | k->feeds[KUBE_KIND_GATEWAY].changed;
+        if ((named & KUBE_FEED_LEAVES) != 0) {
                 changed |= update_manifest(k, MANIFEST_TAILNET, true);
                 update_secrets(k);
         }
         update_interest(k);
         bool covers_more = update_covered(k);
+        bool secrets_told = k->feeds[KUBE_KIND_CREDENTIALS].changed != 0;
         for (ManifestKind kind = 0; kind < MANIFEST_KINDS; kind++) {
                 if (kind != MANIFEST_TAILNET && kind != MANIFEST_GATEWAY)
                         changed |= update_manifest(k, kind, false);
         }
-        bool shows_others = update_manifest(k, MANIFEST_GATEWAY, covers_more);
+        bool shows_others = update_manifest(k, MANIFEST_GATEWAY, covers_more || secrets_told);
         changed |= shows_others;
         changed |= update_others(k);
-        bool secrets_told = (k->feeds[KUBE_KIND_CREDENTIALS].changed & KUBE_FEED_STATE) != 0;
         for (size_t kind = 0; kind < KUBE_KINDS; kind++)
                 k->feeds[kind].changed = 0;
         /* What was referred to until now may bear on nobody any more. */

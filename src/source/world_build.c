@@ -223,7 +223,7 @@ static bool is_same_world(const World *a, const World *b)
                a->services == b->services && a->grants == b->grants && a->statics == b->statics &&
                a->tailnet_states == b->tailnet_states && a->entries == b->entries &&
                a->bindings == b->bindings && a->proxy_names == b->proxy_names &&
-               a->policy == b->policy;
+               a->policy == b->policy && a->trust == b->trust;
 }
 
 const World *world_build(const WorldInput *in)
@@ -242,6 +242,7 @@ const World *world_build(const WorldInput *in)
         w->statics = table_ref(in->endpoints);
         w->bindings = table_ref(in->bindings);
         w->proxy_names = table_ref(in->proxy_names);
+        w->trust = trust_bundles(in->gateways, in->secrets, in->before->trust);
         w->policy = leaf_ref(in->policy);
         find_entries(in, w);
         w->complete = is_complete(in, w->entries);

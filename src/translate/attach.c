@@ -225,16 +225,34 @@ static Attached refuse_gateway(Arena *a, const GatewaySpec *spec)
                                    STR_FMT(spec->gateway.namespace), STR_FMT(spec->gateway.name)));
 }
 
+static Attached choose(Arena *a, const World *w, const GatewaySpec *spec, const RouteRules *rules,
+                       const EgGateway *gateway)
+{
+        Choice c = {a, w, spec, gateway, rules->protocol};
+        Str section = rules->section_name.n > 0 ? rules->section_name : spec->section_name;
+        return section.n > 0 ? choose_named(&c, section) : choose_fitting(&c);
+}
+
 Attached attach_choose(Arena *a, const World *w, const GatewaySpec *spec, const RouteRules *rules,
                        const EgGateway *gateway)
 {
         if (gateway == NULL)
                 return refuse_gateway(a, spec);
+        if (rules->protocol != PROTOCOL_HTTP && rules->protocol != PROTOCOL_HTTPS)
+                return refuse("ProtocolNotSupported",
+                              arena_printf(a, "ingress through %.*s listeners is not supported",
+                                           STR_FMT(protocol_name(rules->protocol))));
+        return choose(a, w, spec, rules, gateway);
+}
+
+Attached attach_choose_egress(Arena *a, const World *w, const GatewaySpec *spec,
+                              const RouteRules *rules, const EgGateway *gateway)
+{
         if (rules->protocol == PROTOCOL_TCP || rules->protocol == PROTOCOL_UDP)
                 return (Attached){0};
-        Choice c = {a, w, spec, gateway, rules->protocol};
-        Str section = rules->section_name.n > 0 ? rules->section_name : spec->section_name;
-        return section.n > 0 ? choose_named(&c, section) : choose_fitting(&c);
+        if (rules->protocol != PROTOCOL_TLS || gateway == NULL)
+                return attach_choose(a, w, spec, rules, gateway);
+        return choose(a, w, spec, rules, gateway);
 }
 
 Attached attach_choose_port(Arena *a, const World *w, const GatewaySpec *spec, Protocol protocol,

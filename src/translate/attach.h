@@ -23,9 +23,13 @@ typedef struct Attached {
 } Attached;
 
 /* `gateway` NULL: it is not among what was read. Of the World only its Namespaces are looked at.
- * For TCP and UDP, whose listeners are chosen by their ports, neither listener nor reason. */
+ * Listeners of HTTP and HTTPS alone. */
 Attached attach_choose(Arena *a, const World *w, const GatewaySpec *spec, const RouteRules *rules,
                        const EgGateway *gateway);
+/* The same for egress, which TLS listeners lead to as well. For TCP and UDP, whose listeners are
+ * chosen by their ports, neither listener nor reason. */
+Attached attach_choose_egress(Arena *a, const World *w, const GatewaySpec *spec,
+                              const RouteRules *rules, const EgGateway *gateway);
 /* The listener of that protocol, TCP or UDP, on that port. */
 Attached attach_choose_port(Arena *a, const World *w, const GatewaySpec *spec, Protocol protocol,
                             uint16_t port, const EgGateway *gateway);

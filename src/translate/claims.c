@@ -217,8 +217,7 @@ static void claim_port(ClaimList *l, EntryPlan *p, const PortMapping *m, Service
                      arena_printf(l->arena, "portMap leads to TCP, TLS and UDP, not to %.*s",
                                   STR_FMT(protocol_name(s->pack.protocol))));
         if (port == 0)
-                lose(c, "PortAmbiguous",
-                     arena_printf(l->arena, "the service has several ports: name one in portMap"));
+                lose(c, "PortAmbiguous", STR("the service has several ports: name one in portMap"));
         if (kind == PROTOCOL_UDP && p->entry->connectivity.mode != CONNECT_DIRECT)
                 lose(c, "UDPNeedsDirect",
                      STR("an HTTP CONNECT proxy carries no UDP: connectivity.mode must be Direct"));
@@ -230,7 +229,7 @@ static void claim_port(ClaimList *l, EntryPlan *p, const PortMapping *m, Service
 static void claim_ports(ClaimList *l, EntryPlan *p, ServicePort *s)
 {
         const RouteRules *rules = &p->entry->egress;
-        for (size_t i = 0; i < rules->n_port_map; i++)
+        for (size_t i = 0; !p->is_ingress && i < rules->n_port_map; i++)
                 claim_port(l, p, &rules->port_map[i], s);
 }
 
@@ -535,7 +534,7 @@ static void settle(Arena *a, const EgGateway *gateway, const UserHost *users, si
                 Claim *c = &all->at[i];
                 if (i > 0 && order_things(c - 1, c) != 0)
                         from = i;
-                if (c->reason != NULL)
+                if (c->reason != NULL || c->listener == NULL)
                         continue;
                 const Claim *winner = taken_by_ours(all, from, i, &c->same_as);
                 if (winner != NULL) {

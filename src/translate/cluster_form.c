@@ -5,7 +5,8 @@
  * Health checks are timed so that a dead device costs one request (docs/hook-path.md): a healthy
  * host is asked every 5 s (60 s where its cluster never had a connection), and once a check has
  * failed the next comes after 1 s (unhealthy_edge_interval; 5 s without traffic), so a host is out
- * 5 + 1 + 1 + 1 s after its death under traffic, 60 + 1 + 5 + 1 s without.
+ * 5 + 1 + 1 + 1 s after its death under traffic, 60 + 1 + 5 + 1 s without. With failover there is
+ * somewhere else to go, so there it is 5 s always.
  *
  * What speaks no HTTP has no such check: one that only connects would find the proxy, not the
  * device behind it. There Envoy's outlier detection takes a host out that refuses connections.
@@ -206,7 +207,8 @@ static void write_health_check(PbWriter *w, const PackService *s)
         pb_end(w);
         xds_write_seconds(w, PB_HealthCheck_no_traffic_interval, HEALTH_IDLE_UNHEALTHY_S);
         xds_write_seconds(w, PB_HealthCheck_unhealthy_edge_interval, HEALTH_EDGE_S);
-        xds_write_seconds(w, PB_HealthCheck_no_traffic_healthy_interval, HEALTH_IDLE_S);
+        xds_write_seconds(w, PB_HealthCheck_no_traffic_healthy_interval,
+                          s->n_levels > 1 ? HEALTH_INTERVAL_S : HEALTH_IDLE_S);
         pb_end(w);
 }
 

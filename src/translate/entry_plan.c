@@ -2,6 +2,7 @@
 #include "translate/entry_plan.h"
 
 #include "model/cidr.h"
+#include "translate/hostname.h"
 
 static void refuse(EntryPlan *p, const char *reason, Str text)
 {
@@ -186,12 +187,72 @@ static Digest digest_config(const EntryPlan *p)
         digester_add_u64(d, p->entry->connectivity.retry);
         digester_add_u64(d, p->entry->egress.protocol);
         digest_balance(d, &p->entry->egress.balance);
+        digester_add(d, p->entry->egress.tls_server_name);
+        digester_add(d, p->trust != NULL ? p->trust->pem : (Str){0});
         for (size_t i = 0; i < p->n_proxies; i++) {
                 digester_add(d, p->proxies[i].ip);
                 digester_add_u64(d, p->proxies[i].port);
                 digester_add(d, p->proxies[i].path);
         }
         return digester_finish(d);
+}
+
+/* Whether there is a full name to verify a certificate by: what is sent is one where a dot is in
+ * it. */
+static Str known_name(const PackService *s)
+{
+        return str_find(s->host, '.') > 0 ? s->host : (Str){0};
+}
+
+/* What is sent to devices of TLS as their name, and verified. */
+static void fill_tls(Arena *a, const EntryPlan *p, ServicePort *port)
+{
+        PackService *s = &port->pack;
+        Str pattern = p->is_ingress ? (Str){0} : p->entry->egress.tls_server_name;
+        bool is_tls = !s->raw && (s->protocol == PROTOCOL_HTTPS || s->protocol == PROTOCOL_GRPCS);
+        if (!is_tls)
+                return;
+        if (pattern.n > 0)
+                s->server_name = hostname_expand(a, pattern,
+                                                 &(HostVars){.service = s->service,
+                                                             .tailnet = p->entry->name,
+                                                             .namespace = s->gateway_namespace,
+                                                             .gateway = s->gateway,
+                                                             .port = s->port});
+        if (p->trust == NULL)
+                return;
+        if (s->server_name.n == 0)
+                s->server_name = known_name(s);
+        s->ca = p->trust->pem;
+        if (p->trust->reason != NULL) {
+                port->reason = p->trust->reason;
+                port->text = p->trust->text;
+        } else if (s->server_name.n == 0) {
+                port->reason = "NoServerName";
+                port->text =
+                        STR("no full name of the device is known to verify its certificate by: "
+                            "give tls.serverName, or magicDNSSuffix of the TailscaleTailnet");
+        }
+}
+
+static void find_trust(Arena *a, const World *w, EntryPlan *p)
+{
+        ObjectKey key = {p->spec->meta.key.namespace, p->entry->egress.tls_ca_secret};
+        if (key.name.n == 0 || p->is_ingress)
+                return;
+        static const TrustBundle none = {.reason = "CASecretNotFound",
+                                         .text = STR_INIT("there is no such Secret")};
+        p->trust = table_find(w->trust, &key, trust_bundle_find);
+        /* Whoever names one must never be without. */
+        if (p->trust == NULL)
+                p->trust = &none;
+        if (p->trust->reason == NULL || p->gap_reason != NULL)
+                return;
+        p->gap_reason = p->trust->reason;
+        p->gap = arena_printf(a,
+                              "routeGeneration.egress.tls.caSecretRef: Secret %.*s/%.*s: %.*s; no "
+                              "HTTPS or GRPCS endpoint is led to",
+                              STR_FMT(key.namespace), STR_FMT(key.name), STR_FMT(p->trust->text));
 }
 
 static void fill_service(Arena *a, const EntryPlan *p, const Endpoint *const *at, size_t n,
@@ -218,6 +279,7 @@ static void fill_service(Arena *a, const EntryPlan *p, const Endpoint *const *at
         s->cluster = pack_cluster_name(a, s);
         s->host = pack_host_of(a, s, p->suffix);
         s->config = p->config;
+        fill_tls(a, p, ret);
 }
 
 /* Has the entry before it the same address? One address twice would get twice the traffic. */
@@ -264,6 +326,7 @@ bool entry_plan_is_usable(const Endpoint *const *before, size_t n, const Endpoin
 static void find_services(Arena *a, const World *w, EntryPlan *p)
 {
         p->suffix = p->view->suffix;
+        find_trust(a, w, p);
         size_t n = 0, room = table_n(p->view->endpoints);
         const Endpoint **at = arena_new_array(a, room, sizeof(const Endpoint *));
         TABLE_FOREACH (Endpoint, e, p->view->endpoints) {
@@ -283,7 +346,7 @@ EntryPlan entry_plan_make(Arena *a, const Proxies *proxies, const GatewaySpec *s
         if (!p.entry->egress.enabled)
                 refuse(&p, "NoDirection", STR("routeGeneration names no direction"));
         else
-                p.attached = attach_choose(a, w, spec, &p.entry->egress, gateway);
+                p.attached = attach_choose_egress(a, w, spec, &p.entry->egress, gateway);
         if (p.attached.listener == NULL && p.attached.reason != NULL)
                 refuse(&p, p.attached.reason, p.attached.text);
         find_proxies(a, proxies, &p);

@@ -44,6 +44,8 @@ typedef struct EntryPlan {
         const char *gap_reason;    /* of it; NULL: none */
         bool is_ingress;           /* made by ingress_plan.h: it is of the other direction */
         struct EntryPlan *ingress; /* the same entry's plan of ingress, or NULL: set by snapshot */
+        const TrustBundle *trust;  /* that certificates of devices are verified with; NULL: they are
+                                      not */
         Str suffix;                /* of the tailnet; may be empty */
         Digest config;             /* of all that packs take from here */
         ServicePort *services;     /* by name, port, protocol */

@@ -24,6 +24,7 @@ typedef struct Explain {
         const Facts *facts; /* may be NULL */
         Arena arena;
         Str scheme, host, path; /* the scheme is empty where none was given */
+        uint16_t port;          /* 0: none was given */
         RowDomain domain;       /* the virtual host of the request */
         JsonWriter json;
         bool stopped; /* a step was not ok: no more are told */
@@ -60,8 +61,13 @@ static void split_url(Explain *x, Str url)
                 end++;
         Str host = str_sub(url, 0, end), path = str_sub(url, end, url.n);
         ptrdiff_t colon = str_find(host, ':');
-        if (colon >= 0 && !str_starts(host, STR("[")))
+        if (colon >= 0 && !str_starts(host, STR("["))) {
+                uint64_t port = 0;
+                IGNORE(str_to_u64(str_sub(host, (size_t)colon + 1, SIZE_MAX), UINT16_MAX, &port),
+                       "0 where it is none");
+                x->port = (uint16_t)port;
                 host = str_sub(host, 0, (size_t)colon);
+        }
         for (end = 0; end < path.n && path.p[end] != '?' && path.p[end] != '#';)
                 end++;
         x->host = host;
@@ -71,8 +77,10 @@ static void split_url(Explain *x, Str url)
 /* A path alone is fine: it may be asked for in any host. */
 static bool is_url(const Explain *x, Str url)
 {
-        bool scheme = x->scheme.n == 0 || str_eq_fold(x->scheme, STR("http")) ||
-                      str_eq_fold(x->scheme, STR("https"));
+        if (row_choice_is_of_port(x->scheme))
+                return x->port > 0;
+        bool scheme = x->scheme.n == 0 || str_eq_fold(x->scheme, STR("tls")) ||
+                      str_eq_fold(x->scheme, STR("http")) || str_eq_fold(x->scheme, STR("https"));
         bool host = hostname_is_valid(x->host) || str_starts(x->host, STR("[")) ||
                     (x->scheme.n == 0 && str_starts(str_trim(url), STR("/")));
         return scheme && host;
@@ -226,9 +234,11 @@ static void tell_listener(Explain *x, const RouteReport *r)
         const EgListener *l = row_choice_listener(x->world, r);
         if (l == NULL)
                 return;
-        bool tls = l->protocol == PROTOCOL_HTTPS;
-        bool scheme = x->scheme.n == 0 || str_eq_fold(x->scheme, STR("https")) == tls;
-        bool host = x->host.n == 0 || hostname_within(l->hostname, x->host);
+        bool tls = l->protocol == PROTOCOL_HTTPS || l->protocol == PROTOCOL_TLS;
+        bool has_tls = str_eq_fold(x->scheme, STR("https")) || str_eq_fold(x->scheme, STR("tls"));
+        bool is_of_port = row_choice_is_of_port(x->scheme);
+        bool scheme = x->scheme.n == 0 || is_of_port || has_tls == tls;
+        bool host = x->host.n == 0 || is_of_port || hostname_within(l->hostname, x->host);
         step(x, "listener", scheme && host,
              arena_printf(&x->arena, "%.*s of Gateway %.*s/%.*s: %.*s, port %u%s%.*s%s%s",
                           STR_FMT(l->name), STR_FMT(r->eg_gateway.namespace),
@@ -271,7 +281,10 @@ static void tell_route(Explain *x, const RouteReport *r)
 {
         Str what = r->path.n > 0 ? arena_printf(&x->arena, "path %.*s in hosts %.*s",
                                                 STR_FMT(r->path), STR_FMT(r->host))
-                                 : arena_printf(&x->arena, "host %.*s", STR_FMT(r->host));
+                   : r->listener_port > 0
+                           ? arena_printf(&x->arena, "port %u of %s", r->listener_port,
+                                          r->protocol == PROTOCOL_UDP ? "UDP" : "TCP")
+                           : arena_printf(&x->arena, "host %.*s", STR_FMT(r->host));
         tell_listener(x, r);
         tell_host(x, r);
         if (r->programmed)
@@ -533,7 +546,9 @@ void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Bu
         json_key_array_begin(&x.json, STR("steps"));
         bool understood = is_url(&x, url);
         if (!understood)
-                step(&x, "url", false, STR("expected http://host/path, host/path or /path"));
+                step(&x, "url", false,
+                     STR("expected http://host/path, host/path, /path, "
+                         "tls://host or tcp://host:port"));
         tell_directories(&x);
         if (!x.world->complete)
                 step(&x, "world", false, STR("not everything that is needed has been read yet"));
@@ -542,7 +557,8 @@ void explain_url(const Snapshot *s, const Report *r, const Facts *f, Str url, Bu
                               .facts = f,
                               .scheme = x.scheme,
                               .host = x.host,
-                              .path = x.path};
+                              .path = x.path,
+                              .port = x.port};
         RowChoice choice = understood ? row_choose(&request) : (RowChoice){0};
         const RouteReport *row = choice.row;
         x.domain = choice.domain;

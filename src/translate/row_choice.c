@@ -103,6 +103,17 @@ static RowDomain domain_on(const RowRequest *q, const RouteReport *row)
         return best;
 }
 
+bool row_choice_is_of_port(Str scheme)
+{
+        return str_eq_fold(scheme, STR("tcp")) || str_eq_fold(scheme, STR("udp"));
+}
+
+static bool is_port(const RowRequest *q, const RouteReport *row)
+{
+        return row->listener_port > 0 && row->listener_port == q->port &&
+               (row->protocol == PROTOCOL_UDP) == str_eq_fold(q->scheme, STR("udp"));
+}
+
 static bool is_host(const RouteReport *row, Str host)
 {
         return row->path.n == 0 && row->host.n > 0 && str_eq_fold(row->host, host);
@@ -181,7 +192,9 @@ static uint64_t takes(const RowRequest *q, DomainMemo *memo, const RouteReport *
         uint64_t fits = 0;
         if (!row->programmed)
                 return 0;
-        if (is_host(row, q->host))
+        if (row_choice_is_of_port(q->scheme))
+                fits = is_port(q, row);
+        else if (is_host(row, q->host))
                 fits = HOST_FITS;
         else if (row->path.n > 0 && row_choice_is_under(q->path, row->path) &&
                  row_choice_is_in(row, domain_of(q, memo, row)))
@@ -195,7 +208,9 @@ static uint64_t takes(const RowRequest *q, DomainMemo *memo, const RouteReport *
 static uint64_t nears(const RowRequest *q, const RouteReport *row)
 {
         uint64_t fits = 0;
-        if (is_host(row, q->host))
+        if (row_choice_is_of_port(q->scheme))
+                fits = is_port(q, row);
+        else if (is_host(row, q->host))
                 fits = HOST_FITS;
         else if (row->path.n > 0 && row_choice_is_under(q->path, row->path) &&
                  (str_eq(row->host, STR("*")) || hostname_names(row->host, q->host)))

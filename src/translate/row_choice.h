@@ -31,7 +31,11 @@ typedef struct RowRequest {
         Str scheme;         /* empty: either */
         Str host;           /* without port; empty: any */
         Str path;           /* as request_path_normal gives it */
+        uint16_t port;      /* of scheme tcp or udp: the listener's; else not looked at */
 } RowRequest;
+
+/* Is it for a listener that has neither hosts nor paths: tcp://gateway:5432? */
+bool row_choice_is_of_port(Str scheme);
 
 RowChoice row_choose(const RowRequest *request);
 /* Is the row a path whose pathHosts name that virtual host? */

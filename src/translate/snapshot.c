@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "translate/assemble.h"
+#include "translate/failover.h"
 #include "translate/ingress_plan.h"
 #include "translate/verdicts.h"
 
@@ -142,6 +143,7 @@ static EntryPlan *make_plans(Arena *a, const Proxies *proxies, const Reference *
                         p->ingress->oldest = p->oldest;
                 }
         }
+        failover_link(a, s->world, plans, n_plans);
         *ret_n = n_plans;
         return plans;
 }

@@ -122,6 +122,9 @@ static inline World *fixture_world(const char *manifests)
         w->grants = manifest_table(&set, MANIFEST_GRANT, NULL);
         w->statics = manifest_table(&set, MANIFEST_ENDPOINTS, NULL);
         w->bindings = manifest_table(&set, MANIFEST_BINDING, NULL);
+        Table *secrets = manifest_table(&set, MANIFEST_SECRET, NULL);
+        w->trust = trust_bundles(w->gateways, secrets, NULL);
+        table_unref(secrets);
         w->tailnet_states = fixture_states(&set);
         w->entries = fixture_views(&set);
         faults_done(&faults);

@@ -3,6 +3,7 @@
 
 import json
 import os
+import ssl
 import subprocess
 import time
 
@@ -10,9 +11,10 @@ import pytest
 
 from tests.lib import envoy as lib
 from tests.lib.certificates import Certificates
-from tests.lib.process import eventually
+from tests.lib.process import Process, eventually
 from tests.lib.servers import Bytes, Datagrams, WebSocket, WebSocketClient, ask_udp, connect, read_line
 from tests.lib.stack import GROUP, LISTENER_PORT, entry, find, gateway_resource, headscale_tailnet, secret, tailnet_resource
+from tests.lib.web import EchoServer, Load
 from tools import peers
 
 TCP_PORT, TAKEN_PORT, TLS_PORT, UDP_PORT = 15432, 15433, 10443, 10053
@@ -20,7 +22,7 @@ LISTENERS = [{"name": "http", "protocol": "HTTP", "port": LISTENER_PORT},
              {"name": "tcp", "protocol": "TCP", "port": TCP_PORT}, {"name": "taken", "protocol": "TCP", "port": TAKEN_PORT},
              {"name": "tls", "protocol": "TLS", "port": TLS_PORT, "tls": {"mode": "Passthrough"}},
              {"name": "udp", "protocol": "UDP", "port": UDP_PORT}]
-UDP_ADDRESS = "100.64.9.1"
+UDP_ADDRESS, LOCAL_ADDRESS = "100.64.9.1", "10.96.7.7"
 
 
 def endpoints(name, tailnet, *items):
@@ -47,30 +49,49 @@ def started(stack):
     certificates.issue("box", names="subjectAltName=DNS:box.tn.test")
     certificates.contexts.pop("box", None)
     tls = {name: server_context(certificates, name) for name in ("box", "vault", "plain")}
-    stack.servers = {"ws": WebSocket(ns, "ws", 8081), "secure": WebSocket(ns, "secure", 8443, tls=tls["box"]),
+    stack.servers = {"ws": WebSocket(ns, "ws", 8081), "back": WebSocket(ns, "back", 8083), "secure": WebSocket(ns, "secure", 8443, tls=tls["box"]),
                      "database": Bytes(ns, "database", 5432), "vault": Bytes(ns, "vault", 8200, tls=tls["vault"]),
                      "names": Datagrams(hub, "names", 53, UDP_ADDRESS)}
     stack.others += stack.servers.values()
     stack.certificates = certificates
     address = tailnet.nodes["box"].address()
+    with open(certificates.ca_file, encoding="ascii") as f:
+        ca = f.read()
+    for name, port, files in (("rpc", 50051, ()), ("rpcs", 50052, certificates.issue("box"))):
+        more = ["-cert", files[0], "-key", files[1]] if files else []
+        process = Process(f"echo-{name}", [peers.get("judge"), "echo-serve", "-listen", f"127.0.0.1:{port}", "-name", name, *more], stack.log_dir, ns=ns).start()
+        stack.others.append(Stopping(process))
+    # For failover: a device that is not there, and a Service of the cluster with an address of the hub.
+    hub.ip("addr", "add", f"{LOCAL_ADDRESS}/32", "dev", "lo")
+    stack.servers["local"] = EchoServer(hub, "local", port=8080, address=LOCAL_ADDRESS)
+    stack.others.append(stack.servers["local"])
+    local = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "back", "namespace": "demo"},
+             "spec": {"clusterIP": LOCAL_ADDRESS, "ports": [{"port": 8080}]}}
     own = lib.backend("own", UDP_ADDRESS, 9999)
     route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "TCPRoute", "metadata": {"name": "own", "namespace": "demo"},
              "spec": {"parentRefs": [{"name": "gw", "sectionName": "taken"}],
                       "rules": [{"backendRefs": [{"group": "gateway.envoyproxy.io", "kind": "Backend", "name": "own"}]}]}}
-    stack.write_gateway("base.yaml", lib.gateway_class(), lib.gateway(listeners=LISTENERS), own, route)
+    stack.write_gateway("base.yaml", lib.gateway_class(), lib.gateway(listeners=LISTENERS), own, route, local)
     port_map = [{"service": "database", "port": 5432, "listenerPort": TCP_PORT}, {"service": "database", "listenerPort": TAKEN_PORT}]
     stack.gateways = [
         endpoints("of-corp", "corp", ("ws", address, 8081, "HTTP", "box.tn.test"), ("secure", address, 8443, "HTTPS", "box.tn.test"),
-                  ("database", address, 5432, "TCP", None), ("rpc", address, 50051, "GRPC", "box.tn.test")),
+                  ("database", address, 5432, "TCP", None), ("rpc", address, 50051, "GRPC", "box.tn.test"),
+                  ("rpcs", address, 50052, "GRPCS", "box.tn.test"), ("back", address, 8083, "HTTP", "box.tn.test")),
+        *(endpoints(f"of-{t}", t, ("secure", address, 8443, "HTTPS", "box.tn.test")) for t in ("verified", "misnamed", "unverified")),
         endpoints("of-through", "through", ("vault", address, 8200, "TLS", None)),
         endpoints("of-near", "near", ("names", UDP_ADDRESS, 53, "UDP", None)),
         gateway_resource(tailnets=[
-            entry("corp", patterns=["box"], egress={"portMap": port_map}),
+            entry("corp", patterns=["box"], egress={"portMap": port_map, "failover": [{"service": {"name": "back", "port": 8080}}]},
+                  connectivity={"retry": "AtLeastOnce"}),
+            egress_only("verified", "corp-tailnet", {"hostPattern": "{service}.verified.local", "pathPrefix": "/", "tls": {"caSecretRef": {"name": "device-ca"}}}),
+            egress_only("misnamed", "corp-tailnet", {"hostPattern": "{service}.misnamed.local", "pathPrefix": "/",
+                                                     "tls": {"caSecretRef": {"name": "device-ca"}, "serverName": "other.tn.test"}}),
+            egress_only("unverified", "corp-tailnet", {"hostPattern": "{service}.unverified.local", "pathPrefix": "/", "tls": {"caSecretRef": {"name": "gone"}}}),
             egress_only("through", "corp-tailnet", {"hostPattern": "{service}.tls.local", "protocol": "TLS"}),
             egress_only("near", "near-tailnet", {"hostPattern": "{service}.near.local", "protocol": "UDP", "pathPrefix": "/",
                                                  "portMap": [{"service": "names", "port": 53, "listenerPort": UDP_PORT}]},
                         connectivity={"mode": "Direct"})])]
-    stack.write_resources("corp.yaml", secret("corp-key", api_key=tailnet.headscale.api_key), headscale_tailnet(tailnet.headscale.url, tailnet),
+    stack.write_resources("corp.yaml", secret("corp-key", api_key=tailnet.headscale.api_key), secret("device-ca", **{"ca.crt": ca}), headscale_tailnet(tailnet.headscale.url, tailnet),
                           tailnet_resource("near-tailnet", file={"path": "none.json"}), *stack.gateways)
     with open(os.path.join(stack.resources, "none.json"), "w", encoding="utf-8") as f:
         f.write('{"devices": []}')
@@ -79,9 +100,18 @@ def started(stack):
     stack.start_envoy()
 
 
+class Stopping:
+    """A process among what the stack closes."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def close(self):
+        self.process.kill()
+
+
 def server_context(certificates, name):
     """A context of its own for each server: it notes the server names that it was asked for."""
-    import ssl
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificates.issue(name, names=f"subjectAltName=DNS:{'box.tn.test' if name == 'box' else name + '.tls.local'}"))
     return context
@@ -104,10 +134,77 @@ def test_websocket(stack):
 
 def test_https_sends_the_full_name(stack):
     assert stack.wait_for("secure.tailscale.local").body == b"secure"
-    assert set(stack.servers["secure"].server_names) == {"box.tn.test"}
+    assert "box.tn.test" in stack.servers["secure"].server_names
     client = WebSocketClient(stack.network.hub, LISTENER_PORT, "secure.tailscale.local")
     assert "101" in client.line and client.ask("x") == "secure:x"
     client.close()
+
+
+def test_https_is_verified_where_a_ca_is_named(stack):
+    assert stack.wait_for("secure.verified.local").body == b"secure"
+    stack.wait_for("secure.misnamed.local", status=503)  # the certificate has another name
+    row = next(r for r in find(stack.gateway.state(), tailnet="unverified", service="secure") if "host" in r)
+    assert not row["programmed"] and row["reason"] == "CASecretNotFound", row
+    assert stack.ask("secure.unverified.local").status == 404
+
+
+def test_a_ca_that_changes(stack):
+    """Another authority: the device is no longer believed; and is again with the first."""
+    before = stack.bindings()
+    other = Certificates(os.path.join(stack.workdir, "other"))
+    with open(other.ca_file, encoding="ascii") as f:
+        stack.write_resources("other-ca.yaml", secret("gone", **{"ca.crt": f.read()}))
+    eventually(lambda: stack.bindings() != before, 10, "a CA is part of the revision")
+    stack.wait_for("secure.unverified.local", status=503)
+    with open(stack.certificates.ca_file, encoding="ascii") as f:
+        stack.write_resources("other-ca.yaml", secret("gone", **{"ca.crt": f.read()}))
+    assert stack.wait_for("secure.unverified.local").body == b"secure"
+
+
+def call(stack, authority, *more):
+    """A gRPC call through Envoy, as the library of Go makes it."""
+    done = subprocess.run(["nsenter", f"--net={stack.network.hub.path}", peers.get("judge"), "echo-call", "-target", f"127.0.0.1:{LISTENER_PORT}",
+                           "-authority", authority, *more], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["rpc", "rpcs"])
+def test_grpc(stack, name):
+    host = f"{name}.tailscale.local"
+    eventually(lambda: call(stack, host)["code"] == "OK", 30, f"{name} answers")
+    said = call(stack, host, "-messages", "a,b,c", "-every", "300ms")
+    assert said["messages"] == [f"{name}:a", f"{name}:b", f"{name}:c"], said
+    assert said["trailer"]["x-device"] == [name] and said["trailer"]["x-messages"] == ["3"], said
+    refused = call(stack, host, "-method", "/test.Echo/Refuse")
+    assert (refused["code"], refused["message"]) == ("FailedPrecondition", "as asked"), refused
+
+
+def test_grpc_deadlines_and_long_streams(stack):
+    """The caller's deadline reaches the device and ends the call, and the caller is told so; a stream may be longer than any
+    request of HTTP."""
+    said = call(stack, "rpc.tailscale.local", "-method", "/test.Echo/Deadline", "-timeout", "2s")
+    assert said["code"] == "DeadlineExceeded" and 1.5 < said["seconds"] < 6, said
+    assert 0 < int(said["messages"][0].split(":")[-1]) <= 2000, said
+    long = call(stack, "rpc.tailscale.local", "-messages", "a,b", "-every", "16s", "-timeout", "60s")
+    assert long["code"] == "OK" and long["seconds"] > 30, long
+
+
+def test_failover_to_a_service_of_the_cluster_and_back(stack, figure):
+    stack.wait_for("back.tailscale.local", device="back")
+    with Load(stack.network.hub, LISTENER_PORT, "back.tailscale.local", rate=20) as load:
+        time.sleep(1)
+        stack.servers["back"].close()
+        gone = time.monotonic()
+        stack.wait_for("back.tailscale.local", device="local", seconds=20)
+        figure(f"device gone -> the Service answers in {time.monotonic() - gone:.2f} s")
+        time.sleep(3)
+    assert not load.failures(), load.failures()[:5]
+    again = WebSocket(stack.tailnet.nodes["box"].ns, "back", 8083)
+    stack.others.append(again)
+    back = time.monotonic()
+    stack.wait_for("back.tailscale.local", device="back", seconds=90)
+    figure(f"device back -> it answers again in {time.monotonic() - back:.2f} s")
 
 
 def greeted(stack, port, **tls):
@@ -126,6 +223,8 @@ def test_tcp_by_port_map(stack):
         assert read_line(sock) == "abc"
     found = find(stack.gateway.state(), listenerPort=TCP_PORT)
     assert found and found[0]["programmed"], found
+    said = stack.gateway.explain(f"tcp://gateway:{TCP_PORT}")
+    assert "answered by service database" in said and f"port {TCP_PORT} of TCP is programmed" in said, said
 
 
 def test_a_users_tcp_route_keeps_its_listener(stack):

@@ -85,7 +85,7 @@ def get(data, number):
 
 def text_of(value, kind):
     if isinstance(value, bytes):
-        return '"' + value.decode() + '"' if kind == "string" else f"<{len(value)} bytes>"
+        return '"' + value.decode().replace("\n", "\\n") + '"' if kind == "string" else f"<{len(value)} bytes>"
     return str(value)
 
 

@@ -145,6 +145,9 @@ World *golden_world_read(const char *const *paths, size_t n)
                 w->grants = manifest_table(&set, MANIFEST_GRANT, NULL);
                 w->statics = manifest_table(&set, MANIFEST_ENDPOINTS, NULL);
                 w->bindings = manifest_table(&set, MANIFEST_BINDING, NULL);
+                Table *secrets = manifest_table(&set, MANIFEST_SECRET, NULL);
+                w->trust = trust_bundles(w->gateways, secrets, NULL);
+                table_unref(secrets);
                 w->tailnet_states = make_states(&set);
                 w->entries = make_views(&set);
         }

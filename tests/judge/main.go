@@ -24,6 +24,8 @@ const usage = `usage: judge COMMAND [flags]
   bootstrap     make a file of an answer for envoy --mode validate
   serve-copy    serve one prepared answer, unparsed (for comparison)
   serve-decode  decode the request, append what is ours in an answer, encode (for comparison)
+  echo-serve    a gRPC server on a device: gives every message back
+  echo-call     a gRPC call to it, through whatever stands between; prints what came back
   memcpy        time the plain copy of a file's bytes (for comparison)
 
 Every command has -h. Exit code: 0 fine, 1 something is wrong, 2 usage.
@@ -44,6 +46,8 @@ var commands = map[string]command{
 	"bootstrap":    bootstrap,
 	"serve-copy":   serveCopy,
 	"serve-decode": serveDecode,
+	"echo-serve":   echoServe,
+	"echo-call":    echoCall,
 	"memcpy":       memcpy,
 }
 

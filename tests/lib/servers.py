@@ -17,7 +17,7 @@ class Listening:
 
     def __init__(self, ns, name, port, address="0.0.0.0", tls=None):
         self.name, self.port, self.address, self.server_names, self.n = name, port, address, [], 0
-        self.tls = tls
+        self.tls, self.open = tls, set()
         if tls:
             tls.sni_callback = lambda sock, server_name, context: self.server_names.append(server_name)
         outer = self
@@ -25,11 +25,14 @@ class Listening:
         class Handler(socketserver.BaseRequestHandler):
             def handle(self):
                 outer.n += 1
+                outer.open.add(self.request)
                 try:
                     sock = tls.wrap_socket(self.request, server_side=True) if tls else self.request
                     outer.serve(sock)
                 except (OSError, EOFError):
                     pass  # a caller that goes away, or gives up on our certificate, is no event
+                finally:
+                    outer.open.discard(self.request)
 
         class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
             daemon_threads, allow_reuse_address, request_queue_size = True, True, 64
@@ -39,8 +42,14 @@ class Listening:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
+        """As if the program had died: connections that are open end, too."""
         self.server.shutdown()
         self.server.server_close()
+        for sock in list(self.open):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 class Bytes(Listening):
