@@ -38,12 +38,13 @@ class IngressHome(KubeHome):
         self.add_extension(deployment).start()
         return self.start_peers()
 
-    def apply_service(self, name, namespace=TEAM, to=GRAFANA, ports=None, labels=None, **annotations):
+    def apply_service(self, name, namespace=TEAM, to=GRAFANA, ports=None, labels=None, type="ClusterIP", **annotations):
         """What is behind it listens at the hub."""
         ports = ports or [{"name": "http", "port": 80, "targetPort": to}]
         meta = {"name": name, "namespace": namespace, "labels": {f"{GROUP}/expose": "true"} if labels is None else labels,
                 "annotations": {f"{GROUP}/{k}": v for k, v in annotations.items()}}
-        self.cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}})
+        self.cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {
+            "type": type, "ports": ports, **({"externalName": "outside.example"} if type == "ExternalName" else {})}})
         slices = endpoint_slice(name, namespace, [self.network.HUB], to)
         slices["ports"] = [{"name": p["name"], "port": p["targetPort"], "protocol": "TCP"} for p in ports]
         self.cluster.apply(slices)
@@ -142,6 +143,29 @@ def test_annotations_say_host_path_and_port(stack):
     for name in ("shop", "docs"):
         stack.drop_service(name)
     eventually(lambda: list(stack.routes()) == ["grafana.corp.gateway.local/"], 20, "they are gone with their Services")
+
+
+def test_a_port_of_grpc_has_a_grpc_route(stack):
+    stack.apply_service("rpc", ports=[{"name": "grpc", "port": 9090, "targetPort": GRAFANA}])
+    def accepted():
+        found = [r for r in stack.cluster.get(f"{ROUTES}/namespaces/{TEAM}/grpcroutes")["items"] if r["spec"]["hostnames"] == ["rpc.corp.gateway.local"]]
+        parents = found[0].get("status", {}).get("parents") if found else None
+        return parents and condition(None, "Accepted", parents[0]["conditions"]).get("status") == "True"
+    eventually(accepted, 20, "Envoy Gateway accepts it")
+    assert "rpc.corp.gateway.local/" not in stack.routes()
+    stack.drop_service("rpc")
+    eventually(lambda: not stack.cluster.get(f"{ROUTES}/namespaces/{TEAM}/grpcroutes")["items"], 20, "it is gone")
+
+
+def test_what_envoy_gateway_says_of_a_route_is_shown(stack):
+    stack.apply_service("outside", type="ExternalName")
+    def bad():
+        found = [condition(stack.tsgw(), k) for k in ("Accepted", "ResolvedRefs")]
+        return next((c for c in found if c.get("status") == "False"), None)
+    said = eventually(bad, 20, "it is told")
+    assert "corp-gateway-outside-" in said["message"], said
+    stack.drop_service("outside")
+    eventually(lambda: stack.says("ResolvedRefs", "True") and stack.says("Accepted", "True"), 20, "all is well")
 
 
 def grant(*kinds, name="tailnets", to=None):
