@@ -143,7 +143,7 @@ static EntryPlan *make_plans(Arena *a, const Proxies *proxies, const Reference *
                         p->ingress->oldest = p->oldest;
                 }
         }
-        failover_link(a, s->world, plans, n_plans);
+        failover_link(a, proxies->world, plans, n_plans);
         *ret_n = n_plans;
         return plans;
 }
