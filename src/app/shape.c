@@ -22,7 +22,7 @@
 enum {
         WRITE_RETRY_MS = 1000, /* after a failed write */
         FACTS_PAUSE_MS = 100,  /* one plan for a run of hook calls */
-        TRIM_AFTER_MS = 3000,  /* of changes in a row one pays for the pages that come back */
+        TRIM_AFTER_MS = 3000,  /* of what happens in a row one pays for the pages that come back */
 };
 
 struct Shape {
@@ -46,7 +46,7 @@ struct Shape {
         Timer plan_timer;  /* Plan.again, or a retry */
         bool is_settled;   /* the last whole plan found nothing to write */
         Timer facts_timer; /* set while facts are new */
-        Timer trim_timer;  /* set from a World until what it took to make it is given back */
+        Timer trim_timer;  /* set from work until what it took is given back */
         uint64_t write_failures;
 };
 
@@ -90,6 +90,19 @@ static void plan_serves(Shape *s, const PlanInput *in)
         ServePlan plan;
         serve_plan_make(in->world, in->report, &plan);
         serve_writer_wish(s->serve, &plan);
+}
+
+static void on_trim_timer(Timer *t)
+{
+        (void)t;
+        mem_trim();
+}
+
+/* After a World, and also after what follows from it: answers to hooks, and what was written. */
+static void trim_soon(Shape *s)
+{
+        if (!timer_is_set(&s->trim_timer))
+                timer_set_in(&s->trim_timer, SPAN_MS(TRIM_AFTER_MS));
 }
 
 /* `only_facts`: nothing but Facts has changed since the last plan. */
@@ -140,6 +153,7 @@ static void on_facts(void *owner)
         Shape *s = owner;
         if (!timer_is_set(&s->facts_timer))
                 timer_set_in(&s->facts_timer, SPAN_MS(FACTS_PAUSE_MS));
+        trim_soon(s);
 }
 
 static void tell_bindings(Shape *s)
@@ -169,6 +183,7 @@ static void on_written(void *owner)
         Shape *s = owner;
         s->is_settled = false;
         post_send(&s->plan_post);
+        trim_soon(s);
 }
 
 static void on_lead(void *owner, bool leads)
@@ -182,12 +197,6 @@ static void on_lead(void *owner, bool leads)
 static void on_observed(void *owner)
 {
         on_written(owner);
-}
-
-static void on_trim_timer(Timer *t)
-{
-        (void)t;
-        mem_trim();
 }
 
 static void on_world(void *owner, const World *world)
@@ -207,8 +216,7 @@ static void on_world(void *owner, const World *world)
         if (s->extension != NULL)
                 extension_publish(s->extension, fresh);
         post_send(&s->plan_post);
-        if (!timer_is_set(&s->trim_timer))
-                timer_set_in(&s->trim_timer, SPAN_MS(TRIM_AFTER_MS));
+        trim_soon(s);
 }
 
 /* ---- the end ---- */

@@ -98,3 +98,16 @@ void entry_memo_end(EntryMemo *m)
         m->before = m->after;
         m->after = (DigestsList){0};
 }
+
+static size_t list_bytes(const DigestsList *l)
+{
+        size_t n = l->room * sizeof *l->at;
+        for (size_t i = 0; i < l->n; i++)
+                n += l->at[i].owner_uid.n + 1 + (l->at[i].n + 1) * sizeof *l->at[i].at;
+        return n;
+}
+
+size_t entry_memo_bytes(const EntryMemo *m)
+{
+        return sizeof *m + list_bytes(&m->before) + list_bytes(&m->after);
+}

@@ -36,3 +36,5 @@ const EntryDigests *entry_memo_get(EntryMemo *m, const EntryView *view, Str owne
 void entry_memo_put(EntryMemo *m, const EntryView *view, Str owner_uid, const EntryShard *at,
                     size_t n);
 void entry_memo_end(EntryMemo *m);
+/* Bytes that it holds beside the views, for accounting. */
+size_t entry_memo_bytes(const EntryMemo *m);

@@ -231,6 +231,62 @@ static void nothing_new_is_the_same_view(void **state)
         assert_string_equal(services(f), "d1 d2 d3 d4");
 }
 
+static bool has_leaf(const Table *t, const Endpoint *e)
+{
+        return table_find(t, e, endpoint_order) == e;
+}
+
+static size_t bytes_of(const EntryView *v)
+{
+        size_t n = leaf_bytes(v) + leaf_bytes(v->endpoints) + leaf_bytes(v->left_out);
+        TABLE_FOREACH (Endpoint, e, v->endpoints)
+                n += leaf_bytes(e);
+        return n;
+}
+
+/* Two thousand lists, each with one device that moved, came or went: what is in force is made of
+ * what was, but for that device, and holds what the list alone gives. */
+static void a_change_makes_one_endpoint_and_nothing_grows(void **state)
+{
+        enum {
+                N = 40,
+                CHANGES = 2000
+        };
+        Fixture *f = *state;
+        const void *leaves[N + 1];
+        unsigned ids[N];
+        size_t first = 0;
+
+        f->tailnet.guard.max_percent = 100;
+        f->entry.discovery.patterns = LIST(STR("d0*"), STR("d1*"), STR("d2*"));
+        for (unsigned i = 0; i < N; i++)
+                ids[i] = i;
+        for (unsigned change = 0; change <= CHANGES; change++) {
+                CLEANUP(leaf_cleanup) EntryView *before = leaf_ref(f->view);
+                unsigned fresh = 0, at = change * 7 % N;
+                size_t n = 0;
+
+                ids[at] = change % CHANGES == 0 ? at : 1000 + change % 997;
+                for (unsigned i = 0; i < N; i++) {
+                        char name[16];
+
+                        snprintf(name, sizeof(name), "d%02u", i);
+                        if (change % CHANGES == 0)
+                                ids[i] = i;
+                        if (change % 3 != 0 || i != at || change % CHANGES == 0)
+                                leaves[n++] = device(ids[i], name);
+                }
+                answer_with(f, leaves, n);
+                TABLE_FOREACH (Endpoint, e, f->view->endpoints)
+                        fresh += before != NULL && !has_leaf(before->endpoints, e);
+                if (change > 0 && change < CHANGES)
+                        assert_in_range(fresh, 0, 2);
+                if (change == 0)
+                        first = bytes_of(f->view);
+        }
+        assert_int_equal(bytes_of(f->view), first);
+}
+
 static void a_few_may_leave(void **state)
 {
         Fixture *f = *state;
@@ -839,6 +895,7 @@ int main(void)
                 TEST(what_is_left_out_is_bounded),
                 TEST(a_cap_throws_nobody_out),
                 TEST(nothing_new_is_the_same_view),
+                TEST(a_change_makes_one_endpoint_and_nothing_grows),
                 TEST(a_few_may_leave),
                 TEST(many_leave_only_when_confirmed),
                 TEST(polls_are_told_apart_by_any_number),

@@ -508,6 +508,25 @@ bool kube_known_expire(KubeKnown *k, Mono now)
         return is_news;
 }
 
+static size_t memory_bytes(const Memory *m)
+{
+        size_t n = sizeof *m + m->key.key.namespace.n + m->key.key.name.n + 1 + m->gone.n;
+        for (size_t i = 0; i < LENGTH_OF(m->tried); i++)
+                n += m->tried[i].version.n;
+        return n + (m->answer != NULL ? leaf_bytes(m->answer) : 0);
+}
+
+size_t kube_known_bytes(const KubeKnown *k)
+{
+        size_t n = sizeof *k + k->room * sizeof(Memory *) + entry_memo_bytes(k->memo);
+        n += k->merged != NULL ? leaf_bytes(k->merged) : 0;
+        n += (k->outside.n_bindings + 1) * sizeof *k->bindings;
+        n += (k->outside.n_statuses + 1) * sizeof *k->statuses;
+        for (size_t i = 0; i < k->n; i++)
+                n += memory_bytes(k->at[i]);
+        return n;
+}
+
 KubeKnown *kube_known_new(void)
 {
         KubeKnown *k = mem_new(sizeof *k);

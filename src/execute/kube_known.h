@@ -60,3 +60,5 @@ bool kube_known_is_resting(const KubeKnown *k, const PlanObject *o, Mono now);
 Mono kube_known_next(const KubeKnown *k);
 /* Forgets what is over at `now`; is anything another? */
 bool kube_known_expire(KubeKnown *k, Mono now);
+/* Bytes that it holds beside what the watches show, for accounting. */
+size_t kube_known_bytes(const KubeKnown *k);

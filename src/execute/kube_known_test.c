@@ -140,6 +140,64 @@ static void it_knows_when_a_gateways_status_was_written(void **state)
         assert_int_equal(kube_known_outside(k, after(61))->n_statuses, 0);
 }
 
+enum {
+        CHURN_OBJECTS = 40,
+        CHURN_CHANGES = 2500,
+        CHURN_WARM = 500,
+};
+
+/* Object `at` of those of `change`: one in four is another one after each forty changes. */
+static Str churned_name(unsigned at, unsigned change, char room[32])
+{
+        unsigned born = at % 4 == 0 ? change / CHURN_OBJECTS + (at <= change % CHURN_OBJECTS) : 0;
+        return str_make(room, (size_t)snprintf(room, 32, "x-%02u-%04u", at, born));
+}
+
+static const Observed *churned(unsigned at, unsigned change, unsigned version)
+{
+        char text[256], name[32];
+        Arena arena;
+        Str n = churned_name(at, change, name);
+        snprintf(text, sizeof text,
+                 "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"%.*s\",\"uid\":\"u-%.*s\","
+                 "\"resourceVersion\":\"%u\"}}",
+                 STR_FMT(n), STR_FMT(n), version);
+        arena_init(&arena, 0);
+        const Observed *o =
+                observed_new(OBSERVED_GATEWAY, json_read(&arena, str_of(text), NULL, NULL));
+        arena_done(&arena);
+        return o;
+}
+
+/* Objects are written, go, come by other names; what is remembered is of those that there are. */
+static void what_is_remembered_does_not_grow_with_changes(void **state)
+{
+        KubeKnown *k = *state;
+        size_t warm = 0;
+        for (unsigned change = 0; change < CHURN_CHANGES; change++) {
+                const void *leaves[CHURN_OBJECTS];
+                char room[32];
+                unsigned at = change % CHURN_OBJECTS;
+                Mono now = after(change);
+                PlanObject o = {.verb = change % 3 == 0 ? PLAN_APPLY : PLAN_APPLY_STATUS,
+                                .kind = OBSERVED_GATEWAY,
+                                .key = {STR("ns"), churned_name(at, change, room)}};
+                for (unsigned i = 0; i < CHURN_OBJECTS; i++)
+                        leaves[i] = churned(i, change, 10000 + change);
+                const Table *t = table_new(leaves, CHURN_OBJECTS, observed_order);
+                kube_known_tell(k, t, now);
+                table_unref(t);
+                kube_known_wrote(k, &o, churned(at, change, 10000 + change + 1), now);
+                if (change % 7 == 0)
+                        kube_known_rest(k, &o, mono_add(now, SPAN_S(2)), now);
+                IGNORE(kube_known_expire(k, now), "it is planned anyway");
+                assert_int_equal(table_n(kube_known_table(k, now)), CHURN_OBJECTS);
+                if (change == CHURN_WARM)
+                        warm = kube_known_bytes(k);
+        }
+        assert_in_range(kube_known_bytes(k), warm - warm / 20, warm + warm / 20);
+}
+
 static void what_we_deleted_is_gone_until_another_is_shown(void **state)
 {
         KubeKnown *k = *state;
@@ -354,6 +412,7 @@ int main(void)
                 TEST(an_answer_holds_until_the_watch_shows_it),
                 TEST(a_new_object_is_there_before_the_watch_shows_it),
                 TEST(it_knows_when_a_gateways_status_was_written),
+                TEST(what_is_remembered_does_not_grow_with_changes),
                 TEST(what_we_deleted_is_gone_until_another_is_shown),
                 TEST(what_is_in_doubt_is_as_the_watch_says),
                 TEST(strange_versions_are_never_newer),

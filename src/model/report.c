@@ -34,6 +34,25 @@ int route_report_order(const void *a, const void *b)
         return c != 0 ? c : (x->backend != NULL) - (y->backend != NULL);
 }
 
+static bool backend_same(const RouteBackend *a, const RouteBackend *b)
+{
+        if (a == NULL || b == NULL)
+                return a == b;
+        return object_key_eq(a->service, b->service) && str_eq(a->kind, b->kind) &&
+               str_eq(a->path, b->path);
+}
+
+bool route_report_same(const void *a, const void *b)
+{
+        const RouteReport *x = a, *y = b;
+
+        return route_report_order(x, y) == 0 && object_key_eq(x->eg_gateway, y->eg_gateway) &&
+               str_eq(x->cluster, y->cluster) && x->listener_port == y->listener_port &&
+               x->catch_all == y->catch_all && x->programmed == y->programmed &&
+               str_eq(x->reason, y->reason) && str_eq(x->text, y->text) &&
+               backend_same(x->backend, y->backend);
+}
+
 int entry_report_order(const void *a, const void *b)
 {
         const EntryReport *x = a, *y = b;

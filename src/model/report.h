@@ -87,6 +87,8 @@ typedef struct Report {
 } Report;
 
 int route_report_order(const void *a, const void *b);
+/* Do all fields agree? */
+bool route_report_same(const void *a, const void *b);
 int entry_report_order(const void *a, const void *b);
 int gateway_report_order(const void *a, const void *b);
 int way_report_order(const void *a, const void *b);

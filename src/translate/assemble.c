@@ -70,7 +70,6 @@ static void make_target(Work *w, const EgListener *l, Target *t)
                                             STR_FMT(key->name), STR_FMT(names[0])));
         t->name_v2 =
                 t->tls ? t->name_v1 : leaf_str(leaf, arena_printf(w->arena, "http-%u", l->port));
-        map_init(&t->by_domain);
 }
 
 static PackPlace place_of(const Work *w, const Claim *c, uint32_t rank)
@@ -114,10 +113,9 @@ static void pack_hosts(Work *w, Claim **at, size_t n, Target *t)
                         continue;
                 }
                 at[i]->bytes = host->n;
-                const Pack **slot = &t->hosts[t->n_hosts++];
-                *slot = host;
-                IGNORE(map_put(&t->by_domain, host->name, slot), "a host is claimed once");
+                t->hosts[t->n_hosts++] = host;
         }
+        host_index_make(&t->by_domain, t->hosts, t->n_hosts);
 }
 
 static PathGroup group_of(const Claim *c)

@@ -90,7 +90,7 @@ void contribution_drop(Leaf *leaf)
         for (size_t i = 0; i < c->n_targets; i++) {
                 Target *t = &c->targets[i];
                 drop_packs(t->hosts, t->n_hosts);
-                map_done(&t->by_domain);
+                host_index_done(&t->by_domain);
                 for (size_t j = 0; j < t->n_groups; j++)
                         drop_packs(t->groups[j].paths, t->groups[j].n);
         }

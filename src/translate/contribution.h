@@ -6,9 +6,9 @@
  * that eight revisions cost little more than one.
  */
 
-#include "base/map.h"
 #include "model/binding_spec.h"
 #include "model/eg_spec.h"
+#include "translate/host_index.h"
 #include "translate/listener_patch.h"
 
 /* Paths that go to the same hosts of one listener, by one namespace's wish. */
@@ -30,7 +30,7 @@ typedef struct Target {
         StrList listeners;    /* the listeners that share it */
         const Pack **hosts;   /* by name; each with one reference */
         size_t n_hosts;
-        Map by_domain; /* host to const Pack ** in `hosts` */
+        HostIndex by_domain; /* of `hosts` */
         PathGroup *groups;
         size_t n_groups;
 } Target;

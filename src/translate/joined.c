@@ -143,7 +143,6 @@ static void join_hosts(Joined *j, Arena *arena)
                         settle_host(j, &c, i);
         }
         j->part_of = c.part_of;
-        j->by_domain = &j->own;
 }
 
 static void join_groups(Joined *j, Arena *arena)
@@ -169,7 +168,7 @@ void joined_init(Joined *j, Arena *arena, const JoinPart *parts, size_t n)
         } else if (n == 1) {
                 j->hosts = parts[0].target->hosts;
                 j->n_hosts = parts[0].target->n_hosts;
-                j->by_domain = &parts[0].target->by_domain;
+                j->index = &parts[0].target->by_domain;
         }
 }
 
@@ -185,6 +184,8 @@ const JoinPart *joined_part(const Joined *j, size_t host)
 
 size_t joined_find(const Joined *j, Str name)
 {
-        const Pack **slot = j->by_domain != NULL ? map_get(j->by_domain, name) : NULL;
+        if (j->index != NULL)
+                return host_index_find(j->index, j->hosts, name);
+        const Pack **slot = map_get(&j->own, name);
         return slot != NULL ? (size_t)(slot - j->hosts) : SIZE_MAX;
 }

@@ -7,6 +7,7 @@
  */
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "model/answer_gap.h"
 #include "translate/contribution.h"
 
@@ -34,7 +35,7 @@ typedef struct Joined {
         const Pack **hosts; /* each name once; borrowed */
         size_t n_hosts;
         const uint32_t *part_of; /* each host's part; NULL: all are the first one's */
-        const Map *by_domain;    /* host to its place in `hosts`; NULL: there is none */
+        const HostIndex *index;  /* of `hosts`; NULL: `own` has them, to their places */
         JoinedGroup *groups;     /* in the order of parts */
         size_t n_groups;
         Map own;

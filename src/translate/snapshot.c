@@ -30,7 +30,8 @@ struct Snapshot {
         GatewayState *states; /* owned; by key */
         size_t n_states;
         const Contribution *empty;
-        bool only_digests; /* nobody answers from it */
+        const Table *routes; /* of its Report */
+        bool only_digests;   /* nobody answers from it */
 };
 
 static void on_drop(Leaf *leaf)
@@ -42,6 +43,7 @@ static void on_drop(Leaf *leaf)
         }
         mem_free(s->states);
         leaf_unref(s->empty);
+        table_unref(s->routes);
         leaf_unref(s->world);
 }
 
@@ -211,7 +213,7 @@ static Snapshot *make(const World *world, const Snapshot *before, bool only_dige
                       Report **ret_report)
 {
         Snapshot *s = leaf_new(sizeof(*s), 0, on_drop);
-        Verdicts verdicts = {0};
+        Verdicts verdicts = {.before = before != NULL ? before->routes : NULL};
         s->world = leaf_ref(world);
         s->only_digests = only_digests;
         Arena a;
@@ -235,6 +237,7 @@ static Snapshot *make(const World *world, const Snapshot *before, bool only_dige
         proxies_done(&proxies);
         arena_done(&a);
         *ret_report = verdicts_report(&verdicts, world);
+        s->routes = table_ref((*ret_report)->routes);
         return s;
 }
 

@@ -636,6 +636,24 @@ static void a_revision_depends_on_what_is_served_alone(void **state)
         fixture_done(&a);
 }
 
+/* A row that says what it said is the row that it was. */
+static void rows_of_reports_are_shared(void **state)
+{
+        (void)state;
+        static const char other[] =
+                FIXTURE_GATEWAY FIXTURE_TAILNET FIXTURE_OURS("ours", "", FIXTURE_HOST)
+                        FIXTURE_ENDPOINTS(FIXTURE_API ", {name: new, tailscaleIP: 100.64.0.9, "
+                                                      "port: 80, protocol: HTTP}");
+        Fixture a = fixture_open(PLAIN, NULL);
+        Fixture b = fixture_open(other, a.snapshot);
+        assert_int_equal(table_n(a.report->routes), 1);
+        assert_int_equal(table_n(b.report->routes), 2);
+        assert_ptr_equal(fixture_row(&a, "ours", "api", NULL),
+                         fixture_row(&b, "ours", "api", NULL));
+        fixture_done(&a);
+        fixture_done(&b);
+}
+
 static void packs_are_shared(void **state)
 {
         (void)state;
@@ -685,6 +703,7 @@ int main(void)
                 cmocka_unit_test(path_hosts_that_say_the_same_are_one),
                 cmocka_unit_test(the_last_revisions_are_kept),
                 cmocka_unit_test(a_revision_depends_on_what_is_served_alone),
+                cmocka_unit_test(rows_of_reports_are_shared),
                 cmocka_unit_test(packs_are_shared),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,55 +69,71 @@ void verdicts_add_entry(Verdicts *v, const EntryPlan *p)
         add(&v->entries, r);
 }
 
-/* The whole host needs no path. */
-static Str path_shown(Leaf *leaf, const Claim *c)
+/* With all that it says in it. */
+static RouteReport *keep_route(const RouteReport *like)
 {
-        return c->path.n > 1 ? leaf_str(leaf, c->path) : (Str){0};
-}
-
-static const RouteBackend *keep_backend(Leaf *leaf, const Claim *c)
-{
-        const struct IngressBackend *from = c->port->backend;
-        RouteBackend *b = leaf_alloc(leaf, sizeof(*b));
-        b->service = keep_key(leaf, from->service->meta.key);
-        b->kind = leaf_str(leaf, from->kind);
-        b->path = leaf_str(leaf, c->path);
-        return b;
+        const RouteBackend *backend = like->backend;
+        const Str all[] = {like->gateway.namespace, like->gateway.name, like->eg_gateway.namespace,
+                           like->eg_gateway.name,   like->tailnet,      like->service,
+                           like->listener,          like->host,         like->path,
+                           like->cluster,           like->reason,       like->text};
+        size_t room = 0;
+        for (size_t i = 0; i < LENGTH_OF(all); i++)
+                room += leaf_room_str(all[i]);
+        RouteReport *r = leaf_new(sizeof(*r), room, NULL);
+        Leaf leaf = r->leaf;
+        *r = *like;
+        r->leaf = leaf;
+        r->gateway = keep_key(&r->leaf, like->gateway);
+        r->eg_gateway = keep_key(&r->leaf, like->eg_gateway);
+        r->tailnet = leaf_str(&r->leaf, like->tailnet);
+        r->service = leaf_str(&r->leaf, like->service);
+        r->listener = leaf_str(&r->leaf, like->listener);
+        r->host = leaf_str(&r->leaf, like->host);
+        r->path = leaf_str(&r->leaf, like->path);
+        r->cluster = leaf_str(&r->leaf, like->cluster);
+        r->reason = leaf_str(&r->leaf, like->reason);
+        r->text = leaf_str(&r->leaf, like->text);
+        if (backend != NULL) {
+                RouteBackend *b = leaf_alloc(&r->leaf, sizeof(*b));
+                b->service = keep_key(&r->leaf, backend->service);
+                b->kind = leaf_str(&r->leaf, backend->kind);
+                b->path = leaf_str(&r->leaf, backend->path);
+                r->backend = b;
+        }
+        return r;
 }
 
 void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
 {
         const PackService *s = &c->port->pack;
-        const ObjectKey *key = &c->by->spec->meta.key;
-        Str listener = c->listener != NULL ? c->listener->name : (Str){0};
-        Str reason = c->won ? (Str){0} : str_of(c->reason);
-        Str text = c->won ? (Str){0} : c->text;
-        const Str all[] = {key->namespace,  key->name,  eg_gateway.namespace,
-                           eg_gateway.name, s->tailnet, s->service,
-                           listener,        c->name,    c->domain,
-                           s->cluster,      reason,     text};
-        size_t room = 0;
-        for (size_t i = 0; i < LENGTH_OF(all); i++)
-                room += leaf_room_str(all[i]);
-        RouteReport *r = leaf_new(sizeof(*r), room, NULL);
-        r->gateway = keep_key(&r->leaf, *key);
-        r->eg_gateway = keep_key(&r->leaf, eg_gateway);
-        r->tailnet = leaf_str(&r->leaf, s->tailnet);
-        r->service = leaf_str(&r->leaf, s->service);
-        r->listener = leaf_str(&r->leaf, listener);
-        r->host = leaf_str(&r->leaf, c->is_path ? c->domain : c->name);
-        r->path = c->is_path ? leaf_str(&r->leaf, c->name) : path_shown(&r->leaf, c);
-        r->cluster = leaf_str(&r->leaf, s->cluster);
-        r->port = s->port;
-        r->protocol = s->protocol;
-        r->listener_port = c->listener_port;
-        r->catch_all = c->catch_all;
-        r->programmed = c->won;
-        r->reason = leaf_str(&r->leaf, reason);
-        r->text = leaf_str(&r->leaf, text);
-        if (c->port->backend != NULL)
-                r->backend = keep_backend(&r->leaf, c);
-        add(&v->routes, r);
+        const struct IngressBackend *from = c->port->backend;
+        RouteBackend backend = {0};
+        if (from != NULL)
+                backend = (RouteBackend){from->service->meta.key, from->kind, c->path};
+        /* The whole host needs no path. */
+        Str path = c->is_path ? c->name : c->path.n > 1 ? c->path : (Str){0};
+        const RouteReport like = {
+                .gateway = c->by->spec->meta.key,
+                .eg_gateway = eg_gateway,
+                .tailnet = s->tailnet,
+                .service = s->service,
+                .listener = c->listener != NULL ? c->listener->name : (Str){0},
+                .host = c->is_path ? c->domain : c->name,
+                .path = path,
+                .cluster = s->cluster,
+                .port = s->port,
+                .protocol = s->protocol,
+                .listener_port = c->listener_port,
+                .catch_all = c->catch_all,
+                .programmed = c->won,
+                .reason = c->won ? (Str){0} : str_of(c->reason),
+                .text = c->won ? (Str){0} : c->text,
+                .backend = from != NULL ? &backend : NULL,
+        };
+        const RouteReport *before = table_find(v->before, &like, route_report_order);
+        bool is_same = before != NULL && route_report_same(before, &like);
+        add(&v->routes, is_same ? leaf_ref(before) : keep_route(&like));
 }
 
 void verdicts_add_way(Verdicts *v, const IngressWayPlan *way, ObjectKey eg_gateway)

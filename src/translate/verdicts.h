@@ -14,6 +14,8 @@ typedef struct VerdictList {
 
 typedef struct Verdicts {
         VerdictList routes, entries, gateways, ways;
+        const Table *before; /* of RouteReport, borrowed: a row that says the same is taken again.
+                                NULL: none */
 } Verdicts;
 
 /* Each adds one row; nothing is borrowed. `found`: the Gateway is among what was read; `refused`:
