@@ -309,6 +309,14 @@ int claims_order_ages(Wall a, Wall b)
         return a.ms < b.ms ? -1 : a.ms > b.ms;
 }
 
+/* Those of the TailscaleGateway's own namespace come first. */
+static int order_backends(const ServicePort *a, const ServicePort *b)
+{
+        bool x = a->backend != NULL && a->backend->is_foreign;
+        bool y = b->backend != NULL && b->backend->is_foreign;
+        return (int)x - (int)y;
+}
+
 /* Who comes first among claims of the same thing; `oldest` is set. */
 static int order_claimants(const Claim *a, const Claim *b)
 {
@@ -325,6 +333,8 @@ static int order_claimants(const Claim *a, const Claim *b)
                 c = str_cmp(x->key.name, y->key.name);
         if (c == 0)
                 c = order_numbers(a->by->index, b->by->index);
+        if (c == 0)
+                c = order_backends(a->port, b->port);
         if (c == 0)
                 c = str_cmp(a->port->pack.service, b->port->pack.service);
         if (c == 0)
@@ -487,7 +497,9 @@ static Str name_claimant(Arena *a, const Claim *c)
 static bool may_share(const Claim *a, const Claim *b)
 {
         return a->port->backend != NULL && b->port->backend != NULL &&
-               str_eq(a->by->spec->meta.key.namespace, b->by->spec->meta.key.namespace);
+               str_eq(a->by->spec->meta.key.namespace, b->by->spec->meta.key.namespace) &&
+               str_eq(a->port->backend->service->meta.key.namespace,
+                      b->port->backend->service->meta.key.namespace);
 }
 
 /* Is it one object that both ask for? */

@@ -87,8 +87,10 @@ static void fill(Arena *a, const World *w, const EntryPlan *p, const ServiceSpec
         IngressPort port = ingress_port_choose(a, s, rules->protocol);
         b->service = s;
         b->kind = route_kind(rules->protocol, port.protocol);
-        b->host = s->host.n > 0 ? s->host : rules->host_pattern;
-        b->path = s->path.n > 0 ? s->path : rules->path_prefix;
+        /* Who lets us refer to a Service of his has no say in whose hosts these are. */
+        b->host = is_own && s->host.n > 0 ? s->host : rules->host_pattern;
+        b->path = is_own && s->path.n > 0 ? s->path : rules->path_prefix;
+        b->is_foreign = !is_own;
         b->text = missing_grants(a, w, p, s, b->kind);
         if (b->text.n > 0) {
                 b->reason = "RefNotPermitted";

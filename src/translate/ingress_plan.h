@@ -21,6 +21,7 @@ struct IngressBackend {
         Str kind;                   /* "HTTPRoute", … */
         Str host;                   /* pattern: the annotation's, else the entry's */
         Str path;                   /* likewise */
+        bool is_foreign;            /* of another namespace than the TailscaleGateway */
         const char *reason;         /* why there is none, or NULL */
         Str text;
 };

@@ -103,6 +103,9 @@ static const Case cases[] = {
          "web.in", "", "", ""},
         {OURS SERVICE("far", "web", LABEL("true")) GRANT("near", FROM_US ", " FROM_ROUTE),
          "far/web", "", "", "RefNotPermitted", "RefNotPermitted"},
+        {OURS SERVICE("far", "web", LABEL("true") ", " NOTED("host", "login.in"))
+                 GRANT("far", FROM_US ", " FROM_ROUTE),
+         "far/web", "web.in", "", "", ""},
         /* It is meant for a TailscaleGateway that is nearer. */
         {OURS OURS_IN("far", "theirs", "", IN) SERVICE("far", "web", LABEL("true")), "web",
          "web.in", "", "", ""},
@@ -168,6 +171,20 @@ static void hosts_are_had_once(void **state)
                 {OURS SERVICE("demo", "a", LABEL("true") ", " NOTED("host", "x.in"))
                          SERVICE("demo", "b", LABEL("true") ", " NOTED("host", "x.in")),
                  "ours", "b", false},
+                /* A Service of another namespace gets no host but that of its name, and takes none
+                 * of ours. */
+                {OURS SERVICE("demo", "web", LABEL("true")) SERVICE("far", "web", LABEL("true"))
+                         GRANT("far", FROM_US ", " FROM_ROUTE),
+                 "ours", "far/web", false},
+                {OURS SERVICE("demo", "web", LABEL("true")) SERVICE("far", "web", LABEL("true"))
+                         GRANT("far", FROM_US ", " FROM_ROUTE),
+                 "ours", "web", true},
+                {OURS SERVICE("demo", "web", LABEL("true"))
+                         SERVICE("far", "web",
+                                 LABEL("true") ", annotations: {gateway.tailscale.com/host: "
+                                               "web.in, gateway.tailscale.com/path: /login}")
+                                 GRANT("far", FROM_US ", " FROM_ROUTE),
+                 "ours", "far/web", false},
                 /* A host of egress. */
                 {OURS_IN("demo", "a", "", "egress: {hostPattern: \"{service}.in\", protocol: HTTP}")
                          OURS SERVICE("demo", "api", LABEL("true")) FIXTURE_ENDPOINTS(FIXTURE_API),
