@@ -86,8 +86,14 @@ static void check_parts(Str text, size_t piece, const Tree *root)
 {
         static const Str kept[] = {STR_INIT("a")};
         static const JsonStreamPart parts[] = {
-                {STR_INIT("Peer"), JSON_STREAM_MEMBERS, false, on_member, {kept, 1}},
-                {STR_INIT("devices"), JSON_STREAM_WHOLE, true, on_whole, {0}},
+                {.name = STR_INIT("Peer"),
+                 .take = JSON_STREAM_MEMBERS,
+                 .on_element = on_member,
+                 .keep = {kept, 1}},
+                {.name = STR_INIT("devices"),
+                 .take = JSON_STREAM_WHOLE,
+                 .optional = true,
+                 .on_element = on_whole},
         };
         size_t streamed = 0;
         const Tree *peer = tree_get(root, STR("Peer")), *list = tree_get(root, STR("devices"));
