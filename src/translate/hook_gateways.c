@@ -162,13 +162,14 @@ static bool is_bound(const Find *f, ObjectKey gateway)
         return false;
 }
 
-/* Could the call be about a Gateway of ours that has no Binding? */
+/* Could the call be about a Gateway of ours that has no Binding? One that we have nothing for needs
+ * none. */
 static bool lacks_any(const Find *f)
 {
         const Table *bindings = snapshot_world(f->call->snapshot)->bindings;
         for (size_t i = 0; bindings != NULL && i < f->n_seen; i++) {
                 const Contribution *c = snapshot_gateway_at(f->call->snapshot, i);
-                if (!is_bound(f, c->gateway) &&
+                if (c->n_targets + c->n_patches > 0 && !is_bound(f, c->gateway) &&
                     table_find(bindings, &c->gateway, binding_spec_find) == NULL)
                         return true;
         }
