@@ -73,13 +73,24 @@ static Str find_neighbour(const Settling *s, const EgListener *l)
         return (Str){0};
 }
 
+static bool comes_in_by(const EntryPlan *p, uint16_t port)
+{
+        const RouteRules *egress = &p->entry->egress;
+
+        if (p->attached.listener != NULL && p->attached.listener->port == port)
+                return true;
+        for (size_t i = 0; i < egress->n_port_map; i++)
+                if (egress->protocol != PROTOCOL_UDP && egress->port_map[i].listener_port == port)
+                        return true;
+        return false;
+}
+
 /* An entry whose egress comes in there; NULL: there is none. */
 static const EntryPlan *find_egress(const Settling *s, const EgListener *l)
 {
         for (size_t i = 0; i < s->n; i++) {
                 const EntryPlan *p = &s->plans[i];
-                if (is_new_entry(s, i) && p->entry->egress.enabled &&
-                    p->attached.listener != NULL && p->attached.listener->port == l->port)
+                if (is_new_entry(s, i) && p->entry->egress.enabled && comes_in_by(p, l->port))
                         return p;
         }
         return NULL;
@@ -130,6 +141,30 @@ static void judge_listener(const Settling *s, IngressWayPlan *way)
                                     STR_FMT(way->listener->name), STR_FMT(name_entry(s, owner))));
 }
 
+/* A TCP listener is known by its port, and asked for by its name. */
+static Attached choose_tcp(const Settling *s, const EntryPlan *p)
+{
+        const RouteRules *rules = &p->entry->ingress;
+        Str section = rules->section_name.n > 0 ? rules->section_name : p->spec->section_name;
+        uint16_t port = 0;
+
+        for (size_t i = 0; s->gateway != NULL && i < s->gateway->n_listeners; i++)
+                if (str_eq(s->gateway->listeners[i].name, section))
+                        port = s->gateway->listeners[i].port;
+        return attach_choose_port(s->arena, s->world, p->spec, PROTOCOL_TCP, port, s->gateway);
+}
+
+static Attached choose_listener(const Settling *s, const EntryPlan *p)
+{
+        const RouteRules *rules = &p->entry->ingress;
+
+        if (rules->protocol == PROTOCOL_TCP)
+                return choose_tcp(s, p);
+        if (rules->protocol == PROTOCOL_TLS)
+                return attach_choose_egress(s->arena, s->world, p->spec, rules, s->gateway);
+        return attach_choose(s->arena, s->world, p->spec, rules, s->gateway);
+}
+
 static void settle(const Settling *s, IngressWayPlan *way)
 {
         const EntryPlan *p = way->by;
@@ -140,8 +175,7 @@ static void settle(const Settling *s, IngressWayPlan *way)
                            "sectionName names the listener"));
                 return;
         }
-        Attached chosen =
-                attach_choose(s->arena, s->world, p->spec, &p->entry->ingress, s->gateway);
+        Attached chosen = choose_listener(s, p);
         if (chosen.listener == NULL) {
                 refuse(way, chosen.reason, chosen.text);
                 return;
@@ -154,8 +188,6 @@ static void settle(const Settling *s, IngressWayPlan *way)
                                     "routeGeneration.ingress.sectionName: who sends no PROXY "
                                     "protocol header is cut off from it",
                                     STR_FMT(chosen.listener->name)));
-        else if (chosen.listener->protocol == PROTOCOL_UDP)
-                refuse(way, "ProtocolNotSupported", STR("tailscaled forwards TCP alone"));
         else
                 judge_listener(s, way);
 }

@@ -98,6 +98,29 @@ static void test_a_named_listener_is_guarded(void **state)
         fixture_done(&f);
 }
 
+static void test_kinds_of_listeners(void **state)
+{
+        static const char *const worlds[] = {
+                GATEWAY(LISTENER("tcp", 10022, "TCP", ""))
+                        OURS("a", ENTRY("corp", "corp",
+                                        "ingress: {protocol: TCP, sectionName: tcp}", SOCKET)),
+                GATEWAY(LISTENER("tls", 10443, "TLS", ", tls: {mode: Passthrough}"))
+                        OURS("a", ENTRY("corp", "corp",
+                                        "ingress: {protocol: TLS, sectionName: tls}", SOCKET)),
+                GATEWAY(LISTENER("https", 10443, "HTTPS", ""))
+                        OURS("a", ENTRY("corp", "corp",
+                                        "ingress: {protocol: HTTPS, sectionName: https}", SOCKET)),
+        };
+
+        (void)state;
+        for (size_t i = 0; i < LENGTH_OF(worlds); i++) {
+                Fixture f = fixture_open(worlds[i], NULL);
+                assert_int_equal(way_at(&f, 0)->reason.n, 0);
+                assert_int_equal(guard_of(&f, 0)->port, way_at(&f, 0)->port);
+                fixture_done(&f);
+        }
+}
+
 /* Without a word of it everything is as it was. */
 static void test_nobody_asks(void **state)
 {
@@ -145,6 +168,23 @@ static void test_refusals(void **state)
                                          BY("http") ", egress: {protocol: HTTP, sectionName: http}",
                                          SOCKET)),
                  "ListenerShared"},
+                {"egress of a TCP port",
+                 GATEWAY(LISTENER("tcp", 10022, "TCP", ""))
+                         OURS("a", ENTRY("corp", "corp",
+                                         "ingress: {protocol: TCP, sectionName: tcp}, egress: "
+                                         "{protocol: TCP, portMap: [{service: x, listenerPort: "
+                                         "10022}]}",
+                                         SOCKET)),
+                 "ListenerShared"},
+                {"a TCP listener without a name",
+                 GATEWAY(LISTENER("tcp", 10022, "TCP", ""))
+                         OURS("a", ENTRY("corp", "corp", "ingress: {protocol: TCP}", SOCKET)),
+                 "NoMatchingListener"},
+                {"UDP",
+                 GATEWAY(LISTENER("udp", 10053, "UDP", ""))
+                         OURS("a", ENTRY("corp", "corp",
+                                         "ingress: {protocol: UDP, sectionName: udp}", SOCKET)),
+                 "ProtocolNotSupported"},
                 {"egress of another one, that finds it by itself",
                  GATEWAY(HTTP("http", 80)) OURS("a", ENTRY("corp", "corp", BY("http"), SOCKET))
                          OURS("b", ENTRY("lab", "lab", "egress: {protocol: HTTP}", "")),
@@ -229,6 +269,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_named_listener_is_guarded),
+                cmocka_unit_test(test_kinds_of_listeners),
                 cmocka_unit_test(test_nobody_asks),
                 cmocka_unit_test(test_refusals),
                 cmocka_unit_test(test_one_tailnet_a_listener),

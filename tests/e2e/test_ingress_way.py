@@ -19,6 +19,7 @@ from tests.lib.web import Answer, EchoServer, Load, Tunnel, listening, request
 
 TAILNET_PORT = 10081  # of the listener that the tailnet comes in by
 PUBLIC_PORT = 10080
+TCP_PORT = 10082
 LAPTOP_PROXY = 3200
 LOOK_SECONDS = 15  # SERVE_LOOK_S
 BACKEND = "10.98.0.1"
@@ -29,15 +30,26 @@ def way(**more):
 
 
 def listeners():
-    return [{"name": "http", "protocol": "HTTP", "port": PUBLIC_PORT}, {"name": "tailnet", "protocol": "HTTP", "port": TAILNET_PORT}]
+    return [{"name": "http", "protocol": "HTTP", "port": PUBLIC_PORT}, {"name": "tailnet", "protocol": "HTTP", "port": TAILNET_PORT},
+            {"name": "tcp", "protocol": "TCP", "port": TCP_PORT}]
 
 
-def write_entry(stack, section="tailnet", gateway=True, **more):
+def tcp_route():
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "TCPRoute", "metadata": {"name": "tcp", "namespace": "demo"},
+            "spec": {"parentRefs": [{"name": "gw", "sectionName": "tcp"}],
+                     "rules": [{"backendRefs": [{"group": "gateway.envoyproxy.io", "kind": "Backend", "name": "backend"}]}]}}
+
+
+def write_entry(stack, section="tailnet", gateway=True, tcp=False, **more):
     made = entry("corp", "corp-tailnet")
     made["routeGeneration"] = {"ingress": {"protocol": "HTTP", "sectionName": section}}
     made["connectivity"] = {"mode": "Direct", **way(**{"socket": stack.tailnet.nodes["proxy-0"].socket, "ports": [80], **more})}
+    more_entries = []
+    if tcp:
+        more_entries = [{**made, "name": "tcp", "routeGeneration": {"ingress": {"protocol": "TCP", "sectionName": "tcp"}},
+                         "connectivity": {"mode": "Direct", **way(socket=stack.tailnet.nodes["proxy-0"].socket, ports=[5432])}}]
     tailnet = tailnet_resource("corp-tailnet", localAPI={"socket": stack.tailnet.nodes["proxy-0"].socket}, magicDNSSuffix="tn.test")
-    stack.write_resources("ours.yaml", tailnet, *([gateway_resource(tailnets=[made])] if gateway else []))
+    stack.write_resources("ours.yaml", tailnet, *([gateway_resource(tailnets=[made, *more_entries])] if gateway else []))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +62,7 @@ def started(stack):
     laptop.begin_join()
     tailnet.end_start()
     stack.write_gateway("base.yaml", lib.gateway_class(), lib.gateway(listeners=listeners()), lib.backend("backend", BACKEND, 9090),
-                        lib.http_route("in", None, "backend", section="tailnet"), lib.http_route("public", None, "backend", section="http"))
+                        lib.http_route("in", None, "backend", section="tailnet"), lib.http_route("public", None, "backend", section="http"), tcp_route())
     write_entry(stack)
     stack.make_gateway().start()
     stack.make_eg().start()
@@ -106,10 +118,10 @@ def v2_header(source, port=4711):
             struct.pack(">HH", port, TAILNET_PORT))
 
 
-def raw(stack, to, header, source=None, ns=None):
+def raw(stack, to, header, source=None, ns=None, port=TAILNET_PORT):
     """What comes back for a request with these bytes before it; None: the connection was ended."""
     with (ns or stack.network.hub).inside():
-        s = socket.create_connection((to, TAILNET_PORT), 5, source_address=(source, 0) if source else None)
+        s = socket.create_connection((to, port), 5, source_address=(source, 0) if source else None)
     try:
         s.sendall(header + b"GET / HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n")
         got = b""
@@ -171,6 +183,21 @@ def test_what_others_serve_stays_theirs(stack):
     assert call(stack).status == 200
     write_entry(stack)
     eventually(lambda: condition(stack)["reason"] == "Serving", 10, "all is well again")
+
+
+def test_a_tcp_listener_is_guarded_as_well(stack):
+    """There the filter of connections is all that stands in the way."""
+    write_entry(stack, tcp=True)
+    eventually(lambda: served(stack)["TCP"].get("5432") == {"TCPForward": f"127.0.0.1:{TCP_PORT}", "ProxyProtocol": 2}, 10, "its port is set")
+    eventually(lambda: raw(stack, "127.0.0.1", b"", port=TCP_PORT) is None, 20, "it demands a header")
+    answer = call(stack, port=5432)
+    assert answer.headers["x-device"] == "backend" and "x-forwarded-for" not in seen(answer), answer
+    assert b" 200 OK" in raw(stack, "127.0.0.1", v2_header("100.64.7.7"), port=TCP_PORT)
+    assert raw(stack, "10.99.0.1", v2_header("100.64.7.7"), ns=stack.tailnet.nodes["laptop"].ns, port=TCP_PORT) is None
+    assert call(stack).status == 200
+    write_entry(stack)
+    eventually(lambda: "5432" not in served(stack)["TCP"], 10, "its port goes")
+    eventually(lambda: raw(stack, "127.0.0.1", b"", port=TCP_PORT), 20, "and its guard")
 
 
 def test_another_hand_is_seen(stack, figure):
