@@ -17,7 +17,7 @@ from tests.lib.cluster import condition
 from tests.lib.envoy import gateway_class
 from tests.lib.kube_faults import KubeFaults
 from tests.lib.kube_program import Replica
-from tests.lib.kube_rights import is_for, lacked, user_of, without
+from tests.lib.kube_rights import covering, is_for, lacked, user_of, without
 from tests.lib.kube_stack import KubeStack
 from tests.lib.process import eventually, holds
 
@@ -27,6 +27,10 @@ OURS = f"/apis/{GROUP}/v1alpha1/namespaces/{TEAM}"
 BINDING = f"{OURS}/tailscalegatewaybindings/gw"
 GATEWAY = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "gw", "namespace": TEAM},
            "spec": {"gatewayClassName": "eg", "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}]}}
+ROUTES = f"/apis/gateway.networking.k8s.io/v1/namespaces/{TEAM}"
+SERVICES = f"/api/v1/namespaces/{TEAM}/services"
+# Services that a tailnet sees, by the kind of route that they get: (name, name of the port).
+SEEN = {"httproutes": ("shop", "http"), "grpcroutes": ("rpc", "grpc")}
 GATEWAYS = f"/apis/gateway.networking.k8s.io/v1/namespaces/{TEAM}/gateways"
 EVENTS = f"/apis/events.k8s.io/v1/namespaces/{TEAM}/events"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{chart.NAMESPACE}/leases"
@@ -172,7 +176,17 @@ def user_objects(sources):
     return {"tailscaletailnets": [
                 tailnet("corp", os.path.join(sources, "corp.json")),
                 {**tailnet("remote", ""), "spec": {"apiURL": "https://127.0.0.1:1", "credentials": {"secretRef": {"name": "key"}}}}],
-            "tailscalegateways": [gateway("corp-gateway", "corp")]}
+            "tailscalegateways": [gateway("corp-gateway", "corp"), way_in("corp-ways-in", "corp")]}
+
+
+def way_in(name, tailnet_name):
+    made = gateway(name, tailnet_name)
+    made["spec"]["tailnets"][0]["routeGeneration"] = {"ingress": {"hostPattern": "{service}.gateway.local", "protocol": "HTTP"}}
+    return made
+
+
+def seen_service(name, port):
+    return {"metadata": {"name": name, "labels": {f"{GROUP}/expose": "true"}}, "spec": {"ports": [{"name": port, "port": 80}]}}
 
 
 def create(cluster, path, document):
@@ -189,6 +203,9 @@ def anew(stack, sources):
         cluster.api(path, "DELETE")
     for plural in ("tailscalegateways", "tailscaletailnets", "tailscaleendpoints", "tailscalegatewaybindings"):
         cluster.api(f"{OURS}/{plural}", "DELETE")
+    for plural, (name, port) in SEEN.items():
+        cluster.api(f"{ROUTES}/{plural}", "DELETE")
+        cluster.api(SERVICES, "POST", seen_service(name, port))  # where a test took it away
     cluster.api(GATEWAYS, "POST", GATEWAY)  # where a test took it away
     write_devices(os.path.join(sources, "corp.json"), "api", "web")
     for plural, documents in user_objects(sources).items():
@@ -210,7 +227,11 @@ def leads(stack):
 
 
 def shards(stack):
-    return stack.cluster.get(f"{OURS}/tailscaleendpoints")["items"]
+    return [x for x in stack.cluster.get(f"{OURS}/tailscaleendpoints")["items"] if x["metadata"]["name"].startswith("corp-gateway-")]
+
+
+def routes(stack, kind):
+    return stack.cluster.get(f"{ROUTES}/{kind}")["items"]
 
 
 def event_counts(stack):
@@ -223,7 +244,8 @@ def key_of(stack, path, key):
 
 def is_complete(stack):
     """All that an operator makes by itself."""
-    return names_of(stack) == ["api", "web"] and all(stack.cluster.get(p) for p in (BINDING, EG_CLIENT, SERVER_TLS, *MANAGED.values()))
+    return names_of(stack) == ["api", "web"] and all(routes(stack, kind) for kind in SEEN) and all(
+        stack.cluster.get(p) for p in (BINDING, EG_CLIENT, SERVER_TLS, *MANAGED.values()))
 
 
 def delete(stack, path):
@@ -294,6 +316,9 @@ def case_of(right):
         ("get", "leases"): Case(leads),
         ("update", "leases"): Case(leads),
         **{(verb, kind): case for kind, case in exists.items() for verb in ("create", "patch")},
+        **{(verb, kind): Case(lambda s, k=kind: routes(s, k)) for kind in SEEN for verb in ("create", "patch")},
+        **{("delete", kind): Case(lambda s, k=kind: not routes(s, k), drive=lambda s, k=kind, n=name: eventually(
+            lambda: routes(s, k), 20, "there is a route") and delete(s, f"{SERVICES}/{n}")) for kind, (name, _) in SEEN.items()},
         ("create", "secrets", chart.NAMESPACE): Case(lambda s: s.cluster.get(CA)),
         ("patch", "secrets", chart.NAMESPACE): loses(SERVER_TLS, "tls.crt"),
         ("create", "secrets", chart.GATEWAY_NAMESPACE): Case(lambda s: s.cluster.get(EG_CA)),
@@ -311,16 +336,19 @@ def refusals(stack, mark, component):
     return [r for r in stack.cluster.audit(mark, user_of(component), stage=None) if r.code in (401, 403)]
 
 
-def missed(stack, mark, replica, component, rights, seen, patience=0.1):
-    """They are refused and no other is, the log names each, and what users had of it they have not."""
+def missed(stack, mark, replica, rights, seen, patience=0.1, beside=()):
+    """They are refused and no other is, but for those `beside` them that lack, too; the log names each, and what users had of it they have not."""
+    component = rights[0].component
+
     def check():
-        told = replica.process.text().replace("\\", "")
+        told = replica.process.text().rpartition("\n--- ")[2].replace("\\", "")  # since it was started
         refused = refusals(stack, mark, component)
-        assert all(any(is_for(r, right) for r in refused) and lacked(right) in told for right in rights), f"{refused}\n{replica.process.tail()}"
+        silent = [str(r) for r in rights if not any(is_for(x, r) for x in refused) or lacked(r) not in told]
+        assert not silent, silent
         return True
-    eventually(check, 20, f"{rights} are missed", every=0.05)
+    eventually(check, 20, f"{len(rights)} are missed", every=0.05)
     holds(lambda: not seen(), patience, "nobody sees it", every=0.1)
-    others = [r for r in refusals(stack, mark, component) if not any(is_for(r, right) for right in rights)]
+    others = [r for r in refusals(stack, mark, component) if not any(is_for(r, right) for right in (*rights, *beside))]
     assert not others, others
 
 
@@ -342,7 +370,8 @@ def test_an_operator_with_all_rights(stack, sources):
     eventually(lambda: is_complete(stack), 30, "all is made")
     stack.took["complete"] = time.monotonic() - began
     stack.certificates = certificates(cluster)
-    for right in sorted(chart.rights("operator"), key=lambda r: r.verb == "delete"):
+    # What goes with the Gateway goes last.
+    for right in sorted(chart.rights("operator"), key=lambda r: (r.verb == "delete") + (r.resource == "tailscalegatewaybindings" and r.verb == "delete")):
         case = case_of(right)
         if right.resource == "secrets":
             case.before(stack)
@@ -352,16 +381,22 @@ def test_an_operator_with_all_rights(stack, sources):
     assert not refusals(stack, mark, "operator")
 
 
+def lists_beside(rights):
+    """Who may not watch lists, if it may: so the right to list is taken away beside the one to watch."""
+    return [r._replace(verb="list") for r in rights if r.verb == "watch"]
+
+
 @pytest.mark.parametrize("right", [r for r in chart.rights("operator") if r.verb != "list"], ids=str)
 def test_an_operator_without(stack, sources, right):
-    cluster, case = stack.cluster, case_of(right)
+    cluster, case, missing = stack.cluster, case_of(right), [right, *covering(right)]
+    beside = lists_beside(missing)
     anew(stack, sources)
     case.before(stack)
-    with without(cluster, [right], TEAM, ["key"]):
+    with without(cluster, [*missing, *beside], TEAM, ["key"]):
         mark = cluster.audit_mark()
         stack.operator.start()
         case.drive(stack)
-        missed(stack, mark, stack.operator, "operator", [right], lambda: case.seen(stack), case.patience(stack))
+        missed(stack, mark, stack.operator, missing, lambda: case.seen(stack), case.patience(stack), beside)
         stack.operator.stop()
 
 
@@ -392,16 +427,29 @@ def test_an_extension_server_with_all_rights(stack, sources):
 
 @pytest.mark.parametrize("right", [r for r in chart.rights("extension") if r.verb != "list"], ids=str)
 def test_an_extension_server_without(stack, right):
-    reads = right.verb == "watch"
-    with without(stack.cluster, [right], TEAM, ["key"]):
+    reads, beside = right.verb == "watch", lists_beside([right])
+    with without(stack.cluster, [right, *beside], TEAM, ["key"]):
         mark = stack.cluster.audit_mark()
         stack.extension.start()
         if not reads:
             stack.extension.wait_ready()
             hook(stack, stack.extension)
-        missed(stack, mark, stack.extension, "extension", [right],
-               lambda: stack.extension.get("/readyz").status == 200 if reads else served(stack), 2 * stack.took["ready"] if reads else 0.1)
+        missed(stack, mark, stack.extension, [right],
+               lambda: stack.extension.get("/readyz").status == 200 if reads else served(stack), 2 * stack.took["ready"] if reads else 0.1, beside)
         stack.extension.stop()
+
+
+@pytest.mark.parametrize("component", ["operator", "extension"])
+def test_watches_are_needed(stack, sources, component):
+    """Where lists are left, it goes on by them, and each watch that is refused is told."""
+    rights = [r for r in chart.rights(component) if r.verb == "watch"]
+    replica = {"operator": stack.operator, "extension": stack.extension}[component]
+    anew(stack, sources)
+    with without(stack.cluster, rights, TEAM, ["key"]):
+        mark = stack.cluster.audit_mark()
+        replica.start()
+        missed(stack, mark, replica, rights, lambda: False)
+        replica.stop()
 
 
 @pytest.fixture(scope="module")
@@ -444,7 +492,7 @@ def test_lists_are_needed_of_an_older_server(stack, sources, older, component, p
     with without(cluster, rights, TEAM, ["key"]):
         mark = cluster.audit_mark()
         replica.start()
-        missed(stack, mark, replica, component, rights,
+        missed(stack, mark, replica, rights,
                lambda: cluster.get(CA) or secret_is_read(stack) if part == "secrets" else replica.get("/readyz").status == 200,
                2 * stack.took["ready"])
         replica.stop()

@@ -24,9 +24,16 @@ def is_allowed(cluster, right, namespace):
     return answer.json()["status"]["allowed"]
 
 
+def covering(right):
+    """Rights for all namespaces that hold this one of a single namespace, too: it is missed where they lack as well, which is where a chart for
+    some namespaces has it. Of Secrets there are those of certain names, then (`without`)."""
+    return [r for r in chart.rights(right.component)
+            if right.namespace and not r.namespace and r.resource != "secrets" and (r.verb, r.group, r.resource) == (right.verb, right.group, right.resource)]
+
+
 def rules_without(missing, secret_names):
-    """{path of a role: its rules} of a component that lacks those rights, each given by no other rule either. All Secrets of a cluster hold those
-    of one namespace, too: there they are named, as the chart's value secretNames does."""
+    """{path of a role: its rules} of a component that lacks those rights. All Secrets of a cluster hold those of one namespace, too: there they are
+    named, as the chart's value secretNames does."""
     is_covered = any(r.resource == "secrets" and r.namespace and r.verb in SECRETS for r in missing)
     roles = {}
     for r in chart.rights(missing[0].component):
