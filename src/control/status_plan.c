@@ -120,7 +120,8 @@ static bool is_heard(const TailnetStatus *s)
 static bool is_silent(const TailnetStatus *s, const Observed *o)
 {
         const ConditionSeen *synced = observed_condition(o, STR("Synced"));
-        return !is_heard(s) && synced != NULL && !str_eq(synced->reason, STR("Invalid")) &&
+        return !s->is_beyond && !is_heard(s) && synced != NULL &&
+               !str_eq(synced->reason, STR("Invalid")) &&
                synced->observed_generation == s->spec->meta.generation;
 }
 

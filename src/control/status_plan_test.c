@@ -235,6 +235,30 @@ static void what_the_administrator_forbids_is_not_accepted(void **state)
         assert_condition(o, "Authenticated", "Unknown", "NeverSynced");
 }
 
+/* Also where a leader before asked it. */
+static void a_tailnet_that_is_one_too_many_is_told(void **state)
+{
+        TestCluster *c = *state;
+        cluster_stands_tailnet(c);
+        source(c)->last_sync = c->in.wall;
+        source(c)->polls = 1;
+        sync_state(c, SYNC_DONE);
+        assert_non_null(status(c, OBSERVED_TAILNET));
+        cluster_perform(c);
+        facts_done(&c->facts);
+        facts_init(&c->facts);
+        cluster_replace(&c->world->tailnet_states, table_new(NULL, 0, tailnet_state_order));
+        for (unsigned i = 0; i < FACTS_TAILNETS_MAX; i++) {
+                char name[16];
+                assert_null(status(c, OBSERVED_TAILNET));
+                snprintf(name, sizeof name, "t%u", i);
+                assert_non_null(facts_tailnet(&c->facts, (ObjectKey){STR("other"), str_of(name)}));
+        }
+        const PlanObject *o = status(c, OBSERVED_TAILNET);
+        assert_condition(o, "Synced", "False", "TooManyTailnets");
+        assert_true(cluster_says(o, "256"));
+}
+
 /* ---- TailscaleGateways ---- */
 
 /* The Binding names one revision, and a replica says that it served another, or the same. */
@@ -548,6 +572,7 @@ int main(void)
                 TEST(a_new_leader_takes_back_nothing_before_it_has_asked),
                 TEST(reasons_are_of_a_closed_list),
                 TEST(what_the_administrator_forbids_is_not_accepted),
+                TEST(a_tailnet_that_is_one_too_many_is_told),
                 TEST(a_gateway_says_what_is_programmed),
                 TEST(a_new_leader_takes_back_no_counts_before_it_has_asked),
                 TEST(what_is_excluded_is_told_with_news_or_ten_minutes_later),

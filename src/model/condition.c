@@ -42,6 +42,7 @@ const ConditionReason condition_reasons[] = {
         {"Synced", "NeverSynced"},
         {"Synced", "Failing"},
         {"Synced", "Stale"},
+        {"Synced", "TooManyTailnets"},
         {"Synced", "DiscoverySuccessful"},
         {"Synced", "Invalid"},
         {"Stale", "Fresh"},

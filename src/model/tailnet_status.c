@@ -22,6 +22,7 @@ TailnetStatus tailnet_status_of(const World *w, const Facts *f, const TailnetSpe
                 .state = table_find(w->tailnet_states, &t->meta.key, tailnet_state_find),
                 .fact = fact,
                 .presence = fact != NULL ? tailnet_fact_presence(fact) : NULL,
+                .is_beyond = fact == NULL && f->n_tailnets >= FACTS_TAILNETS_MAX,
                 .next_key_expiry = next_key_expiry(w, t->meta.key),
         };
 }
@@ -82,11 +83,22 @@ static Condition authenticated_of(const TailnetStatus *s)
                 .type = "Authenticated", .status = "Unknown", .reason = STR("NeverSynced")};
 }
 
+/* Who is asked and who is not, source/tailnet_choice.h decides. */
+static const char too_many[] = "it is not asked: 256 TailscaleTailnets are at most, those that are "
+                               "asked already, then the "
+                               "oldest";
+_Static_assert(FACTS_TAILNETS_MAX == 256, "as the text says");
+
 static Condition synced_of(const TailnetStatus *s, Wall now)
 {
         const SourceFact *f = s->presence;
         bool is_good = s->state != NULL && s->state->sync == SYNC_DONE;
         bool is_unknown = f == NULL || f->polls == 0;
+        if (s->is_beyond)
+                return (Condition){.type = "Synced",
+                                   .status = "False",
+                                   .reason = STR("TooManyTailnets"),
+                                   .message = str_of(too_many)};
         return (Condition){.type = "Synced",
                            .status = is_good      ? "True"
                                      : is_unknown ? "Unknown"

@@ -19,6 +19,7 @@ typedef struct TailnetStatus {
         const TailnetState *state;  /* NULL: no poll has ended */
         const TailnetFact *fact;    /* NULL: it is not asked */
         const SourceFact *presence; /* of it; says which devices are there */
+        bool is_beyond;             /* others are asked, as many as can be, and it is not */
         Wall next_key_expiry;       /* of the devices that any TailscaleGateway takes; 0: none */
 } TailnetStatus;
 

@@ -3,7 +3,8 @@
  * Invariants:
  * 1. Every change only marks the hub dirty; the World is built by the hold-off timer, so a burst
  * makes one.
- * 2. There is one TailnetPoll for each TailscaleTailnet in force, at most FACTS_TAILNETS_MAX.
+ * 2. There is one TailnetPoll for each TailscaleTailnet in force, at most FACTS_TAILNETS_MAX: who
+ * is asked stays, then the oldest come first.
  * 3. Discovery runs with the live state of each tailnet; the World keeps the old state leaf where
  * nothing that others see has changed.
  * 4. While the hub follows there is no poll, no probe and no Secret.
@@ -20,6 +21,7 @@
 #include "source/port_scan.h"
 #include "source/prober.h"
 #include "source/proxy_names.h"
+#include "source/tailnet_choice.h"
 #include "source/tailnet_poll.h"
 #include "source/world_build.h"
 
@@ -99,26 +101,48 @@ static void poll_update(Hub *h, TailnetPoll *p, const TailnetSpec *t)
                 h->n_waiting++;
 }
 
-/* How many of `specs` are asked. */
-static size_t n_asked(const Hub *h, const Table *specs)
+static bool is_asked(const void *owner, const TailnetSpec *t)
 {
-        size_t n = h->leads ? table_n(specs) : 0;
-        if (n <= FACTS_TAILNETS_MAX)
-                return n;
-        log_error(h->in.log, "too many TailscaleTailnets, the last by name are not asked",
-                  LOG_INT("found", n), LOG_INT("max", FACTS_TAILNETS_MAX));
-        return FACTS_TAILNETS_MAX;
+        const Hub *h = owner;
+        size_t low = 0, high = h->n_polls;
+        while (low < high) {
+                size_t mid = low + (high - low) / 2;
+                int c = tailnet_spec_order(tailnet_poll_spec(h->polls[mid]), t);
+                if (c == 0)
+                        return true;
+                if (c < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        return false;
+}
+
+/* Those of `specs` that are asked, by key; `ret` has room for all. The status of each other one
+ * says that it is not (tailnet_status.c). */
+static size_t choose_asked(const Hub *h, const Table *specs, const TailnetSpec **ret)
+{
+        size_t found = h->leads ? table_n(specs) : 0;
+        if (found == 0)
+                return 0;
+        size_t n = tailnet_choice_make(specs, NULL, is_asked, h, FACTS_TAILNETS_MAX, ret);
+        if (n < found)
+                log_error(h->in.log, "too many TailscaleTailnets, the youngest are not asked",
+                          LOG_INT("found", found), LOG_INT("max", FACTS_TAILNETS_MAX));
+        return n;
 }
 
 /* Both are sorted by key, so one walk keeps, opens and closes. */
 static void update_polls(Hub *h)
 {
-        const Table *specs = objects_ours(h->objects, MANIFEST_TAILNET);
-        size_t n = n_asked(h, specs), old = 0, n_polls = 0;
+        const Table *all = objects_ours(h->objects, MANIFEST_TAILNET);
+        CLEANUP(mem_cleanup)
+        const TailnetSpec **specs = mem_new_array(table_n(all) + 1, sizeof *specs);
+        size_t n = choose_asked(h, all, specs), old = 0, n_polls = 0;
         h->n_waiting = 0;
         TailnetPoll **polls = mem_new_array(n + 1, sizeof(TailnetPoll *));
         for (size_t i = 0; i < n; i++) {
-                const TailnetSpec *t = specs->at[i];
+                const TailnetSpec *t = specs[i];
                 for (; old < h->n_polls &&
                        tailnet_spec_order(tailnet_poll_spec(h->polls[old]), t) < 0;
                      old++)
@@ -134,8 +158,8 @@ static void update_polls(Hub *h)
                 tailnet_poll_close(h->polls[old]);
         for (size_t i = 0; i < n; i++) {
                 const SecretSpec *secret;
-                if (polls[i] == NULL && objects_secret(h->objects, specs->at[i], &secret))
-                        polls[i] = poll_new(h, specs->at[i], secret);
+                if (polls[i] == NULL && objects_secret(h->objects, specs[i], &secret))
+                        polls[i] = poll_new(h, specs[i], secret);
                 if (polls[i] != NULL)
                         polls[n_polls++] = polls[i];
                 else

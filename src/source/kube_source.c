@@ -20,6 +20,7 @@
 #include "model/tailnet_spec.h"
 #include "source/kube_feed.h"
 #include "source/kube_interest.h"
+#include "source/tailnet_choice.h"
 
 #define MANAGED_LABEL "app.kubernetes.io/managed-by=tailscale-gateway"
 
@@ -307,74 +308,6 @@ static size_t ca_secrets(const GatewaySpec *g, ObjectKey *keys)
         return n;
 }
 
-typedef struct WantedSecrets {
-        ObjectKey *keys;
-        size_t n;
-} WantedSecrets;
-
-static void want_ca(void *ctx, KubeKept *kept)
-{
-        WantedSecrets *w = ctx;
-        if (kept->leaf != NULL)
-                w->n += ca_secrets(kept->leaf, w->keys + w->n);
-}
-
-static size_t want_cas(const KubeSource *k, ObjectKey *keys)
-{
-        WantedSecrets w = {keys, 0};
-        const Feeds *f = &k->feeds[KUBE_KIND_GATEWAY];
-        for (size_t i = 0; i < f->n; i++)
-                kube_feed_each(f->at[i], want_ca, &w);
-        return w.n;
-}
-
-/* What is named, each once, sorted. */
-static size_t wanted_secrets(const KubeSource *k, ObjectKey *keys)
-{
-        size_t n = want_cas(k, keys), kept = 0;
-        TABLE_FOREACH (TailnetSpec, t, k->wants_secrets ? k->tables[MANIFEST_TAILNET] : NULL) {
-                if (t->secret_name.n > 0)
-                        keys[n++] = (ObjectKey){t->meta.key.namespace, t->secret_name};
-        }
-        qsort(keys, n, sizeof *keys, on_key_order);
-        for (size_t i = 0; i < n; i++) {
-                if (kept == 0 || !object_key_eq(keys[kept - 1], keys[i]))
-                        keys[kept++] = keys[i];
-        }
-        if (kept > KUBE_SOURCE_SECRETS_MAX) {
-                log_error(k->in.log, "too many Secrets are named, the last by name are not read",
-                          LOG_INT("found", kept), LOG_INT("max", KUBE_SOURCE_SECRETS_MAX));
-                kept = KUBE_SOURCE_SECRETS_MAX;
-        }
-        return kept;
-}
-
-/* Both are sorted, so one walk keeps, opens and closes. */
-static void update_secrets(KubeSource *k)
-{
-        Feeds *f = &k->feeds[KUBE_KIND_CREDENTIALS];
-        size_t room = table_n(k->tables[MANIFEST_TAILNET]) + 1, old = 0;
-        for (size_t i = 0; i < k->feeds[KUBE_KIND_GATEWAY].n; i++)
-                room += kube_feed_n(k->feeds[KUBE_KIND_GATEWAY].at[i]) * TAILNETS_MAX;
-        CLEANUP(mem_cleanup) ObjectKey *keys = mem_new_array(room, sizeof *keys);
-        size_t n = wanted_secrets(k, keys);
-        KubeFeed **at = mem_new_array(n + 1, sizeof(KubeFeed *));
-        for (size_t i = 0; i < n; i++) {
-                for (; old < f->n && object_key_cmp(kube_feed_key(f->at[old]), keys[i]) < 0; old++)
-                        close_feed(f, f->at[old]);
-                bool has = old < f->n && object_key_eq(kube_feed_key(f->at[old]), keys[i]);
-                at[i] = has ? f->at[old++]
-                            : new_feed(k, KUBE_KIND_CREDENTIALS, keys[i].namespace, keys[i].name,
-                                       (Str){0});
-        }
-        for (; old < f->n; old++)
-                close_feed(f, f->at[old]);
-        mem_free(f->at);
-        f->at = at;
-        f->n = n;
-        f->changed |= KUBE_FEED_LEAVES | KUBE_FEED_STATE;
-}
-
 static const KubeFeed *secret_feed(const KubeSource *k, ObjectKey key)
 {
         const Feeds *f = &k->feeds[KUBE_KIND_CREDENTIALS];
@@ -390,6 +323,134 @@ static const KubeFeed *secret_feed(const KubeSource *k, ObjectKey key)
                         high = mid;
         }
         return NULL;
+}
+
+/* A Secret with certificates, and since when a TailscaleGateway that names it is there. */
+typedef struct NamedCa {
+        ObjectKey key;
+        uint64_t since; /* ms; what is not known is last */
+        bool is_read;
+} NamedCa;
+
+typedef struct NamedCas {
+        NamedCa *at; /* NULL: they are counted */
+        size_t n;
+} NamedCas;
+
+static void want_ca(void *ctx, KubeKept *kept)
+{
+        ObjectKey keys[TAILNETS_MAX];
+        NamedCas *w = ctx;
+        const GatewaySpec *g = kept->leaf;
+        size_t n = g != NULL ? ca_secrets(g, keys) : 0;
+        for (size_t i = 0; i < n && w->at != NULL; i++)
+                w->at[w->n + i] =
+                        (NamedCa){.key = keys[i], .since = (uint64_t)g->meta.created.ms - 1};
+        w->n += n;
+}
+
+/* `at` has room for all, or is NULL. How many there are. */
+static size_t named_cas(const KubeSource *k, NamedCa *at)
+{
+        NamedCas w = {at, 0};
+        const Feeds *f = &k->feeds[KUBE_KIND_GATEWAY];
+        for (size_t i = 0; i < f->n; i++)
+                kube_feed_each(f->at[i], want_ca, &w);
+        return w.n;
+}
+
+static int on_ca_key_order(const void *a, const void *b)
+{
+        const NamedCa *x = a, *y = b;
+        int c = object_key_cmp(x->key, y->key);
+        return c != 0 ? c : x->since < y->since ? -1 : x->since > y->since;
+}
+
+static int on_ca_standing_order(const void *a, const void *b)
+{
+        const NamedCa *x = a, *y = b;
+        if (x->is_read != y->is_read)
+                return x->is_read ? -1 : 1;
+        if (x->since != y->since)
+                return x->since < y->since ? -1 : 1;
+        return object_key_cmp(x->key, y->key);
+}
+
+/* Each once; of more than can be, who is read already, then the oldest. */
+static size_t wanted_cas(const KubeSource *k, size_t room, ObjectKey *keys)
+{
+        CLEANUP(mem_cleanup) NamedCa *at = mem_new_array(room, sizeof *at);
+        size_t named = named_cas(k, at), n = 0;
+        qsort(at, named, sizeof *at, on_ca_key_order);
+        for (size_t i = 0; i < named; i++) {
+                if (n > 0 && object_key_eq(at[n - 1].key, at[i].key))
+                        continue;
+                at[n] = at[i];
+                at[n].is_read = secret_feed(k, at[n].key) != NULL;
+                n++;
+        }
+        if (n > KUBE_SOURCE_SECRETS_MAX) {
+                log_error(k->in.log, "too many Secrets are named, the youngest are not read",
+                          LOG_INT("found", n), LOG_INT("max", KUBE_SOURCE_SECRETS_MAX));
+                qsort(at, n, sizeof *at, on_ca_standing_order);
+                n = KUBE_SOURCE_SECRETS_MAX;
+        }
+        for (size_t i = 0; i < n; i++)
+                keys[i] = at[i].key;
+        return n;
+}
+
+static bool names_secret(const void *owner, const TailnetSpec *t)
+{
+        (void)owner;
+        return t->secret_name.n > 0;
+}
+
+static bool has_secret_feed(const void *owner, const TailnetSpec *t)
+{
+        return secret_feed(owner, (ObjectKey){t->meta.key.namespace, t->secret_name}) != NULL;
+}
+
+/* What is named, each once, sorted. Of tailnets those that are asked (tailnet_choice.h). */
+static size_t wanted_secrets(const KubeSource *k, size_t room, ObjectKey *keys)
+{
+        const Table *all = k->wants_secrets ? k->tables[MANIFEST_TAILNET] : NULL;
+        CLEANUP(mem_cleanup) const TailnetSpec **at = mem_new_array(table_n(all) + 1, sizeof *at);
+        size_t n = wanted_cas(k, room, keys), kept = 0;
+        size_t n_tailnets = tailnet_choice_make(all, names_secret, has_secret_feed, k,
+                                                KUBE_SOURCE_SECRETS_MAX, at);
+        for (size_t i = 0; i < n_tailnets; i++)
+                keys[n++] = (ObjectKey){at[i]->meta.key.namespace, at[i]->secret_name};
+        qsort(keys, n, sizeof *keys, on_key_order);
+        for (size_t i = 0; i < n; i++) {
+                if (kept == 0 || !object_key_eq(keys[kept - 1], keys[i]))
+                        keys[kept++] = keys[i];
+        }
+        return kept;
+}
+
+/* Both are sorted, so one walk keeps, opens and closes. */
+static void update_secrets(KubeSource *k)
+{
+        Feeds *f = &k->feeds[KUBE_KIND_CREDENTIALS];
+        size_t room = table_n(k->tables[MANIFEST_TAILNET]) + named_cas(k, NULL) + 1, old = 0;
+        CLEANUP(mem_cleanup) ObjectKey *keys = mem_new_array(room, sizeof *keys);
+        size_t n = wanted_secrets(k, room, keys);
+        KubeFeed **at = mem_new_array(n + 1, sizeof(KubeFeed *));
+        for (size_t i = 0; i < n; i++) {
+                for (; old < f->n && object_key_cmp(kube_feed_key(f->at[old]), keys[i]) < 0; old++)
+                        close_feed(f, f->at[old]);
+                bool has = old < f->n && object_key_eq(kube_feed_key(f->at[old]), keys[i]);
+                at[i] = has ? f->at[old++]
+                            : new_feed(k, KUBE_KIND_CREDENTIALS, keys[i].namespace, keys[i].name,
+                                       (Str){0});
+        }
+        for (; old < f->n; old++)
+                close_feed(f, f->at[old]);
+        mem_free(f->at);
+        f->at = at;
+        f->n = n;
+        f->changed |= KUBE_FEED_LEAVES | KUBE_FEED_STATE;
 }
 
 void kube_source_want_secrets(KubeSource *k, bool want)

@@ -22,7 +22,8 @@
 
 enum {
         KUBE_SOURCE_NAMESPACES_MAX = 64, /* of --watch-namespaces: each has watches of its own */
-        /* Each has a watch of its own; there is one for a TailscaleTailnet at most. */
+        /* With credentials, and as many with certificates. Each has a watch of its own; there is
+         * one for a TailscaleTailnet at most. */
         KUBE_SOURCE_SECRETS_MAX = FACTS_TAILNETS_MAX,
         /* Routes are listed again where a TailscaleGateway refers to another Gateway; so often at
          * most. */
