@@ -267,75 +267,148 @@ void check_cluster_there(CheckRows *rows, const char *kind, Str ns, Str name,
 
 #define OURS    MODEL_GROUP
 #define GATEWAY "gateway.networking.k8s.io"
+#define EVENTS  "events.k8s.io"
+#define LEASES  "coordination.k8s.io"
+#define FOR_EG  CHECK_NAME "-extension-"
+#define LOOKS                   \
+        {                       \
+                "list", "watch" \
+        }
+#define MAKES                               \
+        {                                   \
+                "create", "patch", "delete" \
+        }
+#define KEEPS                                      \
+        {                                          \
+                "list", "watch", "create", "patch" \
+        }
 
-static const CheckRight of_gateway[] = {
-        {"list", OURS, "tailscalegatewaybindings", NULL},
-        {"watch", OURS, "tailscalegatewaybindings", NULL},
-        {"update", OURS, "tailscalegatewaybindings", "status"},
+/* As the roles of the chart have them: each verb of each resource. */
+typedef struct Rule {
+        CheckPlace place;
+        const char *group, *resources[5], *verbs[5]; /* end in NULL */
+        const char *name;
+} Rule;
+
+static const Rule of_gateway[] = {
+        {CHECK_IN_WATCHED, OURS, {"tailscalegatewaybindings"}, LOOKS, NULL},
+        {CHECK_IN_WATCHED, OURS, {"tailscalegatewaybindings/status"}, {"update"}, NULL},
 };
 
 enum {
-        RIGHTS_OF_BOTH = 7
+        RULES_OF_BOTH = 5
 };
 
 /* Of the operator; the first of them of the extension server, too. */
-static const CheckRight of_ours[] = {
-        {"watch", OURS, "tailscaletailnets", NULL},
-        {"watch", OURS, "tailscalegateways", NULL},
-        {"watch", OURS, "tailscaleendpoints", NULL},
-        {"watch", OURS, "tailscalegatewaybindings", NULL},
-        {"watch", GATEWAY, "gateways", NULL},
-        {"watch", GATEWAY, "httproutes", NULL},
-        {"patch", OURS, "tailscalegatewaybindings", NULL},
-        /* RIGHTS_OF_BOTH */
-        {"patch", OURS, "tailscaletailnets", "status"},
-        {"patch", OURS, "tailscalegateways", "status"},
-        {"create", OURS, "tailscaleendpoints", NULL},
-        {"patch", OURS, "tailscaleendpoints", NULL},
-        {"delete", OURS, "tailscaleendpoints", NULL},
-        {"create", OURS, "tailscalegatewaybindings", NULL},
-        {"delete", OURS, "tailscalegatewaybindings", NULL},
-        {"create", "events.k8s.io", "events", NULL},
+static const Rule of_ours[] = {
+        {CHECK_IN_WATCHED,
+         OURS,
+         {"tailscaletailnets", "tailscalegateways", "tailscaleendpoints",
+          "tailscalegatewaybindings"},
+         LOOKS,
+         NULL},
+        {CHECK_IN_WATCHED,
+         GATEWAY,
+         {"gateways", "httproutes", "grpcroutes", "referencegrants"},
+         LOOKS,
+         NULL},
+        {CHECK_IN_WATCHED, "", {"services"}, LOOKS, NULL},
+        {CHECK_IN_CLUSTER, "", {"namespaces"}, LOOKS, NULL},
+        {CHECK_IN_WATCHED, OURS, {"tailscalegatewaybindings"}, {"patch"}, NULL},
+        /* RULES_OF_BOTH */
+        {CHECK_IN_WATCHED, OURS, {"tailscalegatewaybindings"}, {"create", "delete"}, NULL},
+        {CHECK_IN_WATCHED, OURS, {"tailscaleendpoints"}, MAKES, NULL},
+        {CHECK_IN_WATCHED,
+         OURS,
+         {"tailscaletailnets/status", "tailscalegateways/status", "tailscaleendpoints/status"},
+         {"patch"},
+         NULL},
+        {CHECK_IN_WATCHED, GATEWAY, {"httproutes", "grpcroutes"}, MAKES, NULL},
+        {CHECK_IN_WATCHED, EVENTS, {"events"}, {"create", "patch"}, NULL},
+        {CHECK_IN_OWN, LEASES, {"leases"}, {"create"}, NULL},
+        {CHECK_IN_OWN, LEASES, {"leases"}, {"get", "update"}, CHECK_NAME},
+        {CHECK_IN_OWN, "", {"secrets", "services"}, KEEPS, NULL},
+        {CHECK_IN_OWN, "apps", {"deployments"}, KEEPS, NULL},
+        {CHECK_IN_OWN, "policy", {"poddisruptionbudgets"}, KEEPS, NULL},
+        {CHECK_IN_GATEWAYS, "", {"secrets"}, {"list", "watch", "patch"}, FOR_EG "ca"},
+        {CHECK_IN_GATEWAYS, "", {"secrets"}, {"list", "watch", "patch"}, FOR_EG "client"},
+        {CHECK_IN_GATEWAYS, "", {"secrets"}, {"create"}, NULL},
 };
 
 static const struct {
         const char *check;
-        const CheckRight *at;
+        const Rule *at;
         size_t n;
-} rights[CHECK_RIGHTS_SETS] = {
+} sets[CHECK_RIGHTS_SETS] = {
         [CHECK_RIGHTS_OF_GATEWAY] = {"Rights of Envoy Gateway", of_gateway, LENGTH_OF(of_gateway)},
         [CHECK_RIGHTS_OF_OPERATOR] = {"Rights of the operator", of_ours, LENGTH_OF(of_ours)},
-        [CHECK_RIGHTS_OF_EXTENSION] = {"Rights of the extension server", of_ours, RIGHTS_OF_BOTH},
+        [CHECK_RIGHTS_OF_EXTENSION] = {"Rights of the extension server", of_ours, RULES_OF_BOTH},
 };
 
-const CheckRight *check_cluster_rights(unsigned set, size_t *ret_n)
+static size_t expand(const Rule *rule, CheckRight *ret, size_t n)
 {
-        *ret_n = rights[set].n;
-        return rights[set].at;
+        for (const char *const *resource = rule->resources; *resource != NULL; resource++) {
+                for (const char *const *verb = rule->verbs; *verb != NULL; verb++) {
+                        INSIST(n < CHECK_RIGHTS_MAX);
+                        ret[n++] = (CheckRight){rule->place, *verb, rule->group, *resource,
+                                                rule->name};
+                }
+        }
+        return n;
 }
 
-void check_cluster_allowed(CheckRows *rows, unsigned set, Str who, const CheckFound *reviews)
+size_t check_cluster_rights(unsigned set, bool is_wide, CheckRight ret[CHECK_RIGHTS_MAX])
 {
-        const char *check = rights[set].check;
+        size_t n = 0;
+
+        for (size_t i = 0; i < sets[set].n; i++) {
+                if (is_wide || sets[set].at[i].place != CHECK_IN_CLUSTER)
+                        n = expand(&sets[set].at[i], ret, n);
+        }
+        return n;
+}
+
+/* "tailscalegateways/status of gateway.tailscale.com", "leases tailscale-gateway of … in its own
+ * namespace" */
+static Str right_text(const CheckRight *r, Buf *out)
+{
+        static const char *const places[CHECK_PLACES] = {
+                [CHECK_IN_WATCHED] = "",
+                [CHECK_IN_CLUSTER] = "",
+                [CHECK_IN_OWN] = " in its own namespace",
+                [CHECK_IN_GATEWAYS] = " in the namespace of Envoy Gateway",
+        };
+
+        buf_printf(out, "%s %s%s%s%s%s%s", r->verb, r->resource, r->name != NULL ? " " : "",
+                   r->name != NULL ? r->name : "", *r->group != '\0' ? " of " : "", r->group,
+                   places[r->place]);
+        return buf_str(out);
+}
+
+void check_cluster_allowed(CheckRows *rows, unsigned set, Str who, const CheckRight *rights,
+                           size_t n, const CheckFound *reviews)
+{
+        const char *check = sets[set].check;
         size_t missing = 0;
 
-        for (size_t i = 0; i < rights[set].n; i++) {
-                const CheckRight *r = &rights[set].at[i];
+        for (size_t i = 0; i < n; i++) {
+                CLEANUP(buf_done) Buf text;
+                Str what;
 
+                buf_init(&text, NAME_MAX);
                 if (tell_unknown(rows, check, &reviews[i]))
                         return;
                 if (tree_get_bool(tree_get(reviews[i].object, STR("status")), STR("allowed"),
                                   false))
                         continue;
                 missing++;
+                what = right_text(&rights[i], &text);
                 check_rows_add(rows, check, CHECK_WRONG,
                                set == CHECK_RIGHTS_OF_GATEWAY ? UPGRADE
                                        " with envoyGateway.rbac: without this Envoy "
                                        "Gateway does not start"
                                                               : UPGRADE,
-                               "%.*s may not %s %s%s%s of %s", STR_FMT(who), r->verb, r->resource,
-                               r->subresource != NULL ? "/" : "",
-                               r->subresource != NULL ? r->subresource : "", r->group);
+                               "%.*s may not %.*s", STR_FMT(who), STR_FMT(what));
         }
         if (missing == 0)
                 check_rows_add(rows, check, CHECK_OK, NULL, "%.*s may all that is needed",

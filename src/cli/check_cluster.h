@@ -37,22 +37,38 @@ void check_cluster_gateway(CheckRows *rows, const CheckFound *deployment, Str *r
 void check_cluster_there(CheckRows *rows, const char *kind, Str ns, Str name,
                          const CheckFound *object);
 
+/* Where a right is needed. */
+typedef enum CheckPlace {
+        CHECK_IN_WATCHED,  /* in every namespace, or in those that are watched */
+        CHECK_IN_CLUSTER,  /* in the cluster, unless single namespaces are watched */
+        CHECK_IN_OWN,      /* where the operator is */
+        CHECK_IN_GATEWAYS, /* where Envoy Gateway is */
+        CHECK_PLACES,
+} CheckPlace;
+
 /* One thing that somebody must be allowed. */
 typedef struct CheckRight {
-        const char *verb, *group, *resource, *subresource; /* subresource may be NULL */
+        CheckPlace place;
+        const char *verb, *group, *resource; /* with its subresource: "a/status" */
+        const char *name;                    /* NULL: whatever its name */
 } CheckRight;
 
 enum {
         CHECK_RIGHTS_OF_GATEWAY,   /* Envoy Gateway */
-        CHECK_RIGHTS_OF_OPERATOR,  /* in every namespace, or in those that are watched */
-        CHECK_RIGHTS_OF_EXTENSION, /* the same */
+        CHECK_RIGHTS_OF_OPERATOR,  /* but for the Secrets that TailscaleTailnets name: their status
+                                      says which may not be read */
+        CHECK_RIGHTS_OF_EXTENSION, /* the extension server */
         CHECK_RIGHTS_SETS,
+
+        CHECK_RIGHTS_MAX = 96, /* of a set */
 };
 
-/* What that set is: *ret_n of them, in the order in which they are to be asked. */
-const CheckRight *check_cluster_rights(unsigned set, size_t *ret_n);
-/* The answers of SubjectAccessReviews for the rights of a set, in their order. */
-void check_cluster_allowed(CheckRows *rows, unsigned set, Str who, const CheckFound *reviews);
+/* What that set is: how many, in the order in which they are to be asked. `is_wide`: all namespaces
+ * are watched. */
+size_t check_cluster_rights(unsigned set, bool is_wide, CheckRight ret[CHECK_RIGHTS_MAX]);
+/* The answers of SubjectAccessReviews for `n` rights of a set, in their order. */
+void check_cluster_allowed(CheckRows *rows, unsigned set, Str who, const CheckRight *rights,
+                           size_t n, const CheckFound *reviews);
 
 /* Do hooks arrive, and do replicas agree? Of all Bindings (a list). */
 void check_cluster_bindings(CheckRows *rows, const CheckFound *list);

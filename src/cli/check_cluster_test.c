@@ -133,26 +133,53 @@ static void rights_are_all_needed(void **state)
 {
         Fixture *f = *state;
         CheckFound yes = found_of(f, "{status: {allowed: true}}");
-        CheckFound no = found_of(f, "{status: {allowed: false}}"), answers[64];
-        size_t n;
+        CheckFound no = found_of(f, "{status: {allowed: false}}"), answers[CHECK_RIGHTS_MAX];
+        CheckRight rights[CHECK_RIGHTS_MAX];
 
         for (unsigned set = 0; set < CHECK_RIGHTS_SETS; set++) {
-                assert_non_null(check_cluster_rights(set, &n));
-                assert_in_range(n, 1, LENGTH_OF(answers));
+                size_t n = check_cluster_rights(set, true, rights);
+                assert_in_range(n, 1, CHECK_RIGHTS_MAX);
                 for (size_t i = 0; i < n; i++)
                         answers[i] = yes;
-                check_cluster_allowed(&f->rows, set, STR("who"), answers);
+                check_cluster_allowed(&f->rows, set, STR("who"), rights, n, answers);
                 assert_string_equal(told(f), "ok: who may all that is needed\n");
+                for (size_t i = 0; i < n; i++) {
+                        answers[i] = no;
+                        check_cluster_allowed(&f->rows, set, STR("who"), rights, n, answers);
+                        assert_true(str_starts(str_of(told(f)), STR("wrong: who may not ")));
+                        answers[i] = yes;
+                }
         }
-        for (size_t i = 0; i < 3; i++)
-                answers[i] = yes;
+        size_t n = check_cluster_rights(CHECK_RIGHTS_OF_GATEWAY, true, rights);
         answers[2] = no;
-        check_cluster_allowed(&f->rows, CHECK_RIGHTS_OF_GATEWAY, STR("who"), answers);
+        check_cluster_allowed(&f->rows, CHECK_RIGHTS_OF_GATEWAY, STR("who"), rights, n, answers);
         assert_string_equal(told(f), "wrong: who may not update tailscalegatewaybindings/status of "
                                      "gateway.tailscale.com\n");
         answers[0] = refused(ERR_DENIED);
-        check_cluster_allowed(&f->rows, CHECK_RIGHTS_OF_GATEWAY, STR("who"), answers);
+        check_cluster_allowed(&f->rows, CHECK_RIGHTS_OF_GATEWAY, STR("who"), rights, n, answers);
         assert_string_equal(told(f), "unknown: it says no\n");
+}
+
+static void rights_have_a_place(void **state)
+{
+        static const CheckRight rights[] = {
+                {CHECK_IN_OWN, "update", "coordination.k8s.io", "leases", "tailscale-gateway"},
+                {CHECK_IN_GATEWAYS, "create", "", "secrets", NULL},
+        };
+        Fixture *f = *state;
+        CheckFound no = found_of(f, "{}"), answers[] = {no, no};
+
+        check_cluster_allowed(&f->rows, CHECK_RIGHTS_OF_OPERATOR, STR("who"), rights, 2, answers);
+        assert_string_equal(
+                told(f), "wrong: who may not update leases tailscale-gateway of "
+                         "coordination.k8s.io in its own namespace\n"
+                         "wrong: who may not create secrets in the namespace of Envoy Gateway\n");
+        /* Where single namespaces are watched, nothing of the cluster is needed. */
+        CheckRight wide[CHECK_RIGHTS_MAX], narrow[CHECK_RIGHTS_MAX];
+        size_t n = check_cluster_rights(CHECK_RIGHTS_OF_EXTENSION, false, narrow);
+        assert_int_equal(check_cluster_rights(CHECK_RIGHTS_OF_EXTENSION, true, wide), n + 2);
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(narrow[i].place, CHECK_IN_WATCHED);
 }
 
 #define ACCEPTED "{ancestors: [{conditions: [{type: Accepted, status: \"True\"}]}]}"
@@ -288,6 +315,7 @@ int main(void)
                 TEST(who_leads),
                 TEST(the_config_map_is_read),
                 TEST(rights_are_all_needed),
+                TEST(rights_have_a_place),
                 TEST(hooks_arrive),
                 TEST(conditions_are_told),
                 TEST(rows_are_summed_up),

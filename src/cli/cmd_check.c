@@ -17,7 +17,6 @@ enum {
         OUTPUT_MAX = 16 << 20,
         BODY_MAX = 4 << 10,
         PATH_MAX_BYTES = 2 << 10,
-        RIGHTS_MAX = 32,
 };
 
 #define OUR_API "/apis/" MODEL_API_VERSION
@@ -65,8 +64,10 @@ static void review(Check *c, Str user, Str ns, const CheckRight *right, CheckFou
         bool self = user.n == 0;
         CLEANUP(buf_done) Buf body;
         char path[128];
+        Str subresource = str_of(right->resource), resource;
         JsonWriter w;
 
+        IGNORE(str_cut(&subresource, '/', &resource), "empty where there is none");
         buf_init(&body, BODY_MAX);
         json_writer_init(&w, &body);
         json_object_begin(&w);
@@ -79,8 +80,9 @@ static void review(Check *c, Str user, Str ns, const CheckRight *right, CheckFou
         json_key_object_begin(&w, STR("resourceAttributes"));
         json_key_str(&w, STR("verb"), str_of(right->verb));
         json_key_str(&w, STR("group"), str_of(right->group));
-        json_key_str(&w, STR("resource"), str_of(right->resource));
-        json_key_str(&w, STR("subresource"), str_of(right->subresource));
+        json_key_str(&w, STR("resource"), resource);
+        json_key_str(&w, STR("subresource"), subresource);
+        json_key_str(&w, STR("name"), str_of(right->name));
         json_key_str(&w, STR("namespace"), ns);
         json_object_end(&w);
         json_object_end(&w);
@@ -91,17 +93,22 @@ static void review(Check *c, Str user, Str ns, const CheckRight *right, CheckFou
         kube_ask(c->kube, str_of(path), buf_str(&body), &c->arena, ret);
 }
 
-static void check_rights(Check *c, unsigned set, Str user, Str ns)
+/* `watched`: a namespace that is watched; empty: all are. */
+static void check_rights(Check *c, unsigned set, Str user, Str watched)
 {
-        CheckFound reviews[RIGHTS_MAX];
-        const CheckRight *rights;
-        size_t n;
+        CheckFound reviews[CHECK_RIGHTS_MAX];
+        CheckRight rights[CHECK_RIGHTS_MAX];
+        const Str places[CHECK_PLACES] = {
+                [CHECK_IN_WATCHED] = watched,
+                [CHECK_IN_OWN] = c->ns,
+                [CHECK_IN_GATEWAYS] = c->gateway_ns,
+        };
+        size_t n = check_cluster_rights(set, watched.n == 0, rights);
 
-        rights = check_cluster_rights(set, &n);
-        INSIST(n <= RIGHTS_MAX);
         for (size_t i = 0; i < n; i++)
-                review(c, user, ns, &rights[i], &reviews[i]);
-        check_cluster_allowed(&c->rows, set, user.n > 0 ? user : STR("who asks"), reviews);
+                review(c, user, places[rights[i].place], &rights[i], &reviews[i]);
+        check_cluster_allowed(&c->rows, set, user.n > 0 ? user : STR("who asks"), rights, n,
+                              reviews);
 }
 
 static Str user_of(Check *c, Str ns, Str account)

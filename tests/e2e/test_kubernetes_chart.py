@@ -15,6 +15,7 @@ from tests.lib import chart
 from tests.lib.cluster import ADMIN_TOKEN
 from tests.lib.kube_gateway import POLICY_KIND
 from tests.lib.kube_stack import KubeStack
+from tests.lib.process import eventually
 from tests.lib.stack import SANITIZER_ENV, program
 
 # Of a definition that the cluster of the tests does not have.
@@ -255,6 +256,27 @@ def test_check_names_each_fault(stack):
     assert ("wrong", "it is somebody else's, of the same name") in results(check(stack, code=1), "CustomResourceDefinition tailscaleendpoints")
     cluster.merge(crd, {"metadata": {"labels": {"app.kubernetes.io/part-of": "tailscale-gateway"}}})
     check(stack, code=0)
+
+
+def lacking(right):
+    """As `check` says it."""
+    places = {"": "", chart.NAMESPACE: " in its own namespace", chart.GATEWAY_NAMESPACE: " in the namespace of Envoy Gateway"}
+    return (f"system:serviceaccount:{chart.NAMESPACE}:{chart.account(right.component)} may not {right.verb} {right.resource}"
+            f"{f' {right.name}' if right.name else ''}{f' of {right.group}' if right.group else ''}{places[right.namespace]}")
+
+
+@pytest.mark.parametrize("component, called", [("operator", "operator"), ("extension", "extension server")])
+def test_check_names_each_right_that_lacks(stack, component, called):
+    """As many as the chart gives; but which Secrets are read is up to TailscaleTailnets, whose status says what lacks."""
+    cluster, rights = stack.cluster, chart.rights(component)
+    expected = sorted(("wrong", lacking(r)) for r in rights if r.namespace or r.resource != "secrets")
+    whole = {r.path: cluster.get(r.path)["rules"] for r in rights}
+    for path in whole:
+        cluster.merge(path, {"rules": []})
+    eventually(lambda: sorted(results(check(stack, code=1), f"Rights of the {called}")) == expected, 10, "each is named", every=0.2)
+    for path, rules in whole.items():
+        cluster.merge(path, {"rules": rules})
+    eventually(lambda: [r for r, _ in results(check(stack), f"Rights of the {called}")] == ["ok"], 10, "none lacks", every=0.2)
 
 
 # What says who we are
