@@ -15,7 +15,7 @@ typedef struct SecretSpec {
         Secret *webhook_secret;
         Str ca;       /* certificates of ca.crt, as PEM; no secret. Empty: there are none */
         Str ca_fault; /* why there are none where there is a ca.crt; or empty */
-        Str denied;   /* why it may not be read: nothing is known of its values; empty: it was read */
+        Str denied; /* why it may not be read: nothing is known of its values; empty: it was read */
 } SecretSpec;
 
 int secret_spec_order(const void *a, const void *b);

@@ -144,7 +144,8 @@ static const Field gateway_fields[] = {
         GENERATION("The metadata.generation that all of this is made of."),
         CONDITIONS("Accepted: the object can be used. ResolvedRefs: the Gateway, the listeners and "
                    "the TailscaleTailnets that it names are there. Programmed: Envoy Gateway has "
-                   "what is wanted. Conflicted: somebody else has a host or a path. IngressServing: the "
+                   "what is wanted. Conflicted: somebody else has a host or a path. "
+                   "IngressServing: the "
                    "tailnets that ask for a way in have one.",
                    &condition),
         {.name = "tailnets",

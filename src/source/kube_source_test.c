@@ -730,6 +730,57 @@ static void a_secret_that_may_not_be_read_says_so(void **state)
         wait_for(f, has_plain_secret);
 }
 
+static void put_verifying(Fixture *f)
+{
+        test_api_put(&f->api, GATEWAYS, "team-a", "gw",
+                     ",\"creationTimestamp\":\"2026-01-02T03:04:05Z\"",
+                     ",\"spec\":{\"gatewayRef\":{\"name\":\"eg\",\"namespace\":\"eg\"},"
+                     "\"tailnets\":[{\"name\":\"corp\",\"tailscaleTailnetRef\":{\"name\":"
+                     "\"corp\"},\"routeGeneration\":{\"egress\":{\"tls\":{\"caSecretRef\":{"
+                     "\"name\":\"ca\"}}}}}]}");
+}
+
+static bool verifies(const Fixture *f)
+{
+        const GatewaySpec *g = gateway(f, "gw");
+        return g != NULL && str_eq(g->tailnets[0].egress.tls_ca_secret, STR("ca"));
+}
+
+/* Whoever answers Envoy Gateway reads it, also who wants no credentials; what is in force stays
+ * until it was read, and without it nothing is complete. */
+static void a_gateway_waits_for_the_authority_that_it_names(void **state)
+{
+        Fixture *f = *state;
+        put_team(f);
+        open_source(f);
+        wait_for(f, is_read);
+        settle(f);
+        assert_non_null(gateway(f, "gw"));
+        f->api.refuse_path = "secrets";
+        f->api.refuse_answer = KUBE_SAYS("500 No", "");
+        put_verifying(f);
+        settle(f);
+        assert_false(verifies(f));
+        assert_non_null(gateway(f, "gw"));
+        test_api_put(&f->api, SECRETS, "team-a", "ca", "", ",\"data\":{\"ca.crt\":\"b25l\"}");
+        f->api.refuse_path = NULL;
+        wait_for(f, verifies);
+        assert_int_equal(table_n(table(f, MANIFEST_SECRET)), 1);
+        const SecretSpec *s = table(f, MANIFEST_SECRET)->at[0];
+        assert_true(str_starts(s->ca_fault, STR("ca.crt: ")));
+        /* From the start. */
+        kube_source_close(f->source);
+        f->api.refuse_path = "secrets";
+        facts_done(&f->facts);
+        facts_init(&f->facts);
+        open_source(f);
+        settle(f);
+        assert_false(is_read(f));
+        f->api.refuse_path = NULL;
+        wait_for(f, is_read);
+        assert_true(verifies(f));
+}
+
 /* ---- ours and theirs ---- */
 
 static void endpoints_are_ours_where_a_gateway_owns_them(void **state)
@@ -887,6 +938,7 @@ int main(void)
                 TEST(without_grpc_routes_we_go_on),
                 TEST(secrets_are_read_by_name_while_they_are_wanted),
                 TEST(a_secret_that_may_not_be_read_says_so),
+                TEST(a_gateway_waits_for_the_authority_that_it_names),
                 TEST(endpoints_are_ours_where_a_gateway_owns_them),
                 TEST(what_is_being_deleted_is_gone),
                 TEST(managed_objects_are_observed_in_our_namespace),

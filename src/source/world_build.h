@@ -17,7 +17,7 @@ typedef struct WorldInput {
         const Table *tailnet_states;
         const Table *bindings; /* of BindingSpec; NULL: not known */
         const Table *proxy_names;
-        const Table *secrets; /* of SecretSpec, where our manifests stand; NULL: none */
+        const Table *secrets;    /* of SecretSpec, where our manifests stand; NULL: none */
         bool proxies_resolved;   /* each name was, at least once */
         const Policy *policy;    /* NULL: all is permitted */
         const Table *open_ports; /* of OpenPorts, found by looking; NULL: none */

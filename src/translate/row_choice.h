@@ -37,6 +37,7 @@ typedef struct RowRequest {
 /* Is it for a listener that has neither hosts nor paths: tcp://gateway:5432? */
 bool row_choice_is_of_port(Str scheme);
 
+/* The row that takes the request, as Envoy chooses, else the one that is nearest to it. */
 RowChoice row_choose(const RowRequest *request);
 /* Is the row a path whose pathHosts name that virtual host? */
 bool row_choice_is_in(const RouteReport *row, const RowDomain *domain);

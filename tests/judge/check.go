@@ -38,6 +38,7 @@ type verdict struct {
 
 	prefix   string
 	clusters map[string]bool // names in the answer; nil where the method carries none
+	led      []string        // clusters that listeners lead to by our doing
 }
 
 func (v *verdict) fail(format string, args ...any) {
@@ -183,8 +184,13 @@ func (v *verdict) translate(request, answer []byte) {
 		l := &listenerv3.Listener{}
 		v.decode(b, l)
 		return l
-	}, nil, nil)
+	}, nil, v.sameListener)
 	v.checkClusters(clusters)
+	for _, name := range v.led {
+		if !v.clusters[name] {
+			v.fail("a listener leads to cluster %q, which is not in the answer", name)
+		}
+	}
 	v.list("route_configurations", request, answer, 5, func(b []byte) named {
 		rc := &routev3.RouteConfiguration{}
 		v.decode(b, rc)

@@ -199,6 +199,7 @@ func TestFaults(t *testing.T) {
 		{"their cluster dropped", "1 that are not ours came, 0 went back", func(a *response) { a.Clusters = a.Clusters[1:] }},
 		{"their cluster changed", "not given back byte for byte", func(a *response) { a.Clusters[0].ConnectTimeout = durationpb.New(1) }},
 		{"their listener renamed", "was \"demo/gw/http\"", func(a *response) { a.Listeners[1].Name = "x" }},
+		{"their listener changed", "listener \"demo/gw/http\": what is not ours changed", func(a *response) { a.Listeners[1].StatPrefix = "x" }},
 		{"their listeners in another order", "listeners: number 0", func(a *response) {
 			a.Listeners[0], a.Listeners[1] = a.Listeners[1], a.Listeners[0]
 		}},

@@ -49,6 +49,48 @@ spec:
     serviceDiscovery: {enabled: true, ports: [{pattern: "api-1", port: 443}, {pattern: "api-2", port: 50051, protocol: GRPC}], defaultPort: {port: 80, protocol: HTTP}}
     routeGeneration: {egress: {hostPattern: "{service}.tailscale.local", pathPrefix: "/tailscale/{service}/"}}
 """
+# Listeners that are not HTTP: those of case tcp-udp.
+LISTENERS = """
+---
+apiVersion: gateway.tailscale.com/v1alpha1
+kind: TailscaleGateway
+metadata: {name: listeners, namespace: demo}
+spec:
+  gatewayRef: {name: gw}
+  tailnets:
+  - name: ports
+    tailscaleTailnetRef: {name: corp-tailnet}
+    serviceDiscovery: {enabled: false}
+    routeGeneration:
+      egress:
+        hostPattern: "{service}.ports.local"
+        protocol: UDP
+        portMap: [{service: database, listenerPort: 10022}, {service: database, listenerPort: 10023}, {service: names, listenerPort: 10053}]
+    connectivity: {mode: Direct}
+  - name: through
+    tailscaleTailnetRef: {name: corp-tailnet}
+    serviceDiscovery: {enabled: false}
+    routeGeneration: {egress: {hostPattern: "{service}.tls.local", protocol: TLS}}
+---
+apiVersion: gateway.tailscale.com/v1alpha1
+kind: TailscaleEndpoints
+metadata: {name: ports, namespace: demo}
+spec:
+  tailnet: ports
+  endpoints:
+  - {name: database, tailscaleIP: 100.64.0.9, port: 5432, protocol: TCP}
+  - {name: names, tailscaleIP: 100.64.0.9, port: 53, protocol: UDP}
+---
+apiVersion: gateway.tailscale.com/v1alpha1
+kind: TailscaleEndpoints
+metadata: {name: through, namespace: demo}
+spec:
+  tailnet: through
+  endpoints:
+  - {name: vault, tailscaleIP: 100.64.0.9, port: 8200, protocol: TLS}
+  - {name: other, tailscaleIP: 100.64.0.8, port: 443, protocol: HTTPS}
+"""
+PATCHES = {"tcp-udp": 4}  # listeners that lead to ours; one of those that are asked for is a TCPRoute's
 
 
 def write(folder, name, text):
@@ -68,7 +110,7 @@ class Program:
         for sub in ("res", "eg", "gen"):
             os.mkdir(os.path.join(self.dir, sub))
         shutil.copy(os.path.join(CORPUS, case, "in.yaml"), os.path.join(self.dir, "eg", "in.yaml"))
-        write(os.path.join(self.dir, "res"), "corp.yaml", MANIFESTS)
+        write(os.path.join(self.dir, "res"), "corp.yaml", MANIFESTS + LISTENERS)
         devices = [{"id": str(i), "nodeId": f"n{i}", "name": f"api-{i}.corp.ts.net", "hostname": f"api-{i}", "os": "linux",
                     "addresses": [f"100.64.0.{i + 1}", f"fd7a:115c:a1e0::{i + 1}"], "user": "alice", "authorized": True, "tags": []}
                    for i in range(SERVICES)]
@@ -151,6 +193,8 @@ def wrong_with(verdict, case, method, has_binding):
         hosts = ours.get("virtual_hosts", 0)
         if hosts < wanted or ours.get("clusters", 0) < wanted:
             return f"{hosts} hosts of ours, expected at least {wanted} with their clusters"
+        if ours.get("patches", 0) != (PATCHES.get(case, 0) if has_binding else 0):
+            return f"{ours.get('patches', 0)} patches of listeners, expected {PATCHES.get(case, 0)}"
         if wanted == 0 and hosts + ours.get("routes", 0) > 0:
             return f"{hosts} hosts of ours, expected none"
     elif method != "PostVirtualHostModify" and ours:
