@@ -104,6 +104,20 @@ static RouteReport *keep_route(const RouteReport *like)
         return r;
 }
 
+/* Claims come by host, as rows stand by service, so most are behind the one before. */
+static const RouteReport *find_before(Verdicts *v, const RouteReport *like)
+{
+        ptrdiff_t at = (ptrdiff_t)v->next;
+        bool is_next =
+                v->next < table_n(v->before) && route_report_order(like, v->before->at[at]) == 0;
+        if (!is_next)
+                at = table_index(v->before, like, route_report_order);
+        if (at < 0)
+                return NULL;
+        v->next = (size_t)at + 1;
+        return v->before->at[at];
+}
+
 void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
 {
         const PackService *s = &c->port->pack;
@@ -131,7 +145,7 @@ void verdicts_add_claim(Verdicts *v, const Claim *c, ObjectKey eg_gateway)
                 .text = c->won ? (Str){0} : c->text,
                 .backend = from != NULL ? &backend : NULL,
         };
-        const RouteReport *before = table_find(v->before, &like, route_report_order);
+        const RouteReport *before = find_before(v, &like);
         bool is_same = before != NULL && route_report_same(before, &like);
         add(&v->routes, is_same ? leaf_ref(before) : keep_route(&like));
 }

@@ -16,6 +16,7 @@ typedef struct Verdicts {
         VerdictList routes, entries, gateways, ways;
         const Table *before; /* of RouteReport, borrowed: a row that says the same is taken again.
                                 NULL: none */
+        size_t next;         /* where in it the next is looked for first */
 } Verdicts;
 
 /* Each adds one row; nothing is borrowed. `found`: the Gateway is among what was read; `refused`:
