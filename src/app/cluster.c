@@ -183,6 +183,10 @@ static void take_settings(Cluster *c)
                 .namespace = str_of(c->ns),
                 .image = str_of(image != NULL ? image : ""),
                 .service_account = str_of(account != NULL ? account : ""),
+                .caps = {.replicas = config->max_extension_replicas,
+                         .amounts = {[AMOUNT_CPU] = config->max_extension_cpu,
+                                     [AMOUNT_MEMORY] = config->max_extension_memory,
+                                     [AMOUNT_STORAGE] = config->max_extension_storage}},
                 .listens_on_ipv6 = is_cluster_of_ipv6(),
         };
         add_flags(c, args, "watch-namespaces", &config->watch_namespaces);

@@ -54,6 +54,9 @@ typedef struct Config {
         bool allow_insecure_api;
         const char *extension_image; /* of the managed extension server; NULL: none is managed */
         const char *extension_service_account;
+        int32_t max_extension_replicas;
+        /* Thousandths. */
+        int64_t max_extension_cpu, max_extension_memory, max_extension_storage;
         const char *gateway_namespace; /* where Envoy Gateway runs */
         LogLevel log_level;
         bool log_json;

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/config_options.h"
 
+#include "model/quantity.h"
 #include "model/value_check.h"
 #include "source/kube_source.h"
 
 #include <stddef.h>
+
+enum {
+        REPLICAS_MOST = 100, /* as a TailscaleGateway may say */
+};
 
 /* ---- what a value may be ---- */
 
@@ -63,6 +68,30 @@ static bool set_bool(Config *c, void *to, Str value, Err *err)
         return *ret || str_eq(value, STR("false")) ||
                err_set(err, ERR_INVALID, "BadValue", "%.*s: expected true or false",
                        STR_FMT(value));
+}
+
+static bool set_replicas(Config *c, void *to, Str value, Err *err)
+{
+        uint64_t n;
+        (void)c;
+        if (!str_to_u64(value, REPLICAS_MOST, &n) || n < 1)
+                return err_set(err, ERR_INVALID, "BadValue", "%.*s: expected a number of 1 to %d",
+                               STR_FMT(value), REPLICAS_MOST);
+        *(int32_t *)to = (int32_t)n;
+        return true;
+}
+
+static bool set_quantity(Config *c, void *to, Str value, Err *err)
+{
+        int64_t milli;
+        (void)c;
+        if (!quantity_parse(value, &milli) || milli < 1)
+                return err_set(err, ERR_INVALID, "BadValue",
+                               "%.*s: expected an amount as Kubernetes writes it, such as 500m or "
+                               "2Gi",
+                               STR_FMT(value));
+        *(int64_t *)to = milli;
+        return true;
 }
 
 static bool add_extension(Config *c, void *to, Str value, Err *err)
@@ -178,6 +207,15 @@ const ConfigOption config_options[CONFIG_OPTIONS] = {
         {"extension-service-account", "NAME", "tailscale-gateway-extension",
          "ServiceAccount that the managed extension server runs as", set_text,
          TO(extension_service_account), OF_OPERATOR, false},
+        {"max-extension-replicas", "N", "10",
+         "replicas of the managed extension server that a TailscaleGateway may ask for",
+         set_replicas, TO(max_extension_replicas), OF_OPERATOR, false},
+        {"max-extension-cpu", "AMOUNT", "2", "cpu of each, likewise", set_quantity,
+         TO(max_extension_cpu), OF_OPERATOR, false},
+        {"max-extension-memory", "AMOUNT", "2Gi", "memory of each, likewise", set_quantity,
+         TO(max_extension_memory), OF_OPERATOR, false},
+        {"max-extension-storage", "AMOUNT", "2Gi", "ephemeral-storage of each, likewise",
+         set_quantity, TO(max_extension_storage), OF_OPERATOR, false},
         {"gateway-namespace", "NAME", "envoy-gateway-system",
          "where Envoy Gateway runs: it finds the certificates for our hooks there", set_text,
          TO(gateway_namespace), OF_OPERATOR, false},

@@ -17,7 +17,7 @@ typedef struct ConfigOption {
 } ConfigOption;
 
 enum {
-        CONFIG_OPTIONS = 26
+        CONFIG_OPTIONS = 30
 };
 
 extern const ConfigOption config_options[CONFIG_OPTIONS];

@@ -181,6 +181,28 @@ static void test_lists_and_switches_elsewhere(void **state)
 }
 
 /* More than can be watched one by one are refused, and none is left out in silence. */
+static void test_what_an_extension_server_may_ask_for(void **state)
+{
+        static const char *const bad[] = {
+                "--max-extension-replicas 0", "--max-extension-replicas 101",
+                "--max-extension-cpu 0",      "--max-extension-memory much",
+                "--max-extension-storage -1",
+        };
+        (void)state;
+        Config c;
+        Err err = {0};
+        assert_true(read_args_of(&c, SHAPE_OPERATOR, &err, "--max-extension-cpu=500m"));
+        assert_int_equal(c.max_extension_replicas, 10);
+        assert_int_equal(c.max_extension_cpu, 500);
+        assert_int_equal(c.max_extension_memory, INT64_C(2147483648000));
+        assert_int_equal(c.max_extension_storage, INT64_C(2147483648000));
+        config_done(&c);
+        for (size_t i = 0; i < LENGTH_OF(bad); i++) {
+                err = (Err){0};
+                assert_false(read_args_of(&c, SHAPE_OPERATOR, &err, bad[i]));
+        }
+}
+
 static void test_namespaces_are_counted(void **state)
 {
         (void)state;
@@ -249,6 +271,7 @@ int main(void)
                 cmocka_unit_test(test_webhooks_need_tls_or_a_proxy_here),
                 cmocka_unit_test(test_in_kubernetes),
                 cmocka_unit_test(test_lists_and_switches_elsewhere),
+                cmocka_unit_test(test_what_an_extension_server_may_ask_for),
                 cmocka_unit_test(test_namespaces_are_counted),
                 cmocka_unit_test(test_precedence),
                 cmocka_unit_test(test_faults_of_the_file_have_a_place),

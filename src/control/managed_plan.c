@@ -442,6 +442,7 @@ ExtensionWish managed_wish(const ManagedSettings *s, const World *world)
                 .image = s->image,
                 .replicas = MANAGED_REPLICAS,
                 .resources = usual_resources,
+                .caps = s->caps,
         };
         ExtensionWish wish;
 

@@ -26,6 +26,7 @@ typedef struct ManagedSettings {
         Str namespace;        /* our own */
         Str image;            /* empty: none is managed, nothing is planned */
         Str service_account;  /* of the replicas; the chart makes it */
+        ExtensionCaps caps;   /* of what may be asked of it */
         bool listens_on_ipv6; /* "[::]" in place of "0.0.0.0": the cluster's first family is IPv6 */
         /* Flags of the replicas beside those that follow from this: what is permitted, which
          * namespaces are read, how is logged. */

@@ -7,10 +7,17 @@
 
 static const char *const kinds[AMOUNT_KINDS] = {"cpu", "ephemeral-storage", "memory"};
 static const char *const bounds[AMOUNT_BOUNDS] = {"limits", "requests"};
+static const char *const flags[AMOUNT_KINDS] = {"--max-extension-cpu", "--max-extension-storage",
+                                                "--max-extension-memory"};
 
 const char *amount_kind_name(AmountKind kind)
 {
         return kinds[kind];
+}
+
+const char *extension_caps_flag(AmountKind kind)
+{
+        return flags[kind];
 }
 
 /* --- one --- */
@@ -64,11 +71,19 @@ static bool is_older(const GatewaySpec *a, const GatewaySpec *b)
         return object_key_cmp(a->meta.key, b->meta.key) < 0;
 }
 
-static void add_amounts(Amounts *to, const Amounts *asked, const Amounts *base)
+static int64_t capped(int64_t wish, int64_t cap)
+{
+        return cap > 0 && wish > cap ? cap : wish;
+}
+
+static void add_amounts(Amounts *to, const Amounts *asked, const Amounts *base,
+                        const ExtensionCaps *caps)
 {
         for (AmountBound b = 0; b < AMOUNT_BOUNDS; b++) {
                 for (AmountKind k = 0; k < AMOUNT_KINDS; k++) {
-                        int64_t wish = asked->at[b][k] > 0 ? asked->at[b][k] : base->at[b][k];
+                        int64_t wish = asked->at[b][k] > 0
+                                               ? capped(asked->at[b][k], caps->amounts[k])
+                                               : base->at[b][k];
 
                         if (wish > to->at[b][k])
                                 to->at[b][k] = wish;
@@ -90,17 +105,18 @@ static void lift_limits(Amounts *a)
 void extension_wish_make(const Table *gateways, const struct Policy *policy,
                          const ExtensionWish *base, ExtensionWish *ret)
 {
-        ExtensionWish wish = {.image = base->image};
+        ExtensionWish wish = {.image = base->image, .caps = base->caps};
 
         if (table_n(gateways) == 0)
                 wish = *base;
         TABLE_FOREACH (GatewaySpec, g, gateways) {
                 const ExtensionAsk *ask = &g->extension;
-                int32_t replicas = ask->replicas > 0 ? ask->replicas : base->replicas;
+                int32_t asked = (int32_t)capped(ask->replicas, base->caps.replicas);
+                int32_t replicas = asked > 0 ? asked : base->replicas;
 
                 if (replicas > wish.replicas)
                         wish.replicas = replicas;
-                add_amounts(&wish.resources, &ask->resources, &base->resources);
+                add_amounts(&wish.resources, &ask->resources, &base->resources, &base->caps);
                 if (ask->image.n > 0 && policy_admits_image(policy, ask->image, NULL) &&
                     (wish.from == NULL || is_older(g, wish.from)))
                         wish.from = g;
@@ -145,6 +161,31 @@ static bool image_ignored(const ExtensionWish *wish, const ExtensionAsk *ask,
         return true;
 }
 
+/* More of it than there is to be had. */
+static bool is_beyond(const ExtensionCaps *caps, const ExtensionAsk *ask, Err *ret)
+{
+        char max[QUANTITY_TEXT];
+
+        if (caps->replicas > 0 && ask->replicas > caps->replicas) {
+                err_set(ret, ERR_DENIED, "ExtensionServerIgnored",
+                        "extensionServer.replicas: %d at most (--max-extension-replicas)",
+                        (int)caps->replicas);
+                return true;
+        }
+        for (AmountBound b = 0; b < AMOUNT_BOUNDS; b++) {
+                for (AmountKind k = 0; k < AMOUNT_KINDS; k++) {
+                        if (caps->amounts[k] == 0 || ask->resources.at[b][k] <= caps->amounts[k])
+                                continue;
+                        err_set(ret, ERR_DENIED, "ExtensionServerIgnored",
+                                "extensionServer.resources.%s.%s: %s at most (%s)", bounds[b],
+                                kinds[k], quantity_format(caps->amounts[k], k != AMOUNT_CPU, max),
+                                flags[k]);
+                        return true;
+                }
+        }
+        return false;
+}
+
 bool extension_wish_ignores(const ExtensionWish *wish, const struct GatewaySpec *gateway,
                             const struct Policy *policy, Err *ret)
 {
@@ -155,6 +196,8 @@ bool extension_wish_ignores(const ExtensionWish *wish, const struct GatewaySpec 
         if (wish->image.n == 0)
                 return ignored(ret, STR(": none is managed here"));
         if (ask->image.n > 0 && image_ignored(wish, ask, policy, ret))
+                return true;
+        if (is_beyond(&wish->caps, ask, ret))
                 return true;
         return ask->has_others &&
                ignored(ret, STR(".resources: only cpu, memory and ephemeral-storage below 8Pi are "

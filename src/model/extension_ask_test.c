@@ -21,6 +21,8 @@ typedef struct Asked {
         ExtensionWish base, wish;
 } Asked;
 
+static ExtensionCaps caps; /* of the next one that asks */
+
 /* TailscaleGateways a, b, … of these ages (ms; 0: not known) that ask so (YAML in flow style). */
 static void ask(Asked *a, size_t n, const char *const *asks, const int64_t *ages)
 {
@@ -33,6 +35,7 @@ static void ask(Asked *a, size_t n, const char *const *asks, const int64_t *ages
         *a = (Asked){.policy = policy_new(&policy, &err)};
         assert_non_null(a->policy);
         a->base = (ExtensionWish){.image = STR("own.io/x:1"), .replicas = 2};
+        a->base.caps = caps;
         a->base.resources.at[AMOUNT_REQUEST][AMOUNT_MEMORY] = 64000;
         manifest_set_init(&a->set);
         faults_init(&faults);
@@ -103,6 +106,38 @@ static void the_largest_counts(void **state)
         assert_int_equal(a.wish.resources.at[AMOUNT_LIMIT][AMOUNT_CPU], 0);
         assert_false(is_ignored(&a, 0, &err));
         assert_false(is_ignored(&a, 1, &err));
+        done(&a);
+}
+
+static void nobody_has_more_than_the_administrator_allows(void **state)
+{
+        static const char *const asks[] = {
+                "{replicas: 5, resources: {requests: {cpu: 2, memory: 1Ti}}}", "{replicas: 100}",
+                "{resources: {limits: {memory: 3Gi, cpu: 1}}}",
+                "{replicas: 10, resources: {requests: {cpu: 2, memory: 2Gi}}}"};
+        static const int64_t gib = INT64_C(1073741824000);
+        Asked a;
+        Err err;
+
+        (void)state;
+        caps = (ExtensionCaps){
+                .replicas = 10,
+                .amounts = {[AMOUNT_CPU] = 2000, [AMOUNT_MEMORY] = 2 * gib, [AMOUNT_STORAGE] = 1}};
+        ask(&a, LENGTH_OF(asks), asks, NULL);
+        caps = (ExtensionCaps){0};
+        assert_int_equal(a.wish.replicas, 10);
+        assert_int_equal(a.wish.resources.at[AMOUNT_REQUEST][AMOUNT_MEMORY], 2 * gib);
+        assert_int_equal(a.wish.resources.at[AMOUNT_LIMIT][AMOUNT_MEMORY], 2 * gib);
+        assert_int_equal(a.wish.resources.at[AMOUNT_REQUEST][AMOUNT_CPU], 2000);
+        assert_true(is_ignored(&a, 0, &err));
+        assert_string_equal(err.reason, "ExtensionServerIgnored");
+        assert_string_equal(err.text, "extensionServer.resources.requests.memory: 2Gi at most "
+                                      "(--max-extension-memory)");
+        assert_true(is_ignored(&a, 1, &err));
+        assert_string_equal(err.text,
+                            "extensionServer.replicas: 10 at most (--max-extension-replicas)");
+        assert_true(is_ignored(&a, 2, &err));
+        assert_false(is_ignored(&a, 3, &err));
         done(&a);
 }
 
@@ -260,6 +295,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(nobody_asks),
                 cmocka_unit_test(the_largest_counts),
+                cmocka_unit_test(nobody_has_more_than_the_administrator_allows),
                 cmocka_unit_test(less_than_usual_counts_where_all_ask_for_it),
                 cmocka_unit_test(no_limit_is_below_its_request),
                 cmocka_unit_test(the_image_is_that_of_the_oldest_who_may),
