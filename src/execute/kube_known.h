@@ -19,9 +19,10 @@ enum {
         KUBE_KNOWN_BINDINGS_MAX = 1024,
         KUBE_KNOWN_CROWDED_S = 30,
         /* One object, but a Binding, which is kept apart as it is planned, is written so often in a
-         * row, and from then on once in this time: somebody else seems to put it back. */
-        KUBE_KNOWN_WRITES = 30,
-        KUBE_KNOWN_WRITES_APART_S = 2,
+         * row, and from then on once in this time, as a Binding is: somebody else seems to put it
+         * back. */
+        KUBE_KNOWN_WRITES = 60,
+        KUBE_KNOWN_WRITES_APART_S = 1,
 };
 
 typedef struct KubeKnown KubeKnown;
