@@ -32,7 +32,7 @@ static const EgGateway gateway = {
         .meta.key = {STR_INIT("infra"), STR_INIT("gw")}, .listeners = &listener, .n_listeners = 1};
 
 static EntryPlan side_init(Side *s, Str namespace, int64_t created_ms, char letter, size_t n,
-                           uint32_t rank, const Endpoint *const *members)
+                           const Endpoint *const *members)
 {
         *s = (Side){.spec.meta = {.key = {namespace, STR_INIT("ours")}, .created.ms = created_ms},
                     .entry = {.name = STR_INIT("corp"),
@@ -56,7 +56,6 @@ static EntryPlan side_init(Side *s, Str namespace, int64_t created_ms, char lett
         }
         return (EntryPlan){.spec = &s->spec,
                            .entry = &s->entry,
-                           .rank = rank,
                            .oldest.ms = created_ms,
                            .attached.listener = &listener,
                            .services = s->services,
@@ -92,8 +91,9 @@ static void the_last_by_standing_is_left_out_of_what_is_too_much(void **state)
                                                       .protocol = PROTOCOL_HTTP,
                                                       .weight = 1});
         }
-        EntryPlan plans[2] = {side_init(&late, STR("a-late"), 2000, 'a', LATE_SERVICES, 1, members),
-                              side_init(&old, STR("z-old"), 1000, 'z', OLD_SERVICES, 0, members)};
+        EntryPlan plans[2] = {side_init(&late, STR("a-late"), 2000, 'a', LATE_SERVICES, members),
+                              side_init(&old, STR("z-old"), 1000, 'z', OLD_SERVICES, members)};
+        plans[0].rank = 1;
         Arena a;
         arena_init(&a, 0);
         Claims all = claims_settle(&a, &w, &gateway, plans, LENGTH_OF(plans));

@@ -28,8 +28,7 @@ static const EgListener listener = {
         .name = STR_INIT("http"), .port = 80, .protocol = PROTOCOL_HTTP, .kinds = ~0U};
 
 /* Hosts `letter`00000… */
-static void side_init(Side *s, Str namespace, int64_t created_ms, char letter, size_t n,
-                      uint32_t rank, EntryPlan *ret)
+static EntryPlan side_init(Side *s, Str namespace, int64_t created_ms, char letter, size_t n)
 {
         *s = (Side){.spec.meta = {.key = {namespace, STR_INIT("ours")}, .created.ms = created_ms},
                     .entry = {.name = STR_INIT("corp"),
@@ -48,9 +47,8 @@ static void side_init(Side *s, Str namespace, int64_t created_ms, char letter, s
                         .has_host = true,
                 };
         }
-        *ret = (EntryPlan){.spec = &s->spec,
+        return (EntryPlan){.spec = &s->spec,
                            .entry = &s->entry,
-                           .rank = rank,
                            .oldest.ms = created_ms,
                            .attached.listener = &listener,
                            .services = s->services,
@@ -89,8 +87,9 @@ static void the_caps_are_spent_by_the_oldest_first(void **state)
         EntryPlan plans[2];
         Arena a;
         arena_init(&a, 0);
-        side_init(&late, STR("a-late"), 2000, 'a', CLAIMS_HOSTS_MAX, 1, &plans[0]);
-        side_init(&old, STR("z-old"), 1000, 'z', OLD_HOSTS, 0, &plans[1]);
+        plans[0] = side_init(&late, STR("a-late"), 2000, 'a', CLAIMS_HOSTS_MAX);
+        plans[1] = side_init(&old, STR("z-old"), 1000, 'z', OLD_HOSTS);
+        plans[0].rank = 1;
         old.entry.egress.path_hosts = late.entry.egress.path_hosts = (StrList){everywhere, 1};
         Claims all = claims_settle(&a, &w, &gateway, plans, LENGTH_OF(plans));
         assert_int_equal(n_lost(&all, &plans[1], false), 0);
