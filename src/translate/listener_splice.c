@@ -84,19 +84,30 @@ static void note_filter(Work *k, Str filter)
         k->has_inspector = k->has_inspector || str_eq(name, STR(TLS_INSPECTOR));
 }
 
+static bool is_message(Str bytes)
+{
+        PbReader r = pb_reader(bytes);
+        for (PbField f; pb_next(&r, &f);)
+                ;
+        return !r.bad;
+}
+
 static SpliceVerdict note_all(Work *k, Str body)
 {
+        bool is_good = true;
         PbReader r = pb_reader(body);
         for (PbField f; pb_next(&r, &f);) {
                 if (f.wire != PB_LEN)
                         continue;
                 if (f.number == PBN_Listener_filter_chains ||
-                    f.number == PBN_Listener_default_filter_chain)
+                    f.number == PBN_Listener_default_filter_chain) {
+                        is_good = is_good && is_message(f.body);
                         note_chain(k, f.body);
-                else if (f.number == PBN_Listener_listener_filters)
+                } else if (f.number == PBN_Listener_listener_filters) {
                         note_filter(k, f.body);
+                }
         }
-        return r.bad ? SPLICE_INVALID : SPLICE_DONE;
+        return r.bad || !is_good ? SPLICE_INVALID : SPLICE_DONE;
 }
 
 /* -- What is put in -------------------------------------------------------------------------- */
@@ -115,6 +126,15 @@ static void miss(const ListenerPart *part, const Pack *p, GapReason reason)
                              .host = part->patch->kind == LISTENER_BY_NAME ? p->name : (Str){0},
                              .cluster = p->cluster,
                              .n = 1});
+}
+
+static bool has_guards(const Work *k)
+{
+        for (size_t i = 0; i < k->job->n_parts; i++) {
+                if (k->job->parts[i].patch->kind == LISTENER_GUARDED)
+                        return true;
+        }
+        return false;
 }
 
 /* In front of all filters of a chain. */
@@ -174,12 +194,17 @@ static bool has_empty(Str chain)
 }
 
 /* A filter chain as it is, but for guards, and for the cluster of one that has none. */
-static void put_chain(Work *k, uint32_t field, Str chain)
+static void put_chain(Work *k, const PbField *field)
 {
+        Str chain = field->body;
         const Pack *to = k->to != NULL && !k->to->patch->udp && has_empty(chain)
                                  ? k->to->patch->packs[0]
                                  : NULL;
-        pb_begin(&k->w, (PbMsg){field});
+        if (to == NULL && !has_guards(k)) {
+                buf_add_str(k->w.out, field->span);
+                return;
+        }
+        pb_begin(&k->w, (PbMsg){field->number});
         put_chain_guards(k);
         PbReader r = pb_reader(chain);
         for (PbField f; pb_next(&r, &f);) {
@@ -277,7 +302,7 @@ static void put_field(Work *k, const PbField *f)
         bool is_chain = f->number == PBN_Listener_filter_chains ||
                         f->number == PBN_Listener_default_filter_chain;
         if (is_chain && f->wire == PB_LEN) {
-                put_chain(k, f->number, f->body);
+                put_chain(k, f);
         } else if (f->number == PBN_Listener_listener_filters && f->wire == PB_LEN &&
                    k->to != NULL && k->to->patch->udp && is_empty_udp(f->body)) {
                 put_filter(k, PB_Listener_listener_filters, PBN_ListenerFilter_typed_config,
