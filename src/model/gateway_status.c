@@ -218,7 +218,7 @@ void gateway_status_extension(GatewayStatus *s, const ExtensionWish *wish, const
 /* ---- routes of ingress ---- */
 
 typedef struct RouteSums {
-        size_t n, absent;                     /* not written, or nobody has spoken about it yet */
+        size_t absent;                        /* not written, or nobody has spoken about it yet */
         const Observed *refused, *unresolved; /* the first such */
         const RouteReport *absent_row;
 } RouteSums;
@@ -235,7 +235,6 @@ static void sum_route(RouteSums *sums, const RouteReport *r, const Table *observ
         ObjectKey key = {r->gateway.namespace, made_route_name(r, name)};
         ObservedKind kind = made_route_kind(r->backend->kind);
         const Observed *o = kind != OBSERVED_KINDS ? observed_at(observed, kind, key) : NULL;
-        sums->n++;
         if (o == NULL || o->n_conditions == 0) {
                 sums->absent++;
                 sums->absent_row = sums->absent_row != NULL ? sums->absent_row : r;
@@ -276,7 +275,7 @@ void gateway_status_routes(GatewayStatus *s, const Table *observed)
         if (sums.unresolved != NULL)
                 say_route(s, 1, sums.unresolved);
         Condition *c = &s->conditions[2];
-        if (sums.n == 0 || sums.absent < programmed || strcmp(c->status, "True") != 0)
+        if (sums.absent_row == NULL || sums.absent < programmed || strcmp(c->status, "True") != 0)
                 return;
         buf_reset(&s->texts[2]);
         buf_printf(&s->texts[2], "Envoy Gateway has not taken up the %.*s for %.*s yet",

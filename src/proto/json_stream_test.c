@@ -220,11 +220,27 @@ static void read_parts(Str text, size_t piece, size_t room, Buf *ret)
 {
         static const Str kept[] = {STR_INIT("id"), STR_INIT("n")};
         Parts p = {.part = {
-                           {STR("Some"), JSON_STREAM_ELEMENTS_OR_NULL, true, on_listed, {0}},
-                           {STR("Peer"), JSON_STREAM_MEMBERS, false, on_peer, {kept, 2}},
-                           {STR("Self"), JSON_STREAM_WHOLE, true, on_self, {kept, 2}},
-                           {STR("State"), JSON_STREAM_WHOLE, true, on_self, {0}},
-                           {STR("List"), JSON_STREAM_ELEMENTS, true, on_listed, {0}},
+                           {.name = STR("Some"),
+                            .take = JSON_STREAM_ELEMENTS_OR_NULL,
+                            .optional = true,
+                            .on_element = on_listed},
+                           {.name = STR("Peer"),
+                            .take = JSON_STREAM_MEMBERS,
+                            .on_element = on_peer,
+                            .keep = {kept, 2}},
+                           {.name = STR("Self"),
+                            .take = JSON_STREAM_WHOLE,
+                            .optional = true,
+                            .on_element = on_self,
+                            .keep = {kept, 2}},
+                           {.name = STR("State"),
+                            .take = JSON_STREAM_WHOLE,
+                            .optional = true,
+                            .on_element = on_self},
+                           {.name = STR("List"),
+                            .take = JSON_STREAM_ELEMENTS,
+                            .optional = true,
+                            .on_element = on_listed},
                    }};
         CLEANUP(json_stream_cleanup)
         JsonStream *s = json_stream_new_parts(p.part, LENGTH_OF(p.part), &p);

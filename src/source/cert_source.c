@@ -93,7 +93,7 @@ static KubeWatch *watch(CertFeed *f, const CertSourceInput *in, CertSecretRole r
                 .api = in->api,
                 .path = path.p,
                 .keep = {keep, LENGTH_OF(keep)},
-                .events = {put, gone, synced, failed},
+                .events = {.put = put, .gone = gone, .synced = synced, .failed = failed},
                 .seed = in->seed + role,
                 .owner = f,
         });

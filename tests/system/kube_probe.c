@@ -171,12 +171,14 @@ static void on_term(SignalSource *s, int signo)
 static bool begin(Probe *p, int argc, char **argv)
 {
         if (argc == 4 && strcmp(argv[2], "watch") == 0) {
-                p->watch = kube_watch_open(
-                        &(KubeWatchInput){.api = p->api,
-                                          .path = argv[3],
-                                          .events = {on_put, on_gone, on_synced, on_watch_failed},
-                                          .seed = (uint64_t)getpid(),
-                                          .owner = p});
+                p->watch = kube_watch_open(&(KubeWatchInput){.api = p->api,
+                                                             .path = argv[3],
+                                                             .events = {.put = on_put,
+                                                                        .gone = on_gone,
+                                                                        .synced = on_synced,
+                                                                        .failed = on_watch_failed},
+                                                             .seed = (uint64_t)getpid(),
+                                                             .owner = p});
                 return true;
         }
         if (argc == 6 && strcmp(argv[2], "lead") == 0) {
