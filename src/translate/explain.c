@@ -256,7 +256,10 @@ static void tell_host(Explain *x, const RouteReport *r)
 {
         const RowDomain *d = &x->domain;
         const EgRoute *user = d->route;
-        if (r->path.n == 0 || row_choice_is_in(r, d))
+        const HookFact *h = x->facts != NULL ? facts_find_hook(x->facts, r->eg_gateway) : NULL;
+        const AnswerGap *gap = h != NULL ? answer_gaps_find(h->gaps, r) : NULL;
+        /* A gap that is everywhere says it better, and is told by tell_gap. */
+        if (r->path.n == 0 || row_choice_is_in(r, d) || (gap != NULL && !gap->partly))
                 return;
         if (user != NULL)
                 step(x, "host", false,
