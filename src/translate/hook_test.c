@@ -489,6 +489,21 @@ static void paths_go_to_the_hosts_that_are_named(void **state)
         fixture_done(&f);
 }
 
+static void a_host_that_is_named_twice_has_its_paths(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(WORLD(PATHS ", pathHosts: [\"*.b\", a.b]"), NULL);
+        Request r = REQUEST("a.b");
+        Answer a = answer_of(f.snapshot, &r);
+        Str vhost = {0};
+        assert_int_equal(answer_vhost(&a, "a.b", &vhost), 1);
+        assert_int_equal(count_fields(vhost, PBN_VirtualHost_routes), 3);
+        assert_int_equal(a.result.tally.gaps.total, 0);
+        answer_done(&a);
+        request_done(&r);
+        fixture_done(&f);
+}
+
 static void authentication_is_not_undone(void **state)
 {
         (void)state;
@@ -691,6 +706,7 @@ int main(void)
                 cmocka_unit_test(each_domain_of_a_virtual_host_is_taken),
                 cmocka_unit_test(paths_go_to_the_catch_all),
                 cmocka_unit_test(paths_go_to_the_hosts_that_are_named),
+                cmocka_unit_test(a_host_that_is_named_twice_has_its_paths),
                 cmocka_unit_test(authentication_is_not_undone),
                 cmocka_unit_test(what_an_earlier_hook_put_in_is_replaced),
                 cmocka_unit_test(a_cluster_name_that_is_taken),

@@ -373,7 +373,10 @@ static size_t merge(const Splice *s, JoinClaim *at, size_t n, Str where)
         for (size_t from = 0, length; from < n; from += length) {
                 length = path_length(at + from, n - from);
                 joined_settle(at + from, length);
-                for (size_t i = from + 1; i < from + length; i++)
+                for (size_t i = from + 1; i < from + length; i++) {
+                        /* pathHosts may name a host twice: then nothing is left out. */
+                        if (str_eq(at[i].pack->cluster, at[from].pack->cluster))
+                                continue;
                         gap_notes_add(&s->join.parts[at[i].part].tally->gaps,
                                       &(AnswerGap){.reason = GAP_PATH_TAKEN,
                                                    .paths = true,
@@ -382,6 +385,7 @@ static size_t merge(const Splice *s, JoinClaim *at, size_t n, Str where)
                                                    .cluster = at[i].pack->cluster,
                                                    .where = where,
                                                    .n = 1});
+                }
                 at[kept++] = at[from];
         }
         return kept;
