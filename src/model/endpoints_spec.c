@@ -153,11 +153,12 @@ static const Field endpoints_fields[] = {
          FIELD_TO(EndpointsFields, tailnet),
          .check = check_label},
         {.name = "direction",
-         .about = "Egress: the endpoints are of the tailnet. Ingress: they are what the tailnet is "
-                  "led to, where there is no Kubernetes; there, Services are labelled instead.",
+         .about = "Egress, the default: the endpoints are of the tailnet. Ingress: they are what "
+                  "the "
+                  "tailnet is led to, where there is no Kubernetes; there, Services are labelled "
+                  "instead.",
          .type = FIELD_ENUM,
          FIELD_TO(EndpointsFields, direction),
-         .fallback = "Egress",
          .names = directions},
         {.name = "endpoints",
          .keys = "name port protocol tailscaleIP",

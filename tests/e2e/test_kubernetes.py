@@ -290,12 +290,14 @@ def lagging(stack):
 # The API server
 
 def test_api_server_down(stack):
+    since = wall()
     with Load(stack.network.hub, LISTENER_PORT, HOST) as load:
         stack.cluster.kill()
         time.sleep(8)
         stack.cluster.restart(compacted=False)
         edit(stack, 10)
         converges(stack, 10, 90)
+    stack.check_writers(since)
     assert not load.failures(), load.failures()[:5]
 
 
@@ -310,20 +312,25 @@ def test_api_server_restarted_and_compacted(stack):
 
 
 def test_api_server_slow(stack):
-    stack.faults.delay = 1.5
+    since = wall()
+    stack.faults.delay, stack.faults.delayed = 1.5, 0
     with Load(stack.network.hub, LISTENER_PORT, HOST) as load:
         edit(stack, 12)
         converges(stack, 12, 60)
+    assert stack.faults.delayed >= 2  # what was found, and its Binding
+    stack.check_writers(since)
     assert not load.failures(), load.failures()[:5]
 
 
 @pytest.mark.parametrize("status", [409, 429, 500])
 def test_writes_refused(stack, status):
+    since = wall()
     stack.faults.fail(status, times=3, methods=("PATCH", "POST", "PUT", "DELETE"))  # of each replica
     with Load(stack.network.hub, LISTENER_PORT, HOST) as load:
         edit(stack, status)
         converges(stack, status, 60)
     assert stack.faults.count(status) >= 3
+    stack.check_writers(since)
     assert not load.failures(), load.failures()[:5]
 
 

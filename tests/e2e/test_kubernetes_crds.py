@@ -31,7 +31,7 @@ LEAST = {
     "TailscaleEndpoints": {"tailnet": "a"},
     "TailscaleGatewayBinding": {"targetRefs": [{"name": "gw"}], "revision": "r"},
 }
-REQUIRED = {"name": "a", "port": 80, "ports": "80", "key": "k", "operator": "Exists", "tailscaleIP": "100.64.0.1", "socket": "/s", "path": "p",
+REQUIRED = {"name": "a", "type": "SourceIP", "service": "db", "listenerPort": 5432, "port": 80, "ports": "80", "key": "k", "operator": "Exists", "tailscaleIP": "100.64.0.1", "socket": "/s", "path": "p",
             "tailscaleTailnetRef": {"name": "t"}}
 BATCH = 64  # objects that one `validate` is given
 LONG = ("a" * 64, "a" * 254, "a" * 1025)

@@ -150,7 +150,8 @@ def new_key(stack):
 def expire(stack, key):
     """Headscale takes it no more."""
     headscale = stack.tailnet.headscale
-    prefix = re.match(r"(?:hskey-api-)?([^-.]+)", key).group(1)
+    found = re.match(r"hskey-api-(.{12})-|([^.]+)\.", key)  # the prefix may hold dashes
+    prefix = found.group(1) or found.group(2)
     headscale.cli("apikeys", "expire", "--prefix", prefix)
     eventually(lambda: headscale.api(key=key).status in (401, 403), 10, "the key is expired")
 

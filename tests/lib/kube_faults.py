@@ -45,6 +45,7 @@ class KubeFaults:
         outer = self
         self.cluster, self.port = cluster, port
         self.server = f"https://{cluster.address}:{port}"
+        self.delayed = 0  # answers that waited for `delay`
         self.calls = []  # (time, method, path, status; None while it runs or where nothing was answered)
         self.lock = threading.Lock()
         self.clear()
@@ -69,7 +70,9 @@ class KubeFaults:
                     return
                 while outer.hang and not outer.closed:
                     time.sleep(0.05)
-                time.sleep(outer.delay)
+                if outer.delay:
+                    time.sleep(outer.delay)
+                    outer.delayed += 1
                 status = outer._planned(self.command, self.path)
                 if status:
                     call[3] = status
