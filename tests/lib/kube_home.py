@@ -55,6 +55,9 @@ class Fronts:
     def count(self, status):
         return sum(r.front.count(status) for r in self.stack.replicas)
 
+    def count_delayed(self):
+        return sum(r.front.delayed for r in self.stack.replicas)
+
 
 class KubeHome(KubeStack):
     """Each replica talks with the API server through a front of its own, Envoy Gateway directly."""
