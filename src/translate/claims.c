@@ -200,8 +200,10 @@ static void claim_host(ClaimList *l, EntryPlan *p, ServicePort *s)
 static void claim_port(ClaimList *l, EntryPlan *p, const PortMapping *m, ServicePort *s)
 {
         Protocol kind = s->pack.protocol == PROTOCOL_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
+        if (!str_eq(s->pack.service, m->service))
+                return;
         uint16_t port = mapped_port(p, m);
-        if (!str_eq(s->pack.service, m->service) || (port > 0 && s->pack.port != port) ||
+        if ((port > 0 && s->pack.port != port) ||
             (port == 0 && protocol_is_http_like(s->pack.protocol)))
                 return;
         Attached at =

@@ -32,13 +32,27 @@ static const EntryPlan *plan_of(const Link *k, const EntryPlan *p, Str tailnet)
         return NULL;
 }
 
+/* Services stand by name, port, protocol: a tailnet has thousands, and each is looked for. */
+static int order_services(const PackService *a, const PackService *b)
+{
+        int c = str_cmp(a->service, b->service);
+        if (c == 0)
+                c = (a->port > b->port) - (a->port < b->port);
+        return c != 0 ? c : (a->protocol > b->protocol) - (a->protocol < b->protocol);
+}
+
 static const PackService *same_service(const EntryPlan *p, const PackService *s)
 {
-        for (size_t i = 0; i < p->n_services; i++) {
-                const PackService *at = &p->services[i].pack;
-                if (str_eq(at->service, s->service) && at->port == s->port &&
-                    at->protocol == s->protocol)
-                        return at;
+        size_t low = 0, high = p->n_services;
+        while (low < high) {
+                size_t mid = low + (high - low) / 2;
+                int c = order_services(&p->services[mid].pack, s);
+                if (c == 0)
+                        return &p->services[mid].pack;
+                if (c < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
         }
         return NULL;
 }

@@ -147,11 +147,10 @@ static void meet_all(Find *f, bool all)
 
 static bool is_bound(const Find *f, ObjectKey gateway)
 {
-        Known key = {.binding = {.gateway = gateway}};
         size_t low = 0, high = f->n_bound;
         while (low < high) {
                 size_t mid = low + (high - low) / 2;
-                int c = object_key_cmp(f->at[mid].binding.gateway, key.binding.gateway);
+                int c = object_key_cmp(f->at[mid].binding.gateway, gateway);
                 if (c == 0)
                         return true;
                 if (c < 0)
