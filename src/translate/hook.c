@@ -27,6 +27,8 @@
 
 enum {
         ROUTES_MAX = 65536, /* RouteConfigurations; a Gateway has some for each port */
+        LISTENERS_MAX =
+                ROUTES_MAX, /* an empty one is two bytes, and what is learned of it is more */
         TAKEN_MAX = 64,     /* names of our clusters that somebody else has */
         ECHO_FIELD = 1,     /* of the object, in requests and answers alike */
 };
@@ -64,15 +66,18 @@ static HookGateway *add_gateway(HookResult *r)
 static HookVerdict survey(Hook *h)
 {
         PbReader r = pb_reader(h->call.request);
+        size_t listeners = 0;
         for (PbField f; pb_next(&r, &f);) {
                 bool known = f.number <= PBN_PostTranslateModifyRequest_routes;
                 if (known && f.wire != PB_LEN)
                         return HOOK_INVALID;
                 h->call.routes.n += f.number == PBN_PostTranslateModifyRequest_routes;
+                listeners += f.number == PBN_PostTranslateModifyRequest_listeners;
         }
-        return r.bad                           ? HOOK_INVALID
-               : h->call.routes.n > ROUTES_MAX ? HOOK_TOO_LARGE
-                                               : HOOK_ANSWERED;
+        if (r.bad)
+                return HOOK_INVALID;
+        bool is_large = h->call.routes.n > ROUTES_MAX || listeners > LISTENERS_MAX;
+        return is_large ? HOOK_TOO_LARGE : HOOK_ANSWERED;
 }
 
 static void name_routes(Hook *h)

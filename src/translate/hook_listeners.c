@@ -7,11 +7,6 @@
 
 #include "pb_tokens.h"
 
-enum {
-        PORT_SHIFT = 10000, /* EG's container port of a port below 1024 */
-        PORT_PRIVILEGED = 1024,
-};
-
 static void learn(HookListeners *h, const HookCall *call)
 {
         PbReader count = pb_reader(call->request), r = count;
@@ -33,8 +28,7 @@ static int fitness(const HookListener *l, const ListenerPatch *p)
         if (l->udp != p->udp)
                 return 0;
         bool is_port = l->port == p->port;
-        bool is_shifted = p->port < PORT_PRIVILEGED && l->port == (uint64_t)p->port + PORT_SHIFT;
-        if (!is_port && !is_shifted)
+        if (!is_port && !xds_view_is_shifted(p->port, l->port))
                 return 0;
         return str_eq(l->name, p->name_v1) ? 3 : is_port ? 2 : 1;
 }

@@ -10,11 +10,6 @@
 
 #include "pb_tokens.h"
 
-enum {
-        PORT_SHIFT = 10000, /* EG's container port of a port below 1024 */
-        PORT_PRIVILEGED = 1024,
-};
-
 /* What goes to one RouteConfiguration. */
 struct HookBucket {
         JoinPart *parts;
@@ -45,8 +40,7 @@ static Str routes_by_port(HookRoutes *h, uint16_t port)
                 learn_ports(h);
         for (size_t i = 0; i < h->n_ports; i++) {
                 uint64_t bound = h->ports[i].port;
-                if (bound == port ||
-                    (port < PORT_PRIVILEGED && bound == (uint64_t)port + PORT_SHIFT))
+                if (bound == port || xds_view_is_shifted(port, bound))
                         return h->ports[i].routes;
         }
         return (Str){0};

@@ -504,6 +504,22 @@ static void a_host_that_is_named_twice_has_its_paths(void **state)
         fixture_done(&f);
 }
 
+/* Each costs two bytes there and some dozen times that here. */
+static void more_listeners_than_there_can_be(void **state)
+{
+        (void)state;
+        Fixture f = fixture_open(WORLD(PATHS), NULL);
+        Buf bytes;
+        buf_init(&bytes, 1 << 20);
+        for (size_t i = 0; i <= 65536; i++)
+                pb_put_len(&bytes, PBN_PostTranslateModifyRequest_listeners, 0);
+        Answer a = answer_bytes(f.snapshot, HOOK_TRANSLATE, buf_str(&bytes), false);
+        assert_int_equal(a.verdict, HOOK_TOO_LARGE);
+        answer_done(&a);
+        buf_done(&bytes);
+        fixture_done(&f);
+}
+
 static void authentication_is_not_undone(void **state)
 {
         (void)state;
@@ -707,6 +723,7 @@ int main(void)
                 cmocka_unit_test(paths_go_to_the_catch_all),
                 cmocka_unit_test(paths_go_to_the_hosts_that_are_named),
                 cmocka_unit_test(a_host_that_is_named_twice_has_its_paths),
+                cmocka_unit_test(more_listeners_than_there_can_be),
                 cmocka_unit_test(authentication_is_not_undone),
                 cmocka_unit_test(what_an_earlier_hook_put_in_is_replaced),
                 cmocka_unit_test(a_cluster_name_that_is_taken),

@@ -134,3 +134,12 @@ bool xds_view_split_name(Str name, Str *ret_namespace, Str *ret_gateway)
         return str_cut(&name, '/', ret_namespace) && str_cut(&name, '/', ret_gateway) &&
                ret_namespace->n > 0 && ret_gateway->n > 0;
 }
+
+bool xds_view_is_shifted(uint16_t port, uint64_t bound)
+{
+        enum {
+                SHIFT = 10000,
+                PRIVILEGED = 1024,
+        };
+        return port < PRIVILEGED && bound == (uint64_t)port + SHIFT;
+}

@@ -32,3 +32,6 @@ uint64_t xds_view_listener_port(Str listener);
 bool xds_view_listener_is_udp(Str listener);
 /* The first two parts of "<namespace>/<gateway>/…"; false for anything else. */
 bool xds_view_split_name(Str name, Str *ret_namespace, Str *ret_gateway);
+/* Is `bound` where Envoy Gateway binds a port below 1024 in Kubernetes: 10,000 higher (EG 1.9; its
+ * Host infrastructure binds it as it is)? */
+bool xds_view_is_shifted(uint16_t port, uint64_t bound);
