@@ -98,6 +98,7 @@ const ConditionReason condition_reasons[] = {
         {"IngressServing", "ListenerNotNamed"},
         {"IngressServing", "ListenerShared"},
         {"IngressServing", "ListenerTaken"},
+        {"IngressServing", "TooManySources"},
         {"IngressServing", "BadSocketPath"},
         {"IngressServing", "PathRefused"},
         {"IngressServing", "NoGatewayAddress"},

@@ -114,6 +114,25 @@ static const EntryPlan *find_owner(const Settling *s, const IngressWayPlan *way)
         return NULL;
 }
 
+/* Ranges that an entry trusts: where none is given, one. */
+static size_t count_trusted(const IngressWayPlan *way)
+{
+        size_t n = way->by->entry->connectivity.ingress.n_trusted;
+        return n > 0 ? n : 1;
+}
+
+/* With those that have the listener already. */
+static size_t count_all_trusted(const Settling *s, const IngressWayPlan *way)
+{
+        size_t sum = count_trusted(way);
+        for (size_t i = 0; i < s->ways->n; i++) {
+                const IngressWayPlan *other = &s->ways->at[i];
+                if (other->reason == NULL && other->listener->port == way->listener->port)
+                        sum += count_trusted(other);
+        }
+        return sum;
+}
+
 static void judge_listener(const Settling *s, IngressWayPlan *way)
 {
         Str neighbour = find_neighbour(s, way->listener);
@@ -139,6 +158,12 @@ static void judge_listener(const Settling *s, IngressWayPlan *way)
                                     "listener %.*s is the way in of %.*s: who calls is known by "
                                     "tailnet and address, so each tailnet has its own",
                                     STR_FMT(way->listener->name), STR_FMT(name_entry(s, owner))));
+        else if (count_all_trusted(s, way) > INGRESS_WAY_TRUSTED_MAX)
+                refuse(way, "TooManySources",
+                       arena_printf(s->arena,
+                                    "listener %.*s would trust more than %d ranges "
+                                    "(trustedSources)",
+                                    STR_FMT(way->listener->name), INGRESS_WAY_TRUSTED_MAX));
 }
 
 /* A TCP listener is known by its port, and asked for by its name. */
@@ -256,7 +281,7 @@ static Cidr *collect_trusted(const IngressWays *ways, uint16_t port, size_t *ret
         size_t room = 0, n = 0, kept = 0;
 
         for (size_t i = 0; i < ways->n; i++)
-                room += ways->at[i].by->entry->connectivity.ingress.n_trusted + 1;
+                room += count_trusted(&ways->at[i]);
         Cidr *all = mem_new_array(room + 1, sizeof(*all));
         for (size_t i = 0; i < ways->n; i++) {
                 const IngressWayPlan *way = &ways->at[i];

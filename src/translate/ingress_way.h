@@ -10,6 +10,12 @@
 #include "translate/contribution.h"
 #include "translate/entry_plan.h"
 
+enum {
+        /* Ranges that the entries of one listener trust, each counted: a packed guard stays far
+         * below what one resource may be. */
+        INGRESS_WAY_TRUSTED_MAX = 1024,
+};
+
 /* What became of one entry that asks for a way in. Arena. */
 typedef struct IngressWayPlan {
         const EntryPlan *by;        /* borrowed */

@@ -237,6 +237,39 @@ static void test_one_tailnet_a_listener(void **state)
 
 /* Who may say who calls is part of what is promised: another revision; the same again is the same.
  */
+/* Five entries of one tailnet, of which each trusts as many ranges as one may. */
+static void test_as_many_sources_as_one_guard_takes(void **state)
+{
+        enum {
+                RANGES = 256
+        };
+        Buf text;
+        (void)state;
+        buf_init(&text, 1 << 20);
+        buf_printf(&text, "%s%s%s", GATEWAY(HTTP("in", 8443)), FIXTURE_TAILNET,
+                   "---\n{apiVersion: gateway.tailscale.com/v1alpha1, kind: TailscaleGateway, "
+                   "metadata: {name: ours, namespace: demo}, spec: {gatewayRef: {name: gw}, "
+                   "tailnets: [");
+        for (int i = 0; i < 5; i++) {
+                buf_printf(&text,
+                           "{name: t%d, tailscaleTailnetRef: {name: corp}, routeGeneration: "
+                           "{ingress: {protocol: HTTP, sectionName: in}}, connectivity: {mode: "
+                           "Direct, ingress: {trustedSources: [",
+                           i);
+                for (int j = 0; j < RANGES; j++)
+                        buf_printf(&text, "%s10.%d.%d.0/24", j > 0 ? ", " : "", i, j);
+                buf_printf(&text, "]}}}%s", i < 4 ? ", " : "");
+        }
+        buf_printf(&text, "]}}\n");
+        buf_add_char(&text, '\0');
+        Fixture f = fixture_open(text.p, NULL);
+        for (size_t i = 0; i < 5; i++)
+                assert_int_equal(str_eq(way_at(&f, i)->reason, STR("TooManySources")), i == 4);
+        assert_true(guard_of(&f, 0)->packs[1]->n > 1024 * 8);
+        fixture_done(&f);
+        buf_done(&text);
+}
+
 static void test_revisions(void **state)
 {
 #define WORLD(trusted)            \
@@ -273,6 +306,7 @@ int main(void)
                 cmocka_unit_test(test_nobody_asks),
                 cmocka_unit_test(test_refusals),
                 cmocka_unit_test(test_one_tailnet_a_listener),
+                cmocka_unit_test(test_as_many_sources_as_one_guard_takes),
                 cmocka_unit_test(test_revisions),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
